@@ -1,0 +1,47 @@
+# Every target makes its own environment first; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export MPLBACKEND ?= Agg
+
+.PHONY: help setup demo test test-slow lint type notebooks bench clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## create .venv with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: setup  ## see inside the shipped backbone: one report with pictures
+	@$(BIN)/fima-analyze report --out reports/demo --overwrite
+
+test: setup  ## unit tests, golden numbers, command line (under 10 minutes)
+	@$(BIN)/python -m pytest -q
+
+test-slow: setup  ## what is heavy: notebooks, browser, wheel
+	@$(BIN)/python -m pytest -q -m slow
+
+lint: setup  ## ruff: rules and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+type: setup  ## mypy, strict
+	@$(BIN)/mypy
+
+notebooks: setup  ## execute the notebooks as they stand, into reports/notebooks/
+	@mkdir -p reports/notebooks
+	@for n in cam affinity temporal; do \
+	    $(BIN)/papermill analysis/$$n.ipynb reports/notebooks/$$n.ipynb || exit 1; done
+
+bench: setup  ## speed and memory, each as a ratio measured in one run
+	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+
+clean:  ## remove the environment and caches (not runs/)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
