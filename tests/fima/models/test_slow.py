@@ -40,11 +40,11 @@ def twin(state, x, stem_stride):
     return x
 
 
-@pytest.mark.parametrize(("frames", "size", "stride"), [(8, 64, 1), (5, 45, 1), (32, 32, 2)], ids=str)
+@pytest.mark.parametrize(("frames", "size", "stride"), [(8, 64, 1), (5, 45, 1), (33, 32, 2)], ids=str)
 def test_features_are_the_twin_s(state, golden, rel_err, frames, size, stride):
     backbone = create_backbone("slow_r50").eval()
     backbone.load_state_dict(state, strict=True)
-    clip = golden.clip(1, frames, size, size)
+    clip = golden.clip(2, frames, size, size)
     with torch.no_grad():
         assert rel_err(backbone(clip), twin(state, clip, stride)) <= 1e-5
 

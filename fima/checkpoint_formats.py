@@ -1,0 +1,278 @@
+"""Whose checkpoint is this? Tables of wrappers, prefixes, families and of what may be left aside.
+
+Facts from ZMHH-H/FIMA `train.py`, `eval.py`, `moco/builder.py` (commit 37ef9ac); Mark12Ding/FAME `moco/builder.py`
+(164b2d7); amazon-science/self-supervised-maclr `slowfast/utils/checkpoint.py` (b2fb317); DAVEISHAN/TCLR
+`linear_eval/model.py` (4f3f555). A new family is a row in `FORMATS`, and a prefix in `_CORES` if it has its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from fima.errors import CheckpointError, InputError
+from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
+from fima.models.registry import backbone_names, create_backbone, is_custom
+
+__all__ = ["FORMATS", "NATIVE", "CheckpointFormat", "Found", "Unwrapped", "find_backbone", "ignored_reason", "unwrap"]
+
+#: The value of ``format`` in the files that `fima.checkpoints.save_backbone` writes.
+NATIVE = "fima-backbone"
+
+#: Where frameworks put the state dict, in the order they are looked for.
+_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "bb_state_dict", "model")
+
+#: What DataParallel, DistributedDataParallel and torch.compile put in front of every key.
+_OUTER = ("", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
+
+#: Where methods keep the backbone, in order of preference: the query encoder, never the key encoder.
+_CORES = ("encoder_q.", "encoder_q.backbone.", "backbone.", "", "0.")
+
+_TCLR_CORE = "0."
+
+#: Never guessed: it has the names and shapes of r3d_18.
+_NOT_GUESSED = ("r3d_18_dilated",)
+
+#: Settings that a checkpoint's shapes reveal: PySlowFast's plain Slow, and MaCLR's motion pathway at full width.
+_VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
+    "slow_r50": ({}, {"stem_temporal_kernel": 1}, {"temporal_kernels": (3, 3, 3, 3)}),
+}
+
+#: The least share of an architecture's entries a file must name to be taken for it.
+_ENOUGH = 0.5
+
+_REASONS = (
+    (r"encoder_k\b|_k\.", "key network"),
+    (r"queue", "queue of keys"),
+    (r"transformer_decoder|embedding[12]?\b|cls_token|pos_embedding|motion_decoder", "motion decoder"),
+    (r"^(fc|head|classifier|linear)\b|\.(fc|head|classifier|linear)\b", "classifier or head"),
+    (r"projector|projection|id_head|mlp", "projector"),
+)
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """A state dict, the word it was found under (None: it was the whole file) and everything beside it."""
+
+    state: dict[str, Any]
+    wrapper: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A backbone found in a state dict.
+
+    Attributes:
+        arch, settings: what to build.
+        outer, core: the two parts of the prefix of its keys.
+        share: how much of the architecture the file names, in [0, 1].
+        source: where it was found.
+    """
+
+    arch: str
+    settings: dict[str, Any]
+    outer: str
+    core: str
+    share: float
+    source: Unwrapped
+
+    @property
+    def prefix(self) -> str:
+        """What stands in front of the backbone's keys."""
+        return self.outer + self.core
+
+    def has(self, name: str) -> bool:
+        """Whether the file has an entry beside the backbone's, such as ``fc.weight``."""
+        return self.prefix + name in self.source.state
+
+
+@dataclass(frozen=True)
+class CheckpointFormat:
+    """A family of checkpoints: how to know it, and what its backbones were fed."""
+
+    name: str
+    matches: Callable[[Found], bool]
+    input_spec: Callable[[Found], InputSpec]
+
+
+def unwrap(content: Any, path: object) -> Unwrapped:
+    """Find the state dict in what a file holds.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    if isinstance(content, nn.Module):
+        return Unwrapped(dict(content.state_dict()), "a pickled module", {})
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict or a mapping with one")
+    for wrapper in _WRAPPERS:
+        inner = content.get(wrapper)
+        if isinstance(inner, nn.Module):
+            inner = inner.state_dict()
+        if inner is not None and _is_state_dict(inner):
+            metadata = {str(key): value for key, value in content.items() if key != wrapper}
+            return Unwrapped(dict(inner), wrapper, metadata)
+    if _is_state_dict(content):
+        return Unwrapped(dict(content), None, {})
+    raise CheckpointError(f"{path}: no state dict in it; it holds {_some(map(str, content))}")
+
+
+def find_backbone(source: Unwrapped, path: object, arch: str | None = None) -> Found:
+    """Which architecture, and under which prefix, covers most of the file.
+
+    Args:
+        source: from `unwrap`.
+        path: for messages.
+        arch: only look for this one.
+
+    Raises:
+        CheckpointError: if none is there, or if the names fit two architectures and ``arch`` is not given.
+        InputError: if ``arch`` is unknown.
+    """
+    names = [arch] if arch else [name for name in backbone_names() if name not in _NOT_GUESSED]
+    candidates = [found for name in names for found in _candidates(source, name)]
+    # The first of equals wins: the order of _VARIANTS, _OUTER and _CORES is the order of preference.
+    best = max(candidates, key=lambda found: found.share, default=None)
+    if best is None or (arch is None and best.share < _ENOUGH):
+        raise CheckpointError(_not_found(source, path, arch))
+    if arch is None and _could_be_tclr(best):
+        raise CheckpointError(
+            f"{path}: its keys fit both R3D-18 and TCLR's dilated R3D-18, which share names and shapes; "
+            "say which with --arch r3d_18_dilated (TCLR) or --arch r3d_18"
+        )
+    return best
+
+
+def ignored_reason(key: str, found: Found) -> str:
+    """Why an entry outside the backbone is left aside."""
+    inner = key.removeprefix(found.outer)
+    if found.core == _TCLR_CORE and inner.startswith("1."):
+        return "projector"
+    return next((reason for pattern, reason in _REASONS if re.search(pattern, inner)), "outside the backbone")
+
+
+def _candidates(source: Unwrapped, arch: str) -> Iterator[Found]:
+    for settings in _VARIANTS.get(arch, ({},)):
+        shapes = _entries(arch, tuple(settings.items()))
+        for outer in _OUTER:
+            for core in _CORES:
+                share = _share(source.state, outer + core, shapes)
+                if share:
+                    yield Found(arch, dict(settings), outer, core, share, source)
+
+
+def _share(state: Mapping[str, Any], prefix: str, shapes: Mapping[str, torch.Size]) -> float:
+    """Share of the entries that are there; those of another shape count nearly as much, to prefer the right variant."""
+    points = 0.0
+    for name, shape in shapes.items():
+        value = state.get(prefix + name)
+        if isinstance(value, Tensor):
+            points += 1.0 if value.shape == shape else 0.9
+    return points / len(shapes)
+
+
+@functools.lru_cache(maxsize=16)
+def _entries(arch: str, settings: tuple[tuple[str, Any], ...]) -> dict[str, torch.Size]:
+    """Names and shapes of an architecture's weights and statistics, without making any."""
+    # The user's own code is built as it is: it may not work on the meta device.
+    with torch.device("cpu" if is_custom(arch) else "meta"):
+        backbone = create_backbone(arch, **dict(settings))
+    entries = {name: value.shape for name, value in backbone.state_dict().items() if isinstance(value, Tensor)}
+    counted = {name: shape for name, shape in entries.items() if not name.endswith("num_batches_tracked")}
+    if not counted:
+        raise InputError(f"--arch {arch}: has no weights to load")
+    return counted
+
+
+def _could_be_tclr(found: Found) -> bool:
+    """TCLR's prefix, or its classifier of UCF101 with 102 outputs (`linear_eval/model.py`)."""
+    if found.arch != "r3d_18":
+        return False
+    classifier = found.source.state.get(found.prefix + "fc.weight")
+    return found.core == _TCLR_CORE or (isinstance(classifier, Tensor) and classifier.shape[0] == 102)
+
+
+def _not_found(source: Unwrapped, path: object, arch: str | None) -> str:
+    seen = f"{path}: {len(source.state)} entries such as {_some(source.state)}"
+    if arch is None:
+        return (
+            f"{seen} fit none of {', '.join(backbone_names())}; understood are fima's own files and those of FIMA, "
+            "FAME and MoCo, MaCLR and PySlowFast, torchvision and TCLR; another network needs --arch "
+            "package.module:factory"
+        )
+    try:
+        guess = f"; they look like {find_backbone(source, path).arch}"
+    except CheckpointError:
+        guess = ""
+    return f"{seen} fit nothing of --arch {arch}{guess}"
+
+
+def _some(names: Any) -> str:
+    listed = list(names)
+    return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "") if listed else "nothing"
+
+
+def _is_state_dict(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(key, str) for key in value)
+        and any(isinstance(entry, Tensor) for entry in value.values())
+    )
+
+
+def _usual_input(found: Found) -> InputSpec:
+    """What the architecture is meant for; the user's own module may say it in ``input_spec``."""
+    with torch.device("cpu" if is_custom(found.arch) else "meta"):
+        spec = getattr(create_backbone(found.arch, **found.settings), "input_spec", None)
+    return spec if isinstance(spec, InputSpec) else FIMA_112
+
+
+def _pyslowfast_input(found: Found) -> InputSpec:
+    """From the configuration PySlowFast saves in its checkpoints; without one, MaCLR's fine-tuning or pre-training."""
+    finetuned = found.has("head.projection.weight") and not found.settings and found.core == ""
+    usual = MACLR_FINETUNED if finetuned else MACLR
+    config = found.source.metadata.get("cfg")
+    if not isinstance(config, str):
+        return usual
+    try:
+        data = yaml.safe_load(config)["DATA"]
+        return InputSpec(
+            mean=data.get("MEAN", usual.mean),
+            std=data.get("STD", usual.std),
+            channel_order="bgr" if data.get("REVERSE_INPUT_CHANNEL") or data.get("USE_BGR_ORDER") else "rgb",
+            num_frames=data["NUM_FRAMES"],
+            frame_stride=data["SAMPLING_RATE"],
+            size=data["TRAIN_CROP_SIZE"],
+        )
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, InputError):
+        return usual  # a configuration of another program
+
+
+def _is_resnet18(found: Found) -> bool:
+    return found.arch in ("r3d_18", "r2plus1d_18")
+
+
+#: The families, the first that matches wins; files of `NATIVE` say themselves what they are.
+FORMATS: tuple[CheckpointFormat, ...] = (
+    CheckpointFormat("TCLR", lambda f: f.arch == "r3d_18_dilated" or f.core == _TCLR_CORE, lambda _: TCLR),
+    CheckpointFormat(
+        "MaCLR pre-training", lambda f: f.arch == "slow_r50" and f.core.startswith("encoder_q."), _pyslowfast_input
+    ),
+    CheckpointFormat("MaCLR / PySlowFast", lambda f: f.arch == "slow_r50", _pyslowfast_input),
+    CheckpointFormat("MoCo pre-training (FIMA, FAME)", lambda f: f.core.startswith("encoder_q."), _usual_input),
+    CheckpointFormat(
+        "torchvision",
+        lambda f: _is_resnet18(f) and f.source.wrapper is None and f.prefix == "",
+        lambda _: TORCHVISION,
+    ),
+    CheckpointFormat("fine-tuned (FIMA)", lambda f: f.has("fc.weight"), _usual_input),
+    CheckpointFormat("state dict", lambda _: True, _usual_input),
+)

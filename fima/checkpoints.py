@@ -1,0 +1,288 @@
+"""Backbones in and out of files: every key of a checkpoint is accounted for, and no weight stays random unsaid.
+
+Formats are in `fima.checkpoint_formats`, reading and writing safely in `fima.checkpoint_files`. This module knows no
+method and nothing of training.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fima.checkpoint_files import read_checkpoint, sha256_of, write_checkpoint
+from fima.checkpoint_formats import FORMATS, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
+from fima.checkpoint_report import LoadReport, ShapeMismatch
+from fima.command_line import one_line
+from fima.errors import CheckpointError, InputError
+from fima.input_spec import InputSpec
+from fima.models.registry import BackboneInfo, backbone_info, create_backbone, is_custom
+
+__all__ = [
+    "IncompleteCheckpointError",
+    "LoadReport",
+    "LoadedBackbone",
+    "load_backbone",
+    "save_backbone",
+    "untrained_backbone",
+]
+
+_VERSION = 1
+
+
+class IncompleteCheckpointError(CheckpointError):
+    """A checkpoint that does not fill its backbone.
+
+    Attributes:
+        partial: everything known of the file; its ``backbone`` is not to be used, its ``report`` says why.
+    """
+
+    def __init__(self, message: str, partial: LoadedBackbone) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedBackbone:
+    """A backbone with what it expects and where it comes from.
+
+    Attributes:
+        backbone: in eval mode: normalised clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
+        arch: its name for `fima.models.create_backbone`.
+        input: the clip it expects.
+        report: where every entry of the file went.
+        settings: keyword arguments it was built with.
+        path, sha256: the file; None for random weights.
+        trained: whether the weights come from a file.
+        epoch: the epoch the file gives, if it does.
+        extra: what was saved beside the backbone by `save_backbone`.
+    """
+
+    backbone: nn.Module
+    arch: str
+    input: InputSpec
+    report: LoadReport
+    settings: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    sha256: str | None = None
+    trained: bool = True
+    epoch: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def info(self) -> BackboneInfo:
+        """Channels, strides and taps for a clip of this input."""
+        return backbone_info(self.backbone, self.input)
+
+
+def load_backbone(
+    path: str | os.PathLike[str],
+    arch: str | None = None,
+    *,
+    trust: bool = False,
+    input_spec: InputSpec | str | None = None,
+    device: str | torch.device = "cpu",
+) -> LoadedBackbone:
+    """Load the backbone of a checkpoint: ours, FIMA's, FAME's, MoCo's, MaCLR's, PySlowFast's, torchvision's or TCLR's.
+
+    Args:
+        path: the file.
+        arch: a name of `fima.models.backbone_names` or ``package.module:factory``; found out from the keys if left out,
+            except where keys do not tell (TCLR's dilated R3D-18 and the plain one).
+        trust: also read files that run code when they are read.
+        input_spec: overrides what the checkpoint's family expects; a text as of ``--input-spec`` changes the words it
+            names.
+        device: where to put the backbone.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it cannot be read safely, is of no known kind, or does not fill the backbone
+            (`IncompleteCheckpointError`, which carries the report); one line that starts with the path.
+        InputError: for an unknown architecture or an input spec that cannot be used.
+    """
+    file = Path(path)
+    content = read_checkpoint(file, trust=trust)
+    native = isinstance(content, Mapping) and content.get("format") == NATIVE
+    loaded = _load_native(content, file, arch) if native else _load_foreign(content, file, arch)
+    if not loaded.report.complete:
+        problems = "; ".join(loaded.report.problems)
+        raise IncompleteCheckpointError(f"{file}: does not fill {loaded.arch}: {problems}", loaded)
+    spec = _override(loaded.input, input_spec)
+    _move(loaded.backbone, device)
+    return replace(loaded, backbone=loaded.backbone.eval(), input=spec)
+
+
+def save_backbone(
+    path: str | os.PathLike[str],
+    backbone: nn.Module,
+    *,
+    arch: str,
+    input: InputSpec,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a backbone so that `load_backbone` needs nothing but the file.
+
+    Args:
+        path: the file to write; it appears whole or not at all.
+        backbone: as of ``create_backbone(arch)``; its ``settings``, if it publishes any, are written too.
+        arch: its name.
+        input: the clip it expects.
+        extra: plain values or tensors to keep beside it, such as the epoch.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: if ``extra`` holds something that could not be read back without running code.
+    """
+    file = Path(path)
+    content = {
+        "format": NATIVE,
+        "version": _VERSION,
+        "arch": arch,
+        "settings": dict(getattr(backbone, "settings", {})),
+        "input": input.to_dict(),
+        "state_dict": {name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()},
+        "extra": dict(extra or {}),
+    }
+    for word, value in (("extra", content["extra"]), ("settings", content["settings"])):
+        if not _is_plain(value):
+            raise CheckpointError(f"{file}: {word} must hold only numbers, strings, lists, mappings and tensors")
+    write_checkpoint(file, content)
+    return file
+
+
+def untrained_backbone(
+    arch: str = "tiny", *, seed: int = 0, input_spec: InputSpec | str | None = None, **settings: Any
+) -> LoadedBackbone:
+    """A backbone with random weights that depend on the seed alone, as the baseline of every measure.
+
+    Args:
+        arch: a name for `fima.models.create_backbone`.
+        seed: of the weights; the state of torch's own generators is neither read nor changed.
+        input_spec: as in `load_backbone`.
+        settings: passed to the backbone.
+
+    Raises:
+        InputError: for an unknown architecture or setting.
+    """
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also seed the accelerators' generators.
+        torch.default_generator.manual_seed(seed)
+        backbone = create_backbone(arch, **settings).eval()
+    spec = _override(backbone_info(backbone).input, input_spec)
+    report = LoadReport("untrained", arch, notes=(f"random weights, seed {seed}",))
+    return LoadedBackbone(backbone, arch, spec, report, settings, trained=False)
+
+
+def _load_native(content: Mapping[str, Any], path: Path, arch: str | None) -> LoadedBackbone:
+    _check_native(content, path, arch)
+    state, settings = dict(content["state_dict"]), dict(content["settings"])
+    source = Unwrapped(state, "state_dict", {})
+    found = Found(content["arch"], settings, "", "", 1.0, source)
+    try:
+        backbone = create_backbone(found.arch, **settings)
+        spec = InputSpec.from_dict(content["input"])
+    except InputError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    report = _fill(backbone, found, NATIVE)
+    extra = dict(content.get("extra", {}))
+    return LoadedBackbone(
+        backbone, found.arch, spec, report, settings, path, sha256_of(path), epoch=_epoch(extra), extra=extra
+    )
+
+
+def _load_foreign(content: Any, path: Path, arch: str | None) -> LoadedBackbone:
+    source = unwrap(content, path)
+    found = find_backbone(source, path, arch)
+    family = next(row for row in FORMATS if row.matches(found))
+    spec = family.input_spec(found)
+    backbone = create_backbone(found.arch, **found.settings)
+    report = _fill(backbone, found, family.name, notes=_notes(found, backbone, arch))
+    epoch = _epoch(source.metadata)
+    return LoadedBackbone(backbone, found.arch, spec, report, found.settings, path, sha256_of(path), epoch=epoch)
+
+
+def _fill(backbone: nn.Module, found: Found, format_name: str, *, notes: tuple[str, ...] = ()) -> LoadReport:
+    """Copy what fits into the backbone and say where every entry went."""
+    wanted = backbone.state_dict()
+    inside = {name.split(".")[0] for name in wanted}
+    values: dict[str, Tensor] = {}
+    loaded: dict[str, str] = {}
+    unexpected: list[str] = []
+    mismatched: list[ShapeMismatch] = []
+    ignored: dict[str, str] = {}
+    for key, value in found.source.state.items():
+        name = key.removeprefix(found.prefix) if key.startswith(found.prefix) else ""
+        if not isinstance(value, Tensor):
+            ignored[key] = f"not a tensor but a {type(value).__name__}"
+        elif name in wanted and value.shape != wanted[name].shape:
+            mismatched.append(ShapeMismatch(key, name, tuple(wanted[name].shape), tuple(value.shape)))
+        elif name in wanted:
+            values[name], loaded[key] = value, name
+        elif name.split(".")[0] in inside:
+            unexpected.append(key)
+        else:
+            ignored[key] = ignored_reason(key, found)
+    accounted = values.keys() | {item.name for item in mismatched}
+    missing = tuple(name for name in wanted if name not in accounted)
+    broken = tuple(name for name, value in values.items() if not torch.isfinite(value).all())
+    backbone.load_state_dict(values, strict=False)
+    return LoadReport(
+        format_name, found.arch, loaded, missing, tuple(unexpected), tuple(mismatched), ignored, broken, notes
+    )
+
+
+def _check_native(content: Mapping[str, Any], path: Path, arch: str | None) -> None:
+    version = content.get("version")
+    if version != _VERSION:
+        raise CheckpointError(f"{path}: is version {version} of {NATIVE}, this program reads version {_VERSION}")
+    kinds = {"arch": str, "settings": Mapping, "input": Mapping, "state_dict": Mapping}
+    for word, kind in kinds.items():
+        if not isinstance(content.get(word), kind):
+            raise CheckpointError(f"{path}: damaged: no {word} in it")
+    written = content["arch"]
+    if arch is not None and arch != written:
+        raise CheckpointError(f"{path}: holds {written}, but --arch says {arch}")
+    if is_custom(written) and arch is None:
+        raise CheckpointError(f"{path}: was made by your own {written}; pass --arch {written} to run that code")
+
+
+def _notes(found: Found, backbone: nn.Module, arch: str | None) -> tuple[str, ...]:
+    notes = []
+    if found.arch == "r3d_18" and arch is None:
+        notes.append("TCLR's dilated R3D-18 has the same names and shapes: if this is one, pass --arch r3d_18_dilated")
+    if not isinstance(getattr(backbone, "input_spec", None), InputSpec):
+        notes.append("nothing says what this backbone expects: 16 frames of 112 pixels are assumed, see --input-spec")
+    return tuple(notes)
+
+
+def _override(spec: InputSpec, change: InputSpec | str | None) -> InputSpec:
+    if isinstance(change, str):
+        return InputSpec.parse(change, base=spec)
+    return change or spec
+
+
+def _move(backbone: nn.Module, device: str | torch.device) -> None:
+    try:
+        backbone.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either for a device it does not have
+        raise InputError(f"--device {device}: {one_line(str(error))[:160]}") from error
+
+
+def _epoch(metadata: Mapping[str, Any]) -> int | None:
+    epoch = metadata.get("epoch")
+    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return type(value) is dict and all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if type(value) in (list, tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or type(value) in (bool, int, float, str, bytes, Tensor, nn.Parameter)

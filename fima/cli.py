@@ -1,0 +1,68 @@
+"""The command ``fima``. Subcommands are imported when they are asked for, so that ``fima --help`` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fima import __version__
+from fima.command_line import Parser, run
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        name: what is typed.
+        summary: one line for ``fima --help``.
+        module: has ``add_arguments(parser)`` and ``run(args) -> int``; what is slow to import it imports in ``run``.
+    """
+
+    name: str
+    summary: str
+    module: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``fima``.
+
+    Args:
+        argv: without the program's name; by default those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 bad input (one line on stderr), 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except SystemExit as stop:  # argparse leaves this way after --help and after its own errors
+        return int(stop.code or 0)
+    return run(args.run, args, f"fima {args.command}")
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = Parser(prog="fima", description="Train a motion-aware video representation; look into checkpoints.")
+    parser.add_argument("--version", action="version", version=f"fima {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
+        if command.name in arguments:
+            module = importlib.import_module(command.module)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
