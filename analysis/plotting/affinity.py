@@ -1,0 +1,146 @@
+"""Affinity of RGB positions to motion positions: the figure of ``fima-analyze affinity``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from analysis.plotting.frames import mark_cell, overlay_map, show_frame
+from analysis.plotting.scores import draw_score
+from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colourbar, new_figure, printed
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["affinity_limits", "draw_affinity", "draw_matrix", "draw_row"]
+
+_SCORES = {
+    "contrast": "contrast",
+    "top1_agreement": "top-1\nagreement",
+    "displacement": "displacement\n(cells)",
+    "auroc": "AUROC",
+}
+_MOST_SLICES = 4
+
+
+def draw_affinity(study: Study) -> Figure:
+    """Mean matrix, one patch's row over the motion frame of some clips, and the four scores over videos."""
+    arrays = study.arrays
+    count = len(arrays["example_affinity"])
+    slices = min(arrays["example_affinity_slices"].shape[1], _MOST_SLICES)
+    with printed():
+        side = WIDTH / 5.4
+        figure = new_figure(3.2 + count * (side + 0.25))
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.7, count * (side + 0.25)])[:, 0]
+        matrix_ax, *score_axes = _top_axes(above)
+        limits = affinity_limits(arrays)
+        image = draw_matrix(arrays["affinity_mean"], tuple(arrays["grid"]), limits=limits, ax=matrix_ax)
+        colourbar(above, image, matrix_ax, "cosine similarity")
+        _draw_scores(study, score_axes)
+        rows = below.subplots(count, 2 + slices, squeeze=False)
+        for i in range(count):
+            example = {name: arrays[f"example_{name}"][i] for name in _EXAMPLE}
+            _draw_example(example, rows[i], slices, limits, first=i == 0)
+        colourbar(below, image, list(rows.ravel()), "cosine similarity", aspect=20 * count)
+        title = "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes"
+        figure.suptitle(caption(study, title))
+    return figure
+
+
+_EXAMPLE = ("video_id", "start_seconds", "frame", "motion_frame", "affinity", "affinity_slices", "patch", "mask")
+
+
+def affinity_limits(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
+    """One colour range for every panel of the figure."""
+    drawn = [arrays["affinity_mean"], arrays["example_affinity"], arrays["example_affinity_slices"]]
+    return min(float(a.min()) for a in drawn), max(float(a.max()) for a in drawn)
+
+
+def _top_axes(figure: Any) -> list[Axes]:
+    grid = figure.add_gridspec(1, 5, width_ratios=[2.6, 1, 1, 1, 1])
+    return [figure.add_subplot(grid[0, i]) for i in range(5)]
+
+
+def draw_matrix(
+    affinity: np.ndarray, grid: tuple[int, int], *, ax: Axes, limits: tuple[float, float] | None = None
+) -> AxesImage:
+    """An affinity matrix ``(P, P)``; ticks where a new row of the grid begins.
+
+    Returns:
+        The image, for a colour bar.
+    """
+    low, high = limits or (float(affinity.min()), float(affinity.max()))
+    image = ax.imshow(affinity, cmap=SIMILARITY_CMAP, vmin=low, vmax=high, interpolation="nearest")
+    rows, columns = grid
+    step = max(1, rows // 7) * columns
+    ticks = np.arange(0, rows * columns, step)
+    ax.set_xticks(ticks, [str(t // columns) for t in ticks])
+    ax.set_yticks(ticks, [str(t // columns) for t in ticks])
+    ax.set_xlabel(f"motion position (grid row of {columns} cells)")
+    ax.set_ylabel("RGB position (grid row)")
+    ax.set_title("mean affinity")
+    return image
+
+
+def _draw_scores(study: Study, axes: list[Axes]) -> None:
+    for ax, (name, title) in zip(axes, _SCORES.items(), strict=True):
+        keys = {"all": name, "fore-\nground": f"{name}_foreground"}
+        draw_score(
+            {label: study.arrays[f"score_{key}"] for label, key in keys.items()},
+            {label: study.scores[key] for label, key in keys.items()},
+            title=title,
+            ax=ax,
+        )
+    axes[0].set_ylabel("score (dashed: chance; grey dots: videos)")
+
+
+def draw_row(
+    affinity: np.ndarray,
+    patch: int,
+    motion_frame: np.ndarray,
+    grid: tuple[int, int],
+    *,
+    ax: Axes,
+    limits: tuple[float, float],
+) -> AxesImage:
+    """One row of an affinity matrix over the motion frame: the patch outlined, its best match a cross.
+
+    Args:
+        affinity: ``(P, P)``.
+        patch: The RGB position, row-major.
+        motion_frame: uint8 ``(H, W)``.
+        grid: ``(H', W')``.
+        ax: Where to draw.
+        limits: Colour range.
+    """
+    shape = motion_frame.shape
+    show_frame(motion_frame, ax=ax)
+    row = affinity[patch].reshape(grid)
+    image = overlay_map(row, shape, ax=ax, limits=limits, cmap=SIMILARITY_CMAP, alpha=0.75, interpolation="nearest")
+    mark_cell(patch, grid, shape, ax=ax)
+    best_row, best_column = divmod(int(affinity[patch].argmax()), grid[1])
+    x, y = (best_column + 0.5) * shape[1] / grid[1] - 0.5, (best_row + 0.5) * shape[0] / grid[0] - 0.5
+    ax.plot(x, y, "x", color="white", markersize=6, markeredgewidth=2.6)
+    ax.plot(x, y, "x", color="black", markersize=5, markeredgewidth=1.2)
+    return image
+
+
+def _draw_example(
+    example: dict[str, np.ndarray], axes: np.ndarray, slices: int, limits: tuple[float, float], *, first: bool
+) -> None:
+    grid, patch = example["mask"].shape, int(example["patch"])
+    show_frame(example["frame"], ax=axes[0])
+    mark_cell(patch, grid, example["frame"].shape[:2], ax=axes[0])
+    maps = [example["affinity"], *example["affinity_slices"][:slices]]
+    for ax, affinity in zip(axes[1:], maps, strict=True):
+        draw_row(affinity, patch, example["motion_frame"], grid, ax=ax, limits=limits)
+    name = str(example["video_id"])
+    axes[0].set_ylabel(f"{name[-20:]}\n{float(example['start_seconds']):.2f} s")
+    if first:
+        titles = ["RGB patch (most active)", "its affinity, mean", *[f"slice {i}" for i in range(slices)]]
+        for ax, title in zip(axes, titles, strict=True):
+            ax.set_title(title)

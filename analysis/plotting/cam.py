@@ -1,0 +1,100 @@
+"""Activation maps over frames: the figure of ``fima-analyze cam``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.style import WIDTH, caption, colourbar, new_figure, printed
+
+if TYPE_CHECKING:
+    from matplotlib.image import AxesImage
+
+    from analysis.studies.base import Study
+
+__all__ = ["draw_cam", "draw_strip"]
+
+_COLUMNS = 6
+_GAP = 0.18  # between blocks side by side, in frames
+
+
+def draw_cam(study: Study) -> Figure:
+    """Three strips per clip: frames, RGB activation over them, motion activation over the frame difference.
+
+    One or two clips take a row each; more stand two by two, with half the moments each, to fit a page.
+    """
+    arrays = study.arrays
+    count, length = arrays["example_frames"].shape[:2]
+    beside = 1 if count <= 2 else 2
+    times = np.linspace(0, length - 1, min(_COLUMNS // beside, length)).round().astype(int)
+    rows = -(-count // beside)
+    with printed():
+        side = (WIDTH - 1.1) / (beside * len(times) + _GAP * (beside - 1))
+        figure = new_figure(0.65 + rows * (3 * side + 0.32))
+        blocks = _blocks(figure, rows, beside, len(times))
+        for i in range(count):
+            example = {name: arrays[f"example_{name}"][i] for name in _STRIP}
+            image = draw_strip(example, times, blocks[i])
+        for block in blocks[count:]:
+            for ax in block.ravel():
+                ax.remove()
+        axes = [ax for block in blocks[:count] for ax in block.ravel()]
+        colourbar(figure, image, axes, "activation, min–max per frame (no unit)", shrink=min(1, 1.2 / rows))
+        title = "Class-agnostic activation: where the features are strong. Box: above half the maximum"
+        figure.suptitle(caption(study, title))
+    return figure
+
+
+def _blocks(figure: Figure, rows: int, beside: int, columns: int) -> list[np.ndarray]:
+    """Axes ``(3, columns)`` for each clip, blocks in reading order with a gap between neighbours."""
+    widths = ([*[1.0] * columns, _GAP] * beside)[:-1]
+    grid = figure.add_gridspec(3 * rows, len(widths), width_ratios=widths)
+    return [
+        np.array([
+            [figure.add_subplot(grid[3 * row + strip, place * (columns + 1) + column]) for column in range(columns)]
+            for strip in range(3)
+        ])
+        for row in range(rows)
+        for place in range(beside)
+    ]  # fmt: skip
+
+
+_STRIP = ("video_id", "seconds", "frames", "motion_frames", "rgb_map", "rgb_box", "motion_map", "motion_box")
+
+
+def draw_strip(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarray) -> AxesImage:
+    """Three rows of axes for one clip.
+
+    Args:
+        example: ``frames`` (T, H, W, 3), ``motion_frames`` (T, H, W), maps (T, h, w), boxes (T, 4), ``seconds`` (T,).
+        times: Which frames to show, one per column.
+        axes: ``(3, len(times))``.
+
+    Returns:
+        An overlay image, for the colour bar.
+    """
+    shape = example["frames"].shape[1:3]
+    for column, t in enumerate(times):
+        top, middle, bottom = axes[:, column]
+        show_frame(example["frames"][t], ax=top).set_title(f"{example['seconds'][t]:.2f} s", pad=2)
+        image = _overlay(example["frames"][t], example["rgb_map"][t], example["rgb_box"][t], shape, middle)
+        _overlay(example["motion_frames"][t], example["motion_map"][t], example["motion_box"][t], shape, bottom)
+    names = (_clipped(str(example["video_id"])), "RGB activation", "motion activation")
+    for ax, name in zip(axes[:, 0], names, strict=True):
+        ax.set_ylabel(name)
+    return image
+
+
+def _overlay(frame: np.ndarray, values: np.ndarray, box: np.ndarray, shape: tuple[int, int], ax: Axes) -> AxesImage:
+    show_frame(frame, ax=ax)
+    image = overlay_map(values, shape, ax=ax)
+    outline_box(box, shape, ax=ax)
+    return image
+
+
+def _clipped(text: str, most: int = 20) -> str:
+    return text if len(text) <= most else "…" + text[1 - most :]

@@ -1,0 +1,49 @@
+"""Scores over videos: every video a dot, the mean with its interval, the chance level."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.plotting.style import COLOURS
+from analysis.statistics import Summary
+
+__all__ = ["draw_score"]
+
+
+def draw_score(groups: dict[str, np.ndarray], summaries: dict[str, Summary], *, title: str, ax: Axes) -> Axes:
+    """One score for some groups side by side.
+
+    Args:
+        groups: Label → values per video ``(V,)``; NaN are left out.
+        summaries: The same labels → their mean, interval and chance level.
+        title: Name and unit of the score.
+        ax: Where to draw.
+
+    Returns:
+        ``ax``.
+    """
+    for at, (label, values) in enumerate(groups.items()):
+        summary, finite = summaries[label], values[np.isfinite(values)]
+        # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
+        spread = ((np.arange(len(finite)) * 0.618034) % 1 - 0.5) * 0.36 if len(finite) > 1 else np.zeros(len(finite))
+        ax.scatter(at + spread, finite, s=7, color="#9a9a9a", linewidths=0, alpha=0.8, zorder=2)
+        _draw_mean(summary, at, ax)
+    ax.set_xticks(range(len(groups)), [f"{_text(summaries[label].mean)}\n{label}" for label in groups])
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+    ax.set_title(title)
+    ax.margins(y=0.12)
+    return ax
+
+
+def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
+    if np.isfinite(summary.low):
+        ax.vlines(at, summary.low, summary.high, color=COLOURS["aligned"], linewidth=2, zorder=3)
+    if np.isfinite(summary.mean):
+        ax.scatter([at], [summary.mean], s=26, color=COLOURS["aligned"], zorder=4)
+    if summary.chance is not None and np.isfinite(summary.chance):
+        ax.hlines(summary.chance, at - 0.4, at + 0.4, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+
+
+def _text(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "none"

@@ -1,0 +1,84 @@
+"""The look of every figure: one width, one font size, colours that survive greyscale and colour blindness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["ACTIVATION_CMAP", "COLOURS", "SIMILARITY_CMAP", "WIDTH", "caption", "colourbar", "new_figure", "printed"]
+
+WIDTH = 7.2
+"""Inches: two columns of a paper."""
+ACTIVATION_CMAP = "inferno"
+SIMILARITY_CMAP = "viridis"
+# Okabe and Ito's colours: told apart by readers with any of the common colour-vision deficiencies.
+COLOURS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
+_RC: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.titlesize": 9,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "savefig.dpi": 200,
+    "figure.dpi": 200,
+    "svg.hashsalt": "fima",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Fonts and lines for print, inside the block only."""
+    with mpl.rc_context(_RC):  # type: ignore[arg-type]  # its keys are a closed list of literals
+        yield
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure in inches that belongs to nobody: no window, no pyplot state."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def colourbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **kwargs: Any) -> None:
+    """A thin, labelled colour bar."""
+    # A bar of its own, so that it shows the colours at full strength where the image is half transparent.
+    scale = ScalarMappable(image.norm, image.cmap)
+    bar = figure.colorbar(scale, ax=axes, **{"fraction": 0.046, "pad": 0.02, "aspect": 25, **kwargs})
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.4)
+
+
+def caption(study: Study, what: str) -> str:
+    """Title of a figure: what to see, from which backbone; untrained weights are named first and in capitals."""
+    checkpoint = study.provenance["checkpoint"]
+    spec = study.provenance["input"]
+    source = checkpoint["path"] or f"seed {study.provenance['seed']}"
+    layer = "its output" if study.provenance["layer"] == "output" else f"layer {study.provenance['layer']}"
+    lines = [
+        what,
+        f"{checkpoint['arch']} ({_short(str(source))}), {layer}, "
+        f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
+    ]
+    if study.untrained:
+        lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
+    return "\n".join(lines)
+
+
+def _short(text: str, most: int = 48) -> str:
+    return text if len(text) <= most else "…" + text[1 - most :]

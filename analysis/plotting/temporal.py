@@ -1,0 +1,135 @@
+"""Similarity over time: the figure of ``fima-analyze temporal``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from scipy.stats import gaussian_kde
+
+from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, new_figure, printed
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
+
+_KINDS = {"aligned": "aligned (Δ = 0)", "misaligned": "|Δ| ≥ half a window", "disjoint": "no shared frame"}
+_BINS = 40
+
+
+def draw_temporal(study: Study) -> Figure:
+    """Slices of a clip, similarity over the offset of windows, and the distributions behind it."""
+    with printed():
+        figure = new_figure(3.1)
+        slices, offsets, distributions = figure.subplots(1, 3, width_ratios=[1, 1.2, 1.3])
+        image = draw_similarity(study.arrays["similarity_mean"], ax=slices)
+        colourbar(figure, image, slices, "cosine similarity")
+        draw_offsets(study.arrays, ax=offsets)
+        draw_distributions(study.arrays, ax=distributions)
+        distributions.set_title(_verdict(study))
+        title = "Temporal similarity: does an RGB moment match the motion of the same time? A peak at Δ = 0 means yes"
+        figure.suptitle(caption(study, title))
+    return figure
+
+
+def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, float] | None = None) -> AxesImage:
+    """A ``(T', T')`` similarity; numbers in the cells while they are few.
+
+    Returns:
+        The image, for a colour bar.
+    """
+    low, high = limits or (float(similarity.min()), float(similarity.max()))
+    image = ax.imshow(similarity, cmap=SIMILARITY_CMAP, vmin=low, vmax=high, interpolation="nearest")
+    slices = len(similarity)
+    if slices <= 4:
+        middle = (low + high) / 2
+        for (row, column), value in np.ndenumerate(similarity):
+            ax.text(column, row, f"{value:.3f}", ha="center", va="center", color="black" if value > middle else "white")
+    step = max(1, slices // 8)
+    ax.set_xticks(range(0, slices, step))
+    ax.set_yticks(range(0, slices, step))
+    ax.set_xlabel("motion slice")
+    ax.set_ylabel("RGB slice")
+    ax.set_title("slices of a clip, mean")
+    return image
+
+
+def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """The curve over the offset with its band; seconds where the videos share their frames per second."""
+    seconds = np.isfinite(arrays["offset_seconds"]).all()
+    offset = arrays["offset_seconds"] if seconds else arrays["offset_frames"]
+    ax.axvline(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
+    ax.fill_between(
+        offset, arrays["offset_low"], arrays["offset_high"], color=COLOURS["aligned"], alpha=0.25, linewidth=0,
+        label=f"95 % band over {_plural(str(arrays['offset_unit']))}",
+    )  # fmt: skip
+    marker = "o" if len(offset) < 40 else None
+    ax.plot(offset, arrays["offset_mean"], color=COLOURS["aligned"], linewidth=1.2, marker=marker, markersize=2.5)
+    ax.set_xlabel(f"offset Δ of the motion window ({'s' if seconds else 'frames'})")
+    ax.set_ylabel("cosine similarity")
+    videos = int(arrays["offset_videos"].max())
+    ax.set_title(f"windows along {videos} video{'s' if videos != 1 else ''}")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
+    ax.legend(loc="upper left", frameon=False)
+    return ax
+
+
+def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """Histogram and density of aligned and misaligned pairs, each video weighing the same."""
+    edges = arrays["density_edges"]
+    low, high = _range(arrays)
+    bins = np.linspace(low, high, _BINS + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    for kind, label in _KINDS.items():
+        videos = int(arrays[f"density_{kind}_videos"])
+        if not videos:
+            continue
+        weights = arrays[f"density_{kind}"] * np.diff(edges)
+        filled = kind != "disjoint"
+        ax.hist(
+            centres, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
+            color=COLOURS[kind], alpha=0.3 if filled else 1.0,
+            histtype="stepfilled" if filled else "step", linewidth=0.8,
+            label=f"{label}, {videos} video{'s' if videos != 1 else ''}",
+        )  # fmt: skip
+        if filled:
+            _draw_density(centres, weights, np.linspace(low, high, 200), COLOURS[kind], ax)
+    ax.set_xlabel("cosine similarity")
+    ax.set_ylabel("density")
+    ax.set_ylim(0, ax.get_ylim()[1] * 1.45)  # room for the legend
+    ax.legend(loc="upper left", frameon=False)
+    return ax
+
+
+def _draw_density(centres: np.ndarray, weights: np.ndarray, at: np.ndarray, colour: str, ax: Axes) -> None:
+    """A Gaussian kernel density, where the values vary enough to have one."""
+    present = weights > 0
+    if present.sum() < 3:
+        return
+    density = gaussian_kde(centres[present], weights=weights[present])
+    ax.plot(at, density(at), color=colour, linewidth=1.2)
+
+
+def _range(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
+    """The similarities that occur, with a margin."""
+    edges = arrays["density_edges"]
+    present = np.flatnonzero(sum(np.nan_to_num(arrays[f"density_{kind}"]) for kind in _KINDS))
+    low, high = edges[present[0]], edges[present[-1] + 1]
+    margin = 0.05 * (high - low)
+    return float(low - margin), float(min(high + margin, 1.0 + margin))
+
+
+def _verdict(study: Study) -> str:
+    auroc, d_prime = study.scores["offset_auroc"], study.scores["offset_d_prime"]
+    if not np.isfinite(auroc.mean):
+        return "too short for misaligned windows"
+    return f"AUROC {auroc.mean:.2f} (chance 0.50), d′ {d_prime.mean:.2f}".replace("-", "−")
+
+
+def _plural(unit: str) -> str:
+    return {"video": "videos", "window pair": "window pairs"}[unit]

@@ -1,0 +1,146 @@
+"""One set of words for flags, notebook parameters and Python: what to look at, with which backbone, and how.
+
+Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fima.errors import InputError
+
+__all__ = ["BOUNDARIES", "Settings"]
+
+BOUNDARIES = ("repeat", "wrap")
+_SMALLEST = {"num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a study looks at and how; ``None`` means "what the checkpoint expects" or "the built-in one".
+
+    Attributes:
+        ckpt: Checkpoint path; None is the small untrained backbone that needs no file.
+        arch: Architecture, where the checkpoint's keys cannot tell it, or ``package.module:factory``.
+        input_spec: Overrides the checkpoint's input specification (file or inline, see ``InputSpec.parse``).
+        trust_checkpoint: Allow a checkpoint that runs code when unpickled.
+        video: Paths of videos; with neither ``video`` nor ``data``, one procedural clip.
+        data: A data set: folder or list of ``path label`` rows.
+        split: Split of the data set; None takes every video.
+        num_frames: Frames per clip.
+        frame_stride: Frames from one clip frame to the next.
+        size: Side of the square, centre-cropped clip in pixels.
+        clips: Clips per video: 1 is the middle, more are uniformly spaced.
+        start_seconds: Start of the one clip per video, instead of ``clips``.
+        layer: The backbone's layer to read; None is its output.
+        boundary: First frame of the frame difference: ``repeat`` the second's, or ``wrap`` as in training.
+        hop: Frames between windows along a video (temporal only); None is a quarter of a window.
+        show: How many clips a figure shows at most.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+        batch_size: Clips per forward pass.
+        seed: Of the bootstrap, the untrained weights and the procedural clip.
+
+    Raises:
+        InputError: For a value that cannot be used; names the word, the rule and the value.
+    """
+
+    ckpt: str | None = None
+    arch: str | None = None
+    input_spec: str | None = None
+    trust_checkpoint: bool = False
+    video: tuple[str, ...] = ()
+    data: str | None = None
+    split: str | None = None
+    num_frames: int | None = None
+    frame_stride: int | None = None
+    size: int | None = None
+    clips: int = 1
+    start_seconds: float | None = None
+    layer: str | None = None
+    boundary: str = "repeat"
+    hop: int | None = None
+    show: int = 4
+    device: str = "auto"
+    batch_size: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "video", _as_paths(self.video))
+        for name in ("ckpt", "data"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else str(value))
+        for name, smallest in _SMALLEST.items():
+            _check_whole(name, getattr(self, name), smallest)
+        if self.start_seconds is not None and not self.start_seconds >= 0:
+            raise InputError(f"start_seconds must be at least 0, got {self.start_seconds}")
+        if self.start_seconds is not None and self.clips != 1:
+            raise InputError(f"start_seconds chooses one clip; give either it or clips, got clips {self.clips}")
+        if self.video and self.data is not None:
+            raise InputError("give either video or data, not both")
+        if self.split is not None and self.data is None:
+            raise InputError(f"split {self.split!r} needs data")
+        if self.boundary not in BOUNDARIES:
+            raise InputError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {self.boundary!r}")
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+        """Settings from flags or notebook parameters.
+
+        Args:
+            parameters: Names of this class's fields; others are refused.
+
+        Raises:
+            InputError: For an unknown name or a value that cannot be used.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(parameters) - known):
+            raise InputError(f"unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        return cls(**parameters)
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any]) -> Settings:
+        """Settings from a notebook's ``globals()``: every variable that is named like a setting."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls.from_parameters({name: namespace[name] for name in names if name in namespace})
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, in the order of the fields."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+    def command(self, measure: str) -> str:
+        """The command line that repeats this study, but for ``--out``."""
+        words = ["fima-analyze", measure]
+        for name, value in self.changed().items():
+            flag = "--" + name.replace("_", "-")
+            if value is True:
+                words.append(flag)
+            elif isinstance(value, tuple):
+                words += [flag, *value]
+            else:
+                words += [flag, str(value)]
+        return shlex.join(words)
+
+
+def _as_paths(video: str | Path | Sequence[str | Path] | None) -> tuple[str, ...]:
+    """Notebook parameters may be None, one path or a list of paths."""
+    if video is None:
+        return ()
+    if isinstance(video, str | Path):
+        return (str(video),)
+    return tuple(str(path) for path in video)
+
+
+def _check_whole(name: str, value: Any, smallest: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise InputError(f"{name} must be a whole number of at least {smallest}, got {value!r}")

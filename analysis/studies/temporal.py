@@ -1,0 +1,155 @@
+"""Temporal similarity of RGB and motion features over videos (FIMA paper, Figure 5b)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from analysis.clips import Clip, Placement, place_clips, to_batch
+from analysis.offsets import (
+    OFFSET_CHANCE,
+    OffsetResult,
+    OffsetStatistics,
+    OffsetSummary,
+    default_hop,
+    offset_statistics,
+)
+from analysis.plotting.temporal import draw_temporal
+from analysis.statistics import StreamingMean, VideoScores
+from analysis.studies.base import Progress, Session, Study, provenance, study_videos
+from analysis.temporal import (
+    offset_similarity,
+    pool_features,
+    similarity_chance,
+    similarity_scores,
+    temporal_similarity,
+)
+from fima.activation import foreground_mask
+from fima.data.sampling import clip_span, sliding_window_starts
+
+__all__ = ["run"]
+
+_FINE_BINS = 4000
+"""Over [-1, 1]: the features of a trained backbone often differ in the third decimal only."""
+
+
+def run(session: Session, progress: Progress | None = None) -> Study:
+    """Similarity of slices inside clips, and of windows along whole videos as a function of their offset.
+
+    Args:
+        session: Backbone and videos.
+        progress: Called after each video.
+
+    Returns:
+        The study; ``arrays["similarity_mean"]`` is ``(T', T')``, row = RGB slice, column = motion slice;
+        ``offset_*`` hold the curve over offsets and the aligned and misaligned distributions.
+    """
+    spec = session.spec
+    span = clip_span(spec.num_frames, spec.frame_stride)
+    hop = session.settings.hop or default_hop(span)
+    clips_at = place_clips(spec, session.settings.clips, session.settings.start_seconds)
+    windows_at = _windows(session, hop)
+    slices, windows = VideoScores(), VideoScores()
+    offsets, mean = OffsetSummary(num_bins=_FINE_BINS), StreamingMean()
+    stream = session.stream(lambda length, fps: sorted({*clips_at(length, fps), *windows_at(length, fps)}))
+    for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch), progress):
+        length, fps = clips[0][0].video_length, clips[0][0].fps
+        results = {clip.start: result for clip, result in clips}
+        chosen = [results[start] for start in clips_at(length, fps)]
+        mean.add(np.mean([result["similarity"] for result in chosen], axis=0))
+        for result in chosen:
+            slices.add(video.video_id, result["scores"])
+        statistics = _offsets(results, list(windows_at(length, fps)), span=span, fps=fps)
+        offsets.add(video.video_id, statistics)
+        windows.add(video.video_id, {f"offset_{name}": value for name, value in statistics.scores().items()})
+    similarity = mean.mean
+    chance = _chance(len(similarity))
+    per_video = {"video_id": np.array(slices.video_ids), **slices.per_video(), **windows.per_video()}
+    return Study(
+        measure="temporal",
+        arrays={
+            "similarity_mean": similarity,
+            "slice_frames": _slice_frames(session, len(similarity)),
+            "span": np.array(span),
+            "hop": np.array(hop),
+            **_offset_arrays(offsets.result(seed=session.settings.seed)),
+            **{name if name == "video_id" else f"score_{name}": values for name, values in per_video.items()},
+            **{f"chance_{name}": np.array(level) for name, level in chance.items()},
+        },
+        scores={
+            **slices.summaries(chance, seed=session.settings.seed),
+            **windows.summaries(chance, seed=session.settings.seed),
+        },
+        per_video=per_video,
+        provenance=provenance(session, "temporal"),
+        skipped=stream.skipped,
+        draw=draw_temporal,
+    )
+
+
+def _windows(session: Session, hop: int) -> Placement:
+    spec = session.spec
+    return lambda length, _fps: sliding_window_starts(
+        length, num_frames=spec.num_frames, frame_stride=spec.frame_stride, hop=hop
+    )
+
+
+def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any]]:
+    features = session.extractor(to_batch(batch, session.extractor.device))
+    similarity = temporal_similarity(features.rgb, features.motion)
+    mask = foreground_mask(features.rgb, features.motion)
+    foreground = similarity_scores(temporal_similarity(features.rgb, features.motion, mask))
+    scores = similarity_scores(similarity) | {f"{name}_foreground": column for name, column in foreground.items()}
+    rgb, motion = pool_features(features.rgb), pool_features(features.motion)
+    return [
+        {
+            "similarity": similarity[i].float().cpu().numpy(),
+            "scores": {name: float(column[i]) for name, column in scores.items()},
+            "rgb": rgb[i].float().cpu(),
+            "motion": motion[i].float().cpu(),
+        }
+        for i in range(len(batch))
+    ]
+
+
+def _offsets(results: dict[int, dict[str, Any]], starts: list[int], *, span: int, fps: float) -> OffsetStatistics:
+    """Every RGB window of a video against every motion window of it."""
+    rgb = torch.stack([results[start]["rgb"] for start in starts])
+    motion = torch.stack([results[start]["motion"] for start in starts])
+    similarity = offset_similarity(rgb, motion).numpy()
+    return offset_statistics(similarity, np.array(starts), span=span, fps=fps)
+
+
+def _offset_arrays(result: OffsetResult) -> dict[str, np.ndarray]:
+    """What the figure draws of the offsets, under names for the npz file."""
+    arrays = {
+        "offset_frames": result.offsets_frames,
+        "offset_seconds": result.offsets_seconds,
+        "offset_mean": result.mean,
+        "offset_low": result.low,
+        "offset_high": result.high,
+        "offset_videos": result.videos_per_offset,
+        "offset_unit": np.array(result.unit),
+        "density_edges": result.histograms["aligned"].edges,
+    }
+    for kind, histogram in result.histograms.items():
+        arrays[f"density_{kind}"] = histogram.density
+        arrays[f"density_{kind}_videos"] = np.array(histogram.num_videos)
+    return arrays
+
+
+def _chance(slices: int) -> dict[str, float]:
+    inside = {name: float(level) for name, level in similarity_chance(slices).items()}
+    return {
+        **inside,
+        **{f"{name}_foreground": level for name, level in inside.items()},
+        **{f"offset_{name}": level for name, level in OFFSET_CHANCE.items()},
+    }
+
+
+def _slice_frames(session: Session, slices: int) -> np.ndarray:
+    """Middle of every slice, in frames of the clip (videos of a data set may differ in frames per second)."""
+    frames = session.spec.num_frames * session.spec.frame_stride
+    return (np.arange(slices) + 0.5) * frames / slices

@@ -1,0 +1,71 @@
+"""How long ``fima-analyze --help`` takes, and whether the memory of ``--data`` runs stays flat."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fima.data.encode import write_video
+from fima.data.shapes import moving_shape
+
+HELP_LIMIT, MEMORY_LIMIT = 0.3, 1.05
+BIN = Path(sys.executable).parent
+# The peak of the process is read from inside it, after the command is done.
+_PEAK = """
+import resource, sys
+from analysis.cli import main
+code = main(sys.argv[1:])
+print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def main() -> None:
+    print(f"fima-analyze --help: {_help_seconds():.2f} s (limit {HELP_LIMIT} s)")
+    with tempfile.TemporaryDirectory() as folder:
+        for measure in ("affinity", "temporal", "cam"):
+            few, many = (_peak(measure, _data(Path(folder), count), Path(folder) / "out") for count in (20, 200))
+            print(
+                f"{measure} --data, peak memory: {many / 1024:.0f} MiB for 200 videos = {many / few:.3f} x that for 20 "
+                f"({few / 1024:.0f} MiB); limit {MEMORY_LIMIT} x"
+            )
+
+
+def _help_seconds() -> float:
+    taken = []
+    for _ in range(7):
+        start = time.perf_counter()
+        subprocess.run([BIN / "fima-analyze", "--help"], check=True, capture_output=True)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _data(folder: Path, count: int) -> Path:
+    """``count`` videos: copies of eight."""
+    data = folder / f"data{count}"
+    if data.exists():
+        return data
+    data.mkdir()
+    for i in range(8):
+        frames = moving_shape(i, num_frames=60, height=120, width=160).frames
+        write_video(data / f"{i:03d}.mp4", [frame.transpose(1, 2, 0) for frame in frames], fps=25)
+    for i in range(8, count):
+        shutil.copy(data / f"{i % 8:03d}.mp4", data / f"{i:03d}.mp4")
+    return data
+
+
+def _peak(measure: str, data: Path, out: Path) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, measure, "--data", str(data), "--out", str(out)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return int(done.stdout.rsplit("PEAK", 1)[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Streams of clips: right frames, whole videos only, stopping cleanly."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.clips import ClipStream, centre_crop, place_clips, read_clip, to_batch
+from analysis.settings import Settings
+from analysis.sources import ProceduralVideo, VideoSource, list_videos
+from fima.errors import InputError, VideoError
+from fima.input_spec import InputSpec
+
+SPEC = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=4, frame_stride=2, size=16)
+
+
+class CountingVideo:
+    """Frame i is all i; breaks at frame ``broken_at``."""
+
+    fps = 10.0
+
+    def __init__(self, length, broken_at=None):
+        self.length, self.broken_at, self.reads = length, broken_at, []
+
+    def __len__(self):
+        return self.length
+
+    def frames(self, indices, *, short_side=None):
+        self.reads.append(list(indices))
+        if self.broken_at is not None and max(indices) >= self.broken_at:
+            raise VideoError(f"fake.mp4: frame {self.broken_at} cannot be decoded")
+        values = torch.tensor(list(indices), dtype=torch.uint8)
+        return values.view(-1, 1, 1, 1).expand(-1, 3, short_side, short_side + 4).contiguous()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+
+class FakeSource:
+    def __init__(self, name, reader):
+        self.video_id, self.path, self.label, self.reader = name, None, None, reader
+
+    def open(self):
+        return self.reader
+
+
+def _firsts(clip):
+    return clip.frames[:, 0, 0, 0].tolist()
+
+
+def test_clips_hold_their_own_frames_whether_they_overlap_or_not():
+    near, far = CountingVideo(40), CountingVideo(250)
+    videos = [FakeSource("near", near), FakeSource("far", far)]
+    stream = ClipStream(videos, SPEC, lambda length, fps: [0, 3, 5] if length == 40 else [0, 200])
+    clips = list(stream)
+    assert [_firsts(clip) for clip in clips] == [
+        [0, 2, 4, 6],
+        [3, 5, 7, 9],
+        [5, 7, 9, 11],
+        [0, 2, 4, 6],
+        [200, 202, 204, 206],
+    ]
+    assert [clip.last for clip in clips] == [False, False, True, False, True]
+    assert len(near.reads) == 1  # every frame decoded once
+    assert len(far.reads) == 2  # nothing in between decoded
+    assert clips[0].frames.shape == (4, 3, 16, 16)
+    assert clips[4].start_seconds == 20.0
+
+
+def test_short_videos_repeat_in_time():
+    clips = list(ClipStream([FakeSource("short", CountingVideo(3))], SPEC, place_clips(SPEC)))
+    assert _firsts(clips[0]) == [0, 2, 1, 0]
+
+
+def test_a_video_that_breaks_half_way_leaves_nothing_behind():
+    videos = [
+        FakeSource("good", CountingVideo(30)),
+        FakeSource("bad", CountingVideo(100, broken_at=60)),
+        FakeSource("also good", CountingVideo(30)),
+    ]
+    stream = ClipStream(videos, SPEC, lambda length, fps: range(0, length - 7, 10), skip_broken=True, chunk=2)
+    measured = {
+        video.video_id: [value for _, value in clips]
+        for video, clips in stream.per_video(3, lambda batch: [_firsts(clip)[0] for clip in batch])
+    }
+    assert measured == {"good": [0, 10, 20], "also good": [0, 10, 20]}
+    assert stream.skipped == {"bad": "fake.mp4: frame 60 cannot be decoded"}
+
+
+def test_a_given_video_that_breaks_stops_the_run():
+    stream = ClipStream([FakeSource("bad", CountingVideo(9, broken_at=1))], SPEC, place_clips(SPEC))
+    with pytest.raises(VideoError, match="frame 1 cannot"):
+        list(stream)
+
+
+def test_batches_cross_videos_and_stopping_early_ends_the_thread():
+    videos = [FakeSource(str(i), CountingVideo(30)) for i in range(50)]
+    stream = ClipStream(videos, SPEC, place_clips(SPEC), ahead=2)
+    batches = stream.batches(4)
+    assert [clip.video.video_id for clip in next(batches)] == ["0", "1", "2", "3"]
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "clip-decoder"]
+    assert sum(len(video.reader.reads) for video in videos) < 20  # it did not run on
+
+
+def test_to_batch_is_the_clip_in_unit_range_and_channels_last():
+    clips = list(ClipStream([VideoSource("p", None)], SPEC, lambda length, fps: [0, 20]))
+    batch = to_batch(clips)
+    assert batch.shape == (2, 3, 4, 16, 16)
+    assert batch.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(batch[1, :, 2], clips[1].frames[2].float() / 255)
+
+
+def test_placement_by_time_and_in_the_middle():
+    assert list(place_clips(SPEC, 1)(27, 10.0)) == [10]
+    assert list(place_clips(SPEC, start_seconds=1.5)(100, 10.0)) == [15]
+    with pytest.raises(InputError, match="start"):
+        place_clips(SPEC, start_seconds=99.0)(100, 10.0)
+
+
+def test_centre_crop_is_central():
+    frames = torch.arange(20).view(1, 1, 4, 5).expand(1, 3, 4, 5)
+    assert centre_crop(frames, 2)[0, 0].tolist() == [[6, 7], [11, 12]]
+
+
+def test_the_procedural_video_is_the_same_every_time_and_moves():
+    one, two = ProceduralVideo(1), ProceduralVideo(1)
+    a, b = read_clip(one, 3, SPEC), read_clip(two, 3, SPEC)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, read_clip(ProceduralVideo(2), 3, SPEC))
+    assert not torch.equal(a[0], a[-1])
+
+
+def test_given_videos_are_named_uniquely_and_opened_first(tmp_path, clips_dir):
+    dog = str(clips_dir / "dog.mp4")
+    names = [video.video_id for video in list_videos(Settings(video=(dog, dog, str(clips_dir / "bear.mp4"))))]
+    assert len(set(names)) == 3
+    assert names[2] == "bear"
+    (tmp_path / "text.mp4").write_text("not a video")
+    with pytest.raises(VideoError, match=r"text\.mp4"):
+        list_videos(Settings(video=(dog, str(tmp_path / "text.mp4"))))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list_videos(Settings(video=("nowhere.mp4",)))
+
+
+def test_real_clip_equals_reading_it_by_hand(clips_dir):
+    from fima.data.video import VideoReader
+
+    spec = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=8, frame_stride=3, size=112)
+    source = VideoSource("dog", clips_dir / "dog.mp4")
+    (clip,) = list(ClipStream([source], spec, lambda length, fps: [5]))
+    with VideoReader(clips_dir / "dog.mp4") as reader:
+        frames = reader.frames(range(5, 29, 3), short_side=112).numpy()
+    left = (frames.shape[-1] - 112) // 2
+    np.testing.assert_array_equal(clip.frames.numpy(), frames[..., left : left + 112])

@@ -1,0 +1,211 @@
+"""Studies: right numbers from right clips, whole videos only, equal runs equal bytes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.affinity import affinity_scores, spatial_affinity
+from analysis.clips import read_clip
+from analysis.features import FeatureExtractor
+from analysis.settings import Settings
+from analysis.studies import STUDIES, open_session, run
+from analysis.temporal import temporal_similarity
+from fima.checkpoints import untrained_backbone
+from fima.data.video import VideoReader
+from fima.errors import InputError, VideoError
+
+SMALL = {"num_frames": 8, "frame_stride": 2, "size": 56}
+
+
+def _by_hand(path, start):
+    """RGB and motion features of one clip, the long way."""
+    loaded = untrained_backbone("tiny", seed=0)
+    loaded = replace(loaded, input=loaded.input.replace(**SMALL))
+    with VideoReader(path) as reader:
+        frames = read_clip(reader, start, loaded.input)
+    return FeatureExtractor(loaded)(frames.movedim(1, 0)[None].float() / 255)
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+def test_every_study_runs_on_the_built_in_defaults(measure):
+    study = run(measure, Settings(show=2))
+    assert study.untrained
+    assert study.scores
+    # An untrained backbone's curve need not fall: only its width may be undefined.
+    assert all(np.isfinite(summary.mean) for name, summary in study.scores.items() if "half_width" not in name)
+    assert "UNTRAINED" in study.figure().get_suptitle()
+    assert study.report()["provenance"]["inputs"]["video"] == ["procedural"]
+
+
+def test_affinity_of_a_real_clip_is_the_measure_of_its_features(clips_dir):
+    study = run("affinity", Settings(video=str(clips_dir / "dog.mp4"), start_seconds=0.4, **SMALL))
+    with VideoReader(clips_dir / "dog.mp4") as reader:
+        start = round(0.4 * reader.fps)
+    features = _by_hand(clips_dir / "dog.mp4", start)
+    expected = spatial_affinity(features.rgb, features.motion)
+    np.testing.assert_allclose(study.arrays["affinity_mean"], expected[0].numpy(), atol=1e-5)
+    for name, value in affinity_scores(expected).items():
+        assert study.scores[name].mean == pytest.approx(float(value[0]), abs=1e-3)
+    assert study.scores["top1_agreement"].chance == pytest.approx(1 / 49)
+
+
+def test_the_mean_is_over_videos_however_many_clips_each_has(clips_dir):
+    videos = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4")]
+    both = run("affinity", Settings(video=videos, clips=3, batch_size=4, **SMALL))
+    alone = [run("affinity", Settings(video=video, clips=3, **SMALL)) for video in videos]
+    np.testing.assert_allclose(
+        both.arrays["affinity_mean"], np.mean([study.arrays["affinity_mean"] for study in alone], axis=0), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        both.per_video["contrast"], [study.scores["contrast"].mean for study in alone], atol=1e-5
+    )
+    assert both.scores["contrast"].num_videos == 2
+
+
+def test_temporal_reads_windows_along_the_whole_video(clips_dir):
+    path = clips_dir / "dog.mp4"
+    study = run("temporal", Settings(video=str(path), hop=5, **SMALL))
+    with VideoReader(path) as reader:
+        starts = range(0, len(reader) - 15 + 1, 5)
+    rgb, motion = [], []
+    for start in starts:
+        features = _by_hand(path, start)
+        rgb.append(features.rgb[0].mean(dim=(1, 2, 3)))
+        motion.append(features.motion[0].mean(dim=(1, 2, 3)))
+    cosine = (
+        torch.nn.functional.normalize(torch.stack(rgb), dim=1)
+        @ torch.nn.functional.normalize(torch.stack(motion), dim=1).T
+    )
+    at = {
+        int(frames): value
+        for frames, value in zip(study.arrays["offset_frames"], study.arrays["offset_mean"], strict=True)
+    }
+    for step in (-2, 0, 1, 3):
+        assert at[5 * step] == pytest.approx(float(cosine.diagonal(step).mean()), abs=1e-5)
+
+
+def test_temporal_slices_are_those_of_the_chosen_clip(clips_dir):
+    path = clips_dir / "dog.mp4"
+    study = run("temporal", Settings(video=str(path), start_seconds=0.0, num_frames=16, frame_stride=1, size=56))
+    loaded = untrained_backbone("tiny", seed=0)
+    loaded = replace(loaded, input=loaded.input.replace(num_frames=16, frame_stride=1, size=56))
+    with VideoReader(path) as reader:
+        frames = read_clip(reader, 0, loaded.input)
+    features = FeatureExtractor(loaded)(frames.movedim(1, 0)[None].float() / 255)
+    expected = temporal_similarity(features.rgb, features.motion)[0]
+    np.testing.assert_allclose(study.arrays["similarity_mean"], expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+def test_equal_runs_give_equal_bytes(measure, tmp_path, clips_dir):
+    settings = Settings(video=(str(clips_dir / "yoga.mp4"), str(clips_dir / "cars.mp4")), clips=2, **SMALL)
+    for name in ("one", "two"):
+        run(measure, settings).save(tmp_path / name)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for kind in ("npz", "png"):
+        assert (one / f"{measure}.{kind}").read_bytes() == (two / f"{measure}.{kind}").read_bytes()
+    first, second = (json.loads((folder / f"{measure}.json").read_text()) for folder in (one, two))
+    assert first.pop("created")
+    assert second.pop("created")
+    assert first == second
+
+
+def test_the_saved_arrays_are_what_is_drawn(tmp_path):
+    study = run("affinity", Settings(show=1))
+    study.save(tmp_path)
+    saved = np.load(tmp_path / "affinity.npz")
+    matrix = next(ax for ax in study.figure().axes + _below(study.figure()) if ax.get_title() == "mean affinity")
+    np.testing.assert_array_equal(matrix.images[0].get_array(), saved["affinity_mean"])
+    np.testing.assert_array_equal(saved["video_id"], ["procedural"])
+
+
+def _below(figure):
+    return [ax for sub in figure.subfigs for ax in sub.axes]
+
+
+def test_one_colour_range_for_all_panels_that_are_compared():
+    study = run("affinity", Settings(show=1))
+    axes = _below(study.figure())
+    limits = {image.get_clim() for ax in axes for image in ax.images if image.get_cmap().name == "viridis"}
+    assert len(limits) == 1
+
+
+def test_cam_films_show_every_frame(tmp_path, clips_dir):
+    study = run("cam", Settings(video=str(clips_dir / "dog.mp4"), **SMALL))
+    study.save(tmp_path)
+    with VideoReader(tmp_path / "cam.mp4") as film:
+        assert film.codec == "h264"
+        assert len(film) % 8 == 0
+        frame = film.frames([0])[0]
+    original = torch.from_numpy(study.arrays["example_frames"][0, 0]).movedim(-1, 0)
+    shown = frame[:, :224, :224]
+    assert (shown.float() - original.float()).abs().mean() < 6  # the left panel, but for compression
+
+
+def test_several_videos_give_several_films(tmp_path, clips_dir):
+    videos = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4", "cars.mp4")]
+    run("cam", Settings(video=videos, show=2, **SMALL)).save(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "cam").iterdir()) == ["01-dog.mp4", "02-cars.mp4"]
+
+
+@pytest.fixture
+def broken_data(tmp_path, clips_dir):
+    """A data set of which one video is cut and one is text."""
+    folder = tmp_path / "data" / "class"
+    folder.mkdir(parents=True)
+    for name in ("dog.mp4", "bear.mp4", "cars.mp4"):
+        (folder / name).write_bytes((clips_dir / name).read_bytes())
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("not a video")
+    return tmp_path / "data"
+
+
+def test_broken_videos_of_a_data_set_are_skipped_and_listed(broken_data, tmp_path):
+    study = run("affinity", Settings(data=str(broken_data), **SMALL))
+    study.save(tmp_path / "out")
+    assert list(study.skipped) == ["class/empty", "class/text"]
+    assert study.scores["contrast"].num_videos == 3
+    rows = (tmp_path / "out" / "skipped.csv").read_text().splitlines()
+    assert rows[0] == "video_id,reason"
+    assert [row.split(",")[0] for row in rows[1:]] == ["class/empty", "class/text"]
+
+
+def test_a_data_set_of_broken_videos_only_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.mp4").write_text("not a video")
+    with pytest.raises(InputError, match=r"none of its 1 videos can be read; the first: .*x\.mp4"):
+        run("cam", Settings(data=str(tmp_path)))
+
+
+def test_a_given_broken_video_is_refused_before_anything_runs(broken_data):
+    with pytest.raises(VideoError, match=r"text\.mp4"):
+        open_session(Settings(video=str(broken_data / "class" / "text.mp4")))
+
+
+def test_progress_reaches_the_number_of_videos(broken_data):
+    seen = []
+    run("cam", open_session(Settings(data=str(broken_data), **SMALL)), lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (5, 5)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_real_data_set_by_video(fight_dir):
+    study = run("affinity", Settings(data=str(fight_dir), split="test", num_frames=4, frame_stride=2, size=56, show=3))
+    assert study.scores["auroc"].num_videos == len(study.per_video["video_id"]) > 50
+    low, mean, high = (getattr(study.scores["auroc"], name) for name in ("low", "mean", "high"))
+    assert low < mean < high
+    assert len(study.arrays["example_frame"]) == 3
+
+
+def test_a_single_position_has_no_affinity():
+    with pytest.raises(InputError, match="at least 2 positions, tiny gives 1 x 1"):
+        run("affinity", Settings(size=8, num_frames=4))
+
+
+def test_html_shows_picture_and_numbers():
+    page = run("cam", Settings(show=1))._repr_html_()
+    assert "data:image/png;base64," in page
+    assert "rgb motion correlation" in page
