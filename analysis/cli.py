@@ -155,10 +155,12 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 def _run_study(args: argparse.Namespace) -> int:
     settings = settings_from(args)
+    from analysis.allocator import return_large_blocks
     from analysis.output import output_folder
     from analysis.studies import open_session
     from analysis.studies import run as run_study
 
+    return_large_blocks()
     session = open_session(settings)
     with output_folder(args.out) as folder:
         with _progress(args.measure) as progress:

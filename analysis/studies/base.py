@@ -78,10 +78,9 @@ def open_session(settings: Settings) -> Session:
 
 
 def _load(settings: Settings) -> LoadedBackbone:
-    spec = None if settings.input_spec is None else InputSpec.parse(settings.input_spec)
     if settings.ckpt is None:
-        return untrained_backbone(settings.arch or "tiny", seed=settings.seed, input_spec=spec)
-    return load_backbone(settings.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=spec)
+        return untrained_backbone(settings.arch or "tiny", seed=settings.seed, input_spec=settings.input_spec)
+    return load_backbone(settings.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec)
 
 
 def examples(num_videos: int, show: int) -> set[int]:

@@ -91,7 +91,7 @@ def test_a_layer_is_read_by_name_and_no_hook_stays(tiny):
 
 def test_hooks_go_even_after_an_error(tiny):
     extractor = FeatureExtractor(tiny, layer=FeatureExtractor(tiny).info.taps[0].layer)
-    with pytest.raises(InputError, match=r"must be \(N, 3, T, H, W\), got \(3, 16, 56, 56\); add a batch axis"):
+    with pytest.raises(InputError, match=r"must be \(N, C, T, H, W\), got \(3, 16, 56, 56\); add a batch axis"):
         extractor(_clip(1)[0])
     tiny.backbone.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyError("broken")))
     with pytest.raises(KeyError):

@@ -1,6 +1,6 @@
 """Backbones in and out of files: every key of a checkpoint is accounted for, and no weight stays random unsaid.
 
-Formats are in `fima.checkpoint_formats`, reading and writing safely in `fima.checkpoint_files`. This module knows no
+Formats are in `fima.checkpoints.formats`, reading and writing safely in `fima.checkpoints.files`. This module knows no
 method and nothing of training.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fima.checkpoint_files import read_checkpoint, sha256_of, write_checkpoint
-from fima.checkpoint_formats import FORMATS, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
-from fima.checkpoint_report import LoadReport, ShapeMismatch
+from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
+from fima.checkpoints.formats import FORMATS, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
+from fima.checkpoints.report import LoadReport, ShapeMismatch
 from fima.command_line import one_line
 from fima.errors import CheckpointError, InputError
 from fima.input_spec import InputSpec
@@ -25,7 +25,6 @@ from fima.models.registry import BackboneInfo, backbone_info, create_backbone, i
 
 __all__ = [
     "IncompleteCheckpointError",
-    "LoadReport",
     "LoadedBackbone",
     "load_backbone",
     "save_backbone",

@@ -1,0 +1,19 @@
+"""Backbones in and out of files: formats by table, safe reading, a report that accounts for every key."""
+
+from fima.checkpoints.loading import (
+    IncompleteCheckpointError,
+    LoadedBackbone,
+    load_backbone,
+    save_backbone,
+    untrained_backbone,
+)
+from fima.checkpoints.report import LoadReport
+
+__all__ = [
+    "IncompleteCheckpointError",
+    "LoadReport",
+    "LoadedBackbone",
+    "load_backbone",
+    "save_backbone",
+    "untrained_backbone",
+]
