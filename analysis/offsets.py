@@ -185,6 +185,11 @@ class OffsetResult:
         low: ``(D,)`` lower end of the 95 % band of the mean: bootstrap over videos, or for one video mean ± 1.96
             standard errors over its window pairs, which overlap and so make the band too narrow. NaN for fewer than 2.
         high: ``(D,)`` upper end.
+        change: ``(D,)`` mean over the same videos of the video's similarity at the offset minus its similarity at 0.
+            This is the curve to look at: long videos alone have large offsets, and videos differ more in their level
+            than along their curve, so ``mean`` may rise or fall only because other videos enter it.
+        change_low: ``(D,)`` lower end of the 95 % band of ``change``, as for ``low``.
+        change_high: ``(D,)`` upper end.
         videos_per_offset: ``(D,)`` number of videos that have the offset.
         histograms: ``aligned``, ``misaligned`` and ``disjoint``.
         video_ids: In the order of the scores.
@@ -198,6 +203,9 @@ class OffsetResult:
     mean: Array
     low: Array
     high: Array
+    change: Array
+    change_low: Array
+    change_high: Array
     videos_per_offset: NDArray[np.int64]
     histograms: dict[str, Histogram]
     video_ids: list[str]
@@ -269,6 +277,9 @@ class OffsetSummary:
         offsets, table = self._table()
         one = len(table) == 1
         low, high = self._pair_band if one else bootstrap_band(table, seed=seed)
+        aligned = table[:, np.flatnonzero(offsets == 0)]  # every video has it: a window is aligned with itself
+        change = table - aligned
+        band = (low - aligned[0], high - aligned[0]) if one else bootstrap_band(change, seed=seed)
         names = next(iter(self._scores.values()))
         return OffsetResult(
             unit="window pair" if one else "video",
@@ -278,6 +289,9 @@ class OffsetSummary:
             mean=np.nanmean(table, axis=0),
             low=low,
             high=high,
+            change=np.nanmean(change, axis=0),
+            change_low=band[0],
+            change_high=band[1],
             videos_per_offset=(~np.isnan(table)).sum(axis=0),
             histograms={kind: self._histogram(kind) for kind in _KINDS},
             video_ids=list(self._curves),

@@ -61,6 +61,8 @@ def colourbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, *
     scale = ScalarMappable(image.norm, image.cmap)
     bar = figure.colorbar(scale, ax=axes, **{"fraction": 0.046, "pad": 0.02, "aspect": 25, **kwargs})
     bar.set_label(label)
+    bar.formatter.set_useOffset(False)  # 0.9996, not 4e-4 under a "+1" beside the bar
+    bar.update_ticks()
     bar.outline.set_linewidth(0.4)
 
 

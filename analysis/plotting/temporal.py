@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
 
-_KINDS = {"aligned": "aligned (Δ = 0)", "misaligned": "|Δ| ≥ half a window", "disjoint": "no shared frame"}
+_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
+_SMALLEST_RANGE = 1e-3  # of similarities: below it, differences are rounding and are shown flat
 _BINS = 40
 
 
@@ -42,7 +43,7 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
     Returns:
         The image, for a colour bar.
     """
-    low, high = limits or (float(similarity.min()), float(similarity.max()))
+    low, high = limits or _at_least(float(similarity.min()), float(similarity.max()))
     image = ax.imshow(similarity, cmap=SIMILARITY_CMAP, vmin=low, vmax=high, interpolation="nearest")
     slices = len(similarity)
     if slices <= 4:
@@ -59,24 +60,42 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
 
 
 def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
-    """The curve over the offset with its band; seconds where the videos share their frames per second."""
+    """How similarity changes with the offset, each video against its own Δ = 0; below, how many videos have the offset.
+
+    Offsets are in seconds where the videos share their frames per second, otherwise in frames.
+    """
     seconds = np.isfinite(arrays["offset_seconds"]).all()
     offset = arrays["offset_seconds"] if seconds else arrays["offset_frames"]
-    ax.axvline(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
+    colour = COLOURS["aligned"]
+    for draw in (ax.axvline, ax.axhline):
+        draw(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
     ax.fill_between(
-        offset, arrays["offset_low"], arrays["offset_high"], color=COLOURS["aligned"], alpha=0.25, linewidth=0,
+        offset, arrays["offset_change_low"], arrays["offset_change_high"], color=colour, alpha=0.25, linewidth=0,
         label=f"95 % band over {_plural(str(arrays['offset_unit']))}",
     )  # fmt: skip
     marker = "o" if len(offset) < 40 else None
-    ax.plot(offset, arrays["offset_mean"], color=COLOURS["aligned"], linewidth=1.2, marker=marker, markersize=2.5)
-    ax.set_xlabel(f"offset Δ of the motion window ({'s' if seconds else 'frames'})")
-    ax.set_ylabel("cosine similarity")
-    videos = int(arrays["offset_videos"].max())
-    ax.set_title(f"windows along {videos} video{'s' if videos != 1 else ''}")
-    low, high = ax.get_ylim()
+    ax.plot(offset, arrays["offset_change"], color=colour, linewidth=1.2, marker=marker, markersize=2.5)
+    ax.set_ylabel("similarity minus that at Δ = 0")
+    videos = arrays["offset_videos"]
+    level = float(arrays["offset_mean"][arrays["offset_frames"] == 0][0])
+    ax.set_title(f"{_count(int(videos.max()))}; similarity at Δ = 0: {level:.3f}")
+    low, high = _at_least(*ax.get_ylim())
     ax.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
     ax.legend(loc="upper left", frameon=False)
+    lowest = ax if videos.min() == videos.max() else _draw_counts(offset, videos, ax)
+    lowest.set_xlabel(f"offset Δ of the motion window ({'s' if seconds else 'frames'})")
     return ax
+
+
+def _draw_counts(offset: np.ndarray, videos: np.ndarray, ax: Axes) -> Axes:
+    """Number of videos behind each offset, in axes of their own under ``ax``."""
+    counts = ax.inset_axes((0, -0.24, 1, 0.18), sharex=ax)
+    counts.fill_between(offset, videos, step="mid", color="#9a9a9a", linewidth=0)
+    counts.set_ylim(0, videos.max() * 1.15)
+    counts.set_yticks([0, int(videos.max())])
+    counts.set_ylabel("videos")
+    ax.tick_params(labelbottom=False)
+    return counts
 
 
 def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
@@ -95,7 +114,7 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
             centres, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
             color=COLOURS[kind], alpha=0.3 if filled else 1.0,
             histtype="stepfilled" if filled else "step", linewidth=0.8,
-            label=f"{label}, {videos} video{'s' if videos != 1 else ''}",
+            label=f"{label} ({_count(videos)})",
         )  # fmt: skip
         if filled:
             _draw_density(centres, weights, np.linspace(low, high, 200), COLOURS[kind], ax)
@@ -119,9 +138,19 @@ def _range(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
     """The similarities that occur, with a margin."""
     edges = arrays["density_edges"]
     present = np.flatnonzero(sum(np.nan_to_num(arrays[f"density_{kind}"]) for kind in _KINDS))
-    low, high = edges[present[0]], edges[present[-1] + 1]
+    low, high = _at_least(float(edges[present[0]]), float(edges[present[-1] + 1]))
     margin = 0.05 * (high - low)
-    return float(low - margin), float(min(high + margin, 1.0 + margin))
+    return low - margin, high + margin
+
+
+def _at_least(low: float, high: float) -> tuple[float, float]:
+    """A range around the same middle that is wide enough to be worth showing."""
+    missing = max(0.0, _SMALLEST_RANGE - (high - low)) / 2
+    return low - missing, high + missing
+
+
+def _count(videos: int) -> str:
+    return f"{videos} video{'' if videos == 1 else 's'}"
 
 
 def _verdict(study: Study) -> str:

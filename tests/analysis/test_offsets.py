@@ -237,3 +237,37 @@ class TestManyVideos:
             summary.add("a", video(1))
         with pytest.raises(InputError, match="'b' must have windows of 16 frames as the first, got 8"):
             summary.add("b", video(1, span=8))
+
+
+def _flat_video(level, windows):
+    """A video whose similarity is the same at every offset."""
+    return offset_statistics(np.full((windows, windows), level), np.arange(windows) * 4, span=16, fps=25.0)
+
+
+def test_change_does_not_mistake_who_is_there_for_what_happens():
+    summary = OffsetSummary()
+    summary.add("short and alike", _flat_video(0.9, 3))
+    summary.add("long and unlike", _flat_video(0.3, 9))
+    result = summary.result()
+    far = result.offsets_frames == 32
+    near = result.offsets_frames == 0
+    assert result.mean[near] == pytest.approx(0.6)
+    assert result.mean[far] == pytest.approx(0.3)  # only the long video is left: a fall that no video shows
+    np.testing.assert_allclose(result.change, 0, atol=1e-12)
+    assert result.videos_per_offset[near] == 2
+    assert result.videos_per_offset[far] == 1
+
+
+def test_change_is_each_videos_own():
+    summary = OffsetSummary()
+    for i, level in enumerate((0.9, 0.5, 0.1)):
+        starts = np.arange(6) * 4
+        falling = level - 0.01 * (i + 1) * np.abs(starts[:, None] - starts[None])
+        summary.add(str(i), offset_statistics(falling, starts, span=16, fps=25.0))
+    result = summary.result()
+    np.testing.assert_allclose(result.change, -0.02 * np.abs(result.offsets_frames), atol=1e-12)
+    assert (result.change_low <= result.change + 1e-12).all()
+    assert (result.change_high >= result.change - 1e-12).all()
+    width = result.change_high - result.change_low
+    assert width[result.offsets_frames == 0] == pytest.approx(0)  # levels differ by 0.4: that is not in this band
+    assert width.max() < 0.5
