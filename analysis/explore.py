@@ -98,12 +98,12 @@ class Explorer:
             show_frame(view.frame, ax=axes[0]).set_title("RGB, patch outlined")
             mark_cell(patch, grid, view.frame.shape[:2], ax=axes[0])
             show_frame(view.frame, ax=axes[1]).set_title("activation")
-            colourbar(figure, overlay_map(view.activation, view.frame.shape[:2], ax=axes[1]), axes[1], "min–max")
-            axes[2].set_title("affinity of the patch to the motion")
+            colourbar(figure, overlay_map(view.activation, view.frame.shape[:2], ax=axes[1]), axes[1], "activation")
+            axes[2].set_title("affinity to the motion")
             image = draw_row(view.affinity, patch, view.motion_frame, grid, ax=axes[2], limits=limits)
             draw_matrix(view.affinity, grid, ax=axes[3], limits=limits)
             axes[3].axhline(patch, color="white", linewidth=0.8)
-            axes[3].set_title("affinity matrix, row of the patch marked")
+            axes[3].set_title("matrix, line: the patch")
             colourbar(figure, image, axes[3], "cosine similarity")
         return figure
 

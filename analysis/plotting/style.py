@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -52,7 +53,7 @@ def printed() -> Iterator[None]:
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure in inches that belongs to nobody: no window, no pyplot state."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
 
 
 def colourbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **kwargs: Any) -> None:
@@ -61,8 +62,7 @@ def colourbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, *
     scale = ScalarMappable(image.norm, image.cmap)
     bar = figure.colorbar(scale, ax=axes, **{"fraction": 0.046, "pad": 0.02, "aspect": 25, **kwargs})
     bar.set_label(label)
-    bar.formatter.set_useOffset(False)  # 0.9996, not 4e-4 under a "+1" beside the bar
-    bar.update_ticks()
+    bar.ax.ticklabel_format(axis="y", useOffset=False)  # 0.9996, not 4e-4 under a "+1" beside the bar
     bar.outline.set_linewidth(0.4)
 
 

@@ -15,7 +15,7 @@ from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar
 if TYPE_CHECKING:
     from analysis.studies.base import Study
 
-__all__ = ["draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
+__all__ = ["draw_counts", "draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
 
 _KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
 _SMALLEST_RANGE = 1e-3  # of similarities: below it, differences are rounding and are shown flat
@@ -25,11 +25,18 @@ _BINS = 40
 def draw_temporal(study: Study) -> Figure:
     """Slices of a clip, similarity over the offset of windows, and the distributions behind it."""
     with printed():
-        figure = new_figure(3.1)
-        slices, offsets, distributions = figure.subplots(1, 3, width_ratios=[1, 1.2, 1.3])
+        figure = new_figure(3.3)
+        columns = figure.add_gridspec(1, 3, width_ratios=[1, 1.7, 1.3])
+        slices, distributions = figure.add_subplot(columns[0]), figure.add_subplot(columns[2])
         image = draw_similarity(study.arrays["similarity_mean"], ax=slices)
         colourbar(figure, image, slices, "cosine similarity")
-        draw_offsets(study.arrays, ax=offsets)
+        middle = columns[1].subgridspec(2, 1, height_ratios=[5, 1])
+        upper = figure.add_subplot(middle[0])
+        lower = figure.add_subplot(middle[1], sharex=upper)
+        draw_offsets(study.arrays, ax=upper)
+        draw_counts(study.arrays, ax=lower)
+        upper.set_xlabel("")
+        upper.tick_params(labelbottom=False)
         draw_distributions(study.arrays, ax=distributions)
         distributions.set_title(_verdict(study))
         title = "Temporal similarity: does an RGB moment match the motion of the same time? A peak at Δ = 0 means yes"
@@ -60,12 +67,8 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
 
 
 def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
-    """How similarity changes with the offset, each video against its own Δ = 0; below, how many videos have the offset.
-
-    Offsets are in seconds where the videos share their frames per second, otherwise in frames.
-    """
-    seconds = np.isfinite(arrays["offset_seconds"]).all()
-    offset = arrays["offset_seconds"] if seconds else arrays["offset_frames"]
+    """How similarity changes with the offset, each video against its own Δ = 0, with the 95 % band."""
+    offset, unit = _offset(arrays)
     colour = COLOURS["aligned"]
     for draw in (ax.axvline, ax.axhline):
         draw(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
@@ -75,27 +78,32 @@ def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     )  # fmt: skip
     marker = "o" if len(offset) < 40 else None
     ax.plot(offset, arrays["offset_change"], color=colour, linewidth=1.2, marker=marker, markersize=2.5)
-    ax.set_ylabel("similarity minus that at Δ = 0")
-    videos = arrays["offset_videos"]
+    ax.set_xlabel(f"offset Δ of the motion ({unit})")
+    ax.set_ylabel("similarity minus\nthat at Δ = 0")
     level = float(arrays["offset_mean"][arrays["offset_frames"] == 0][0])
-    ax.set_title(f"{_count(int(videos.max()))}; similarity at Δ = 0: {level:.3f}")
+    ax.set_title(f"similarity at Δ = 0: {level:.3f}")
     low, high = _at_least(*ax.get_ylim())
     ax.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
     ax.legend(loc="upper left", frameon=False)
-    lowest = ax if videos.min() == videos.max() else _draw_counts(offset, videos, ax)
-    lowest.set_xlabel(f"offset Δ of the motion window ({'s' if seconds else 'frames'})")
     return ax
 
 
-def _draw_counts(offset: np.ndarray, videos: np.ndarray, ax: Axes) -> Axes:
-    """Number of videos behind each offset, in axes of their own under ``ax``."""
-    counts = ax.inset_axes((0, -0.24, 1, 0.18), sharex=ax)
-    counts.fill_between(offset, videos, step="mid", color="#9a9a9a", linewidth=0)
-    counts.set_ylim(0, videos.max() * 1.15)
-    counts.set_yticks([0, int(videos.max())])
-    counts.set_ylabel("videos")
-    ax.tick_params(labelbottom=False)
-    return counts
+def draw_counts(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """How many videos have each offset, under a curve that shares its axis: short videos have no large ones."""
+    offset, unit = _offset(arrays)
+    videos = arrays["offset_videos"]
+    ax.fill_between(offset, videos, step="mid", color="#9a9a9a", linewidth=0)
+    ax.set_ylim(0, videos.max() * 1.15)
+    ax.set_yticks([0, int(videos.max())])
+    ax.set_ylabel("videos")
+    ax.set_xlabel(f"offset Δ of the motion ({unit})")
+    return ax
+
+
+def _offset(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
+    """Offsets and their unit: seconds where the videos share their frames per second, otherwise frames."""
+    seconds = np.isfinite(arrays["offset_seconds"]).all()
+    return (arrays["offset_seconds"], "s") if seconds else (arrays["offset_frames"], "frames")
 
 
 def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
@@ -157,7 +165,7 @@ def _verdict(study: Study) -> str:
     auroc, d_prime = study.scores["offset_auroc"], study.scores["offset_d_prime"]
     if not np.isfinite(auroc.mean):
         return "too short for misaligned windows"
-    return f"AUROC {auroc.mean:.2f} (chance 0.50), d′ {d_prime.mean:.2f}".replace("-", "−")
+    return f"AUROC {auroc.mean:.2f} (chance 0.50)\nd′ {d_prime.mean:.2f} (chance 0.00)".replace("-", "−")
 
 
 def _plural(unit: str) -> str:

@@ -1,0 +1,120 @@
+"""Figures: what is drawn is what was given; nothing global is touched."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from analysis.plotting.affinity import draw_matrix, draw_row
+from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.scores import draw_score
+from analysis.plotting.style import new_figure, printed
+from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
+from analysis.render import overlay, safe_name
+from analysis.settings import Settings
+from analysis.statistics import summarise
+from analysis.studies import STUDIES, run
+
+
+@pytest.fixture
+def ax():
+    return new_figure(2).subplots()
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+def test_figures_leave_pyplot_and_settings_alone(measure):
+    before = dict(mpl.rcParams)
+    run(measure, Settings(show=1)).figure()
+    assert dict(mpl.rcParams) == before
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+@pytest.mark.parametrize("videos", [1, 3], ids=["one video", "three videos"])
+def test_nothing_is_cut_off_or_smaller_than_print_allows(measure, videos, clips_dir):
+    names = ["dog.mp4", "arm_wrestling.mp4", "bear.mp4"][:videos]
+    paths = [str(clips_dir / name) for name in names]
+    figure = run(measure, Settings(video=paths, num_frames=8, size=56)).figure()
+    with printed():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        drawn = figure.get_tightbbox(canvas.get_renderer())  # inches
+    width, height = figure.get_size_inches()
+    assert drawn.x0 >= -0.01
+    assert drawn.y0 >= -0.01
+    assert drawn.x1 <= width + 0.01
+    assert drawn.y1 <= height + 0.01
+    assert all(text.get_fontsize() >= 6.5 for text in figure.findobj(mpl.text.Text) if text.get_text())
+
+
+def test_matrix_and_row_are_the_numbers_given(ax):
+    affinity = np.linspace(-1, 1, 36).reshape(6, 6)
+    image = draw_matrix(affinity, (2, 3), ax=ax, limits=(-1, 1))
+    np.testing.assert_array_equal(image.get_array(), affinity)
+    assert image.get_clim() == (-1, 1)
+    other = new_figure(2).subplots()
+    row = draw_row(affinity, 4, np.zeros((20, 30), np.uint8), (2, 3), ax=other, limits=(-1, 1))
+    np.testing.assert_array_equal(row.get_array(), affinity[4].reshape(2, 3))
+    assert row.get_extent() == [-0.5, 29.5, 19.5, -0.5]
+    np.testing.assert_allclose(other.lines[0].get_xydata(), [[24.5, 14.5]])  # best match: the last cell
+
+
+def test_overlay_lies_over_the_whole_frame_and_boxes_are_in_its_pixels(ax):
+    show_frame(np.zeros((40, 80, 3), np.uint8), ax=ax)
+    image = overlay_map(np.ones((4, 4)), (40, 80), ax=ax)
+    assert image.get_extent() == [-0.5, 79.5, 39.5, -0.5]
+    assert image.get_clim() == (0, 1)
+    outline_box(np.array([0.0, 0.5, 1.0, 1.0]), (40, 80), ax=ax)
+    assert ax.patches[0].get_bbox().extents.tolist() == [0, 19.5, 79, 39]
+    outline_box(np.full(4, np.nan), (40, 80), ax=ax)
+    assert len(ax.patches) == 1
+
+
+def test_scores_show_mean_interval_and_chance(ax):
+    values = np.array([0.2, 0.4, 0.9, np.nan])
+    summary = summarise(values, chance=0.1)
+    draw_score({"all": values}, {"all": summary}, title="score", ax=ax)
+    dots, mean = ax.collections[0], ax.collections[2]
+    assert sorted(dots.get_offsets()[:, 1]) == [0.2, 0.4, 0.9]
+    assert mean.get_offsets()[0, 1] == summary.mean
+    interval, chance = ax.collections[1].get_segments()[0], ax.collections[3].get_segments()[0]
+    assert interval[:, 1].tolist() == [summary.low, summary.high]
+    assert chance[:, 1].tolist() == [0.1, 0.1]
+    assert ax.get_xticklabels()[0].get_text() == "0.50\nall"
+
+
+def test_similarity_below_rounding_is_shown_flat(ax):
+    image = draw_similarity(np.array([[1.0, 1 - 1e-7], [1 - 1e-7, 1.0]]), ax=ax)
+    low, high = image.get_clim()
+    assert high - low == pytest.approx(1e-3)
+
+
+def test_offsets_and_distributions_are_those_of_the_study(clips_dir):
+    paths = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4", "h265.mp4")]
+    study = run("temporal", Settings(video=paths, num_frames=4, size=56))
+    curve = draw_offsets(study.arrays, ax=new_figure(2).subplots())
+    drawn = next(line for line in curve.lines if len(line.get_xdata()) == len(study.arrays["offset_change"]))
+    np.testing.assert_array_equal(drawn.get_ydata(), study.arrays["offset_change"])
+    strip = draw_counts(study.arrays, ax=new_figure(2).subplots())
+    assert strip.get_yticks().tolist() == [0, 3]
+    assert study.arrays["offset_videos"].min() < 3  # the ten-frame video has fewer offsets: the strip says so
+    bars = draw_distributions(study.arrays, ax=new_figure(2).subplots())
+    labels = [text.get_text() for text in bars.get_legend().get_texts()]
+    assert labels[0] == "Δ = 0 (3 videos)"
+
+
+def test_overlay_is_half_frame_half_colour():
+    frames = np.full((2, 6, 6, 3), 100, np.uint8)
+    maps = np.stack([np.zeros((3, 3)), np.ones((3, 3))])
+    low, high = (np.array(mpl.colormaps["inferno"](value)[:3]) * 255 for value in (0.0, 1.0))
+    drawn = overlay(frames, maps)
+    np.testing.assert_allclose(drawn[0, 3, 3], 50 + low / 2, atol=1)
+    np.testing.assert_allclose(drawn[1, 3, 3], 50 + high / 2, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("fight/fi001", "fight_fi001"), ("<b>ü</b>", "b_b"), ("..", "video"), ("a" * 99, "a" * 60)]
+)
+def test_safe_names(text, name):
+    assert safe_name(text) == name
