@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.settings import BOUNDARIES, Settings
+from analysis.settings import BOUNDARIES, NORMALIZATIONS, Settings
 from fima import __version__
 from fima.command_line import Parser, run
+from fima.errors import InputError
 
 if TYPE_CHECKING:
     from analysis.studies import Study
@@ -71,7 +72,9 @@ def _add_study(parser: argparse.ArgumentParser, measure: str) -> None:
     _add_backbone_flags(parser)
     _add_video_flags(parser)
     if measure == "temporal":
-        parser.add_argument("--hop", type=int, metavar="N", help="frames between windows (default: a quarter window)")
+        _add_hop(parser)
+    if measure == "cam":
+        _add_normalize(parser)
     parser.add_argument(
         "--out", default=f"reports/{measure}", metavar="DIR", help="where to write (default: %(default)s)"
     )
@@ -79,6 +82,16 @@ def _add_study(parser: argparse.ArgumentParser, measure: str) -> None:
         "--format", nargs="+", choices=("png", "svg", "pdf"), default=["png"], help="of the figure (default: png)"
     )
     parser.set_defaults(run=_run_study, measure=measure)
+
+
+def _add_hop(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hop", type=int, metavar="N", help="frames between windows (default: a quarter window)")
+
+
+def _add_normalize(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--normalize", choices=NORMALIZATIONS, default="frame", help="scale maps over each frame, or over the clip"
+    )
 
 
 def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +146,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         if action.dest == "ckpt":
             action.nargs = "+"
             action.help = "checkpoints, each with its own pages (default: the small untrained backbone)"
+    _add_hop(parser)
+    _add_normalize(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
     parser.add_argument("--notebook", nargs="+", choices=tuple(_MEASURES), default=tuple(_MEASURES), help="which ones")
     parser.add_argument(
@@ -156,13 +171,13 @@ def settings_from(args: argparse.Namespace) -> Settings:
 def _run_study(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     from analysis.allocator import return_large_blocks
-    from analysis.output import output_folder
     from analysis.studies import open_session
     from analysis.studies import run as run_study
+    from analysis.studies.base import study_folder
 
     return_large_blocks()
     session = open_session(settings)
-    with output_folder(args.out) as folder:
+    with _enough_memory(), study_folder(args.out, args.measure) as folder:
         with _progress(args.measure) as progress:
             study = run_study(args.measure, session, progress)
         files = study.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
@@ -194,6 +209,20 @@ def _run_report(args: argparse.Namespace) -> int:
 
 
 @contextmanager
+def _enough_memory() -> Iterator[None]:
+    """A clip that does not fit into memory is bad input, not a bug."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise InputError(
+            f"not enough memory ({str(error).splitlines()[0][:120]}); try a smaller --size or --batch-size, "
+            "or a later --layer"
+        ) from None
+
+
+@contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on stderr, where that is a terminal."""
     from rich.console import Console
@@ -217,6 +246,10 @@ def _print_study(study: Study, files: list[Path]) -> None:
     console.print(table)
     if study.untrained:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
+    if study.repeated:
+        console.print(
+            f"{len(study.repeated)} videos are shorter than a clip and were repeated in time", highlight=False
+        )
     for path in files:
         console.print(str(path), markup=False, highlight=False)
     for video, reason in study.skipped.items():

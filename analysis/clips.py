@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,10 +51,16 @@ class Clip:
     frames: Tensor
     last: bool
 
-    @property
-    def start_seconds(self) -> float:
-        """Time of the first frame."""
-        return self.start / self.fps
+    def seconds(self, spec: InputSpec) -> np.ndarray:
+        """Times ``(T,)`` of its frames in the video; they start again where a short video is repeated."""
+        indices = clip_indices(
+            self.video_length, self.start, num_frames=spec.num_frames, frame_stride=spec.frame_stride
+        )
+        return indices / self.fps
+
+    def repeated(self, spec: InputSpec) -> bool:
+        """Whether the video is shorter than a clip, and so repeated in time."""
+        return self.video_length < clip_span(spec.num_frames, spec.frame_stride)
 
 
 def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = None) -> Placement:
@@ -105,6 +112,7 @@ class ClipStream:
         spec: Frames, stride and size of a clip.
         place: Start frames for each video.
         skip_broken: Note a video that cannot be read in ``skipped`` and go on; otherwise raise its error.
+        missing: Videos known to be missing, to begin ``skipped`` with.
         chunk: Clips of one video that are decoded in one go (neighbouring windows share frames).
         ahead: Clips that may wait decoded.
     """
@@ -116,11 +124,12 @@ class ClipStream:
         place: Placement,
         *,
         skip_broken: bool = False,
+        missing: Mapping[str, str] | None = None,
         chunk: int = 8,
         ahead: int = 16,
     ) -> None:
         self.videos = list(videos)
-        self.skipped: dict[str, str] = {}
+        self.skipped: dict[str, str] = dict(missing or {})
         self._spec, self._place, self._skip_broken, self._chunk, self._ahead = spec, place, skip_broken, chunk, ahead
 
     def __iter__(self) -> Iterator[Clip]:
@@ -166,19 +175,26 @@ class ClipStream:
         for index, video in enumerate(self.videos):
             try:
                 yield from self._decode_video(index, video)
-            except (InputError, OSError) as error:  # also a start that lies beyond a short video's end
+            except (InputError, OSError) as error:
                 if not self._skip_broken:
                     raise
                 self.skipped[video.video_id] = str(error)
 
     def _decode_video(self, index: int, video: VideoSource) -> Iterator[Clip]:
         with video.open() as reader:
-            starts = list(self._place(len(reader), reader.fps))
+            starts = self._starts(video, reader)
             for first in range(0, len(starts), self._chunk):
                 part = starts[first : first + self._chunk]
                 for offset, frames in enumerate(self._read(reader, part)):
                     last = first + offset == len(starts) - 1
                     yield Clip(video, index, part[offset], reader.fps, len(reader), frames, last)
+
+    def _starts(self, video: VideoSource, reader: FrameReader) -> list[int]:
+        """Distinct start frames; a time beyond a video's end is that video's error."""
+        try:
+            return list(dict.fromkeys(self._place(len(reader), reader.fps)))
+        except InputError as error:
+            raise InputError(f"{video.path or video.video_id}: {error}") from None
 
     def _read(self, reader: FrameReader, starts: Sequence[int]) -> Iterator[Tensor]:
         """Clips at ``starts``, every frame decoded once where their spans touch, one by one where they do not."""

@@ -46,6 +46,10 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+# What torch says of a clip that shrinks to nothing on its way through a backbone.
+_TOO_SMALL = ("Kernel size can't be greater than", "Output size is too small", "non-zero size", "output size")
+
+
 class FeatureExtractor:
     """Feature maps of clips and of their frame difference, normalised as the backbone expects.
 
@@ -100,13 +104,13 @@ class FeatureExtractor:
         try:
             output = self._read(inputs)
         except RuntimeError as error:
-            if "size" not in str(error).lower():
+            if not any(word in str(error) for word in _TOO_SMALL):
                 raise
             raise InputError(
                 f"a clip of {clip.shape[2]} frames, {clip.shape[3]} x {clip.shape[4]} pixels does not fit "
                 f"{self.loaded.arch}: {_first_line(error)}"
             ) from None
-        if self.tap.to_ncthw is not None:
+        if self.tap.to_ncthw is not None and not (isinstance(output, Tensor) and output.ndim == 5):
             output = self.tap.to_ncthw(output)
         if not isinstance(output, Tensor) or output.ndim != 5 or 0 in output.shape:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
@@ -139,7 +143,8 @@ class FeatureExtractor:
             return taps[layer]
         if layer not in dict(self.loaded.backbone.named_modules()):
             raise InputError(f"--layer {layer}: not in {self.loaded.arch}; taps: {', '.join(taps)}")
-        return FeatureTap(layer, 0, 0, 0)  # its shape is known once it has run
+        # Its shape is known once it has run; a token layer inside is laid out as the output is.
+        return FeatureTap(layer, 0, 0, 0, to_ncthw=self.info.taps[-1].to_ncthw)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:

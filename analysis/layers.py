@@ -67,10 +67,11 @@ def print_layers(layers: list[Layer], *, as_json: bool = False) -> None:
     from rich.table import Table
 
     table = Table("--layer", "channels", "T'", "H' x W'")
-    for layer in layers:
-        if layer.tap:
-            c, t, h, w = layer.shape
-            table.add_row(layer.name, str(c), str(t), f"{h} x {w}")
+    taps = [layer for layer in layers if layer.tap]
+    for layer in taps or layers:
+        c, t, h, w = layer.shape
+        table.add_row(layer.name, str(c), str(t), f"{h} x {w}")
     console = Console(soft_wrap=True)
     console.print(table)
-    console.print(f"{sum(not layer.tap for layer in layers)} further modules can be read too: --json lists them")
+    if taps:
+        console.print(f"{len(layers) - len(taps)} further modules can be read too: --json lists them")

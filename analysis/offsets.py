@@ -31,6 +31,7 @@ OFFSET_CHANCE = {"auroc": 0.5, "d_prime": 0.0, "auroc_disjoint": 0.5}
 """Chance levels of the offset scores that have one."""
 
 _KINDS = ("aligned", "misaligned", "disjoint")
+_LONE = "aligned alone"
 
 
 def default_hop(span: int) -> int:
@@ -191,7 +192,8 @@ class OffsetResult:
         change_low: ``(D,)`` lower end of the 95 % band of ``change``, as for ``low``.
         change_high: ``(D,)`` upper end.
         videos_per_offset: ``(D,)`` number of videos that have the offset.
-        histograms: ``aligned``, ``misaligned`` and ``disjoint``.
+        histograms: ``aligned``, ``misaligned`` and ``disjoint``. The first two are of the same videos, those long
+            enough to have misaligned pairs; where there is none, ``aligned`` is of all.
         video_ids: In the order of the scores.
         scores: Name → ``(V,)``, the scores of ``OffsetStatistics``, widths in seconds being each video's own.
     """
@@ -228,8 +230,8 @@ class OffsetSummary:
 
     def __init__(self, *, num_bins: int = 200) -> None:
         self._edges = np.linspace(-1, 1, num_bins + 1)
-        self._density = {kind: np.zeros(num_bins) for kind in _KINDS}
-        self._num_videos = dict.fromkeys(_KINDS, 0)
+        self._density = {kind: np.zeros(num_bins) for kind in (*_KINDS, _LONE)}
+        self._num_videos = dict.fromkeys((*_KINDS, _LONE), 0)
         self._curves: dict[str, tuple[NDArray[np.int64], Array]] = {}
         self._scores: dict[str, dict[str, float]] = {}
         self._span = 0
@@ -255,8 +257,11 @@ class OffsetSummary:
             self._fps = math.nan
         self._curves[video_id] = (statistics.offsets_frames, statistics.mean)
         self._scores[video_id] = statistics.scores()
-        for kind in _KINDS:
-            self._count(kind, getattr(statistics, kind))
+        if len(statistics.misaligned):
+            for kind in _KINDS:
+                self._count(kind, getattr(statistics, kind))
+        else:
+            self._count(_LONE, statistics.aligned)
 
     def _count(self, kind: str, values: Array) -> None:
         if len(values):
@@ -307,6 +312,8 @@ class OffsetSummary:
         return offsets, table
 
     def _histogram(self, kind: str) -> Histogram:
+        if kind == "aligned" and not self._num_videos[kind]:
+            kind = _LONE
         count = self._num_videos[kind]
         density = self._density[kind] / count if count else np.full_like(self._density[kind], np.nan)
         return Histogram(self._edges, density, count)

@@ -19,17 +19,27 @@ import numpy as np
 
 from fima.errors import InputError
 
-__all__ = ["output_folder", "timestamp", "to_plain", "versions", "write_json", "write_npz"]
+__all__ = [
+    "make_folder",
+    "output_folder",
+    "remove_empty",
+    "timestamp",
+    "to_plain",
+    "versions",
+    "write_json",
+    "write_npz",
+]
 
 
 @contextmanager
-def output_folder(out: str | Path) -> Iterator[Path]:
+def output_folder(out: str | Path, *, replaces: tuple[str, ...] = ()) -> Iterator[Path]:
     """A scratch folder inside ``out`` whose files move to ``out`` together when the block ends well.
 
     On an error or Ctrl-C nothing of it stays, nor does ``out`` if it was made here.
 
     Args:
         out: Destination; made, with its parents, if missing. Files of the same name are replaced.
+        replaces: Patterns of an earlier run's files, removed unless they are written anew.
 
     Yields:
         The scratch folder.
@@ -38,26 +48,59 @@ def output_folder(out: str | Path) -> Iterator[Path]:
         InputError: If nothing can be written there; names --out.
     """
     target = Path(out)
-    made = _make(target)
+    made = make_folder(target)
+    _sweep(target)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+        scratch = Path(tempfile.mkdtemp(prefix=f".partial-{os.getpid()}-", dir=target))
     except OSError as error:
-        _remove_empty(made)
+        remove_empty(made)
         raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
     try:
         yield scratch
-        for path in sorted(scratch.rglob("*")):
-            if path.is_file():
-                destination = target / path.relative_to(scratch)
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(destination)
+        _publish(scratch, target, replaces)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        _remove_empty(made)
+        remove_empty(made)
 
 
-def _make(target: Path) -> list[Path]:
-    """Make a folder; returns what was made, innermost first."""
+def _publish(scratch: Path, target: Path, replaces: tuple[str, ...]) -> None:
+    files = sorted(path.relative_to(scratch) for path in scratch.rglob("*") if path.is_file())
+    for file in files:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / file).replace(target / file)
+    for old in (path for pattern in replaces for path in target.glob(pattern)):
+        if old.is_file() and old.relative_to(target) not in files:
+            old.unlink()
+            remove_empty([old.parent] if old.parent != target else [])
+
+
+def _sweep(target: Path) -> None:
+    """Remove scratch folders of processes that were killed."""
+    for folder in target.glob(".partial-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not _is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def make_folder(target: Path) -> list[Path]:
+    """Make a folder with its parents.
+
+    Returns:
+        What was made, innermost first, for ``remove_empty``.
+
+    Raises:
+        InputError: If it cannot be made; names --out.
+    """
     missing = [path for path in (target, *target.parents) if not path.exists()]
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -66,7 +109,8 @@ def _make(target: Path) -> list[Path]:
     return missing
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders as far as they are empty."""
     for folder in folders:
         try:
             folder.rmdir()
@@ -81,7 +125,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Save a mapping as readable JSON; NaN and infinities become null."""
-    path.write_text(json.dumps(to_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    path.write_text(json.dumps(to_plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def to_plain(value: Any) -> Any:

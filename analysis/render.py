@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from analysis.plotting.style import ACTIVATION_CMAP
 from fima.data.encode import write_video
 
-__all__ = ["overlay", "overlay_movie", "safe_name"]
+__all__ = ["overlay", "overlay_film", "safe_name"]
 
 _SLOWEST = 4.0  # frames per second; a strided clip of a slow video should still look like a film
 _REPEATS = 3  # a clip is about a second long: shown a few times over, so that a player has something to play
@@ -40,7 +40,7 @@ def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: s
     return blended
 
 
-def overlay_movie(
+def overlay_film(
     path: Path,
     *,
     frames: np.ndarray,

@@ -6,10 +6,10 @@ import json
 import logging
 import shutil
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
-from analysis.output import timestamp
+from analysis.output import make_folder, remove_empty, timestamp
 from analysis.render import safe_name
 from analysis.settings import Settings
 from analysis.studies import open_session
@@ -30,6 +30,7 @@ __all__ = ["MadeReport", "Report", "make_report", "notebook_parameters", "notebo
 
 _FOLDER = Path(str(resources.files("analysis")))
 _UNTRAINED = "untrained"
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
         InputError: Before anything is run, for an unknown parameter, a folder in use, or input that cannot be read.
     """
     jobs = _plan(report)
-    made_here = not report.out.exists()
-    _claim(report)
+    made = _claim(report)
     try:
         for done, job in enumerate(jobs):
             if progress is not None:
@@ -83,9 +83,12 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
             progress(len(jobs), len(jobs))
         return _write_index(report, jobs)
     except BaseException:
-        if made_here:
+        if made:
             shutil.rmtree(report.out, ignore_errors=True)
+            remove_empty(made)
         raise
+    finally:
+        (report.out / _UNFINISHED).unlink(missing_ok=True)
 
 
 def notebook_path(name: str) -> Path:
@@ -117,7 +120,7 @@ class _Job:
 
 
 def _plan(report: Report) -> list[_Job]:
-    extra = {name: yaml.safe_load(text) for name, text in report.parameters.items()}
+    extra = {name: _value(name, text) for name, text in report.parameters.items()}
     known = {notebook: notebook_parameters(notebook) for notebook in report.notebooks}
     for name in extra:
         if not any(name in names for names in known.values()):
@@ -134,6 +137,13 @@ def _plan(report: Report) -> list[_Job]:
     return jobs
 
 
+def _value(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"parameter {name} must be a YAML value, got {text!r}") from None
+
+
 def _settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:
     names = Settings.__dataclass_fields__
     return {name: value for name, value in parameters.items() if name in names}
@@ -147,24 +157,44 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
     """Folder name → checkpoint, unique."""
     labels: dict[str, str | None] = {}
-    seen: Counter[str] = Counter()
     for ckpt in checkpoints:
-        stem = _UNTRAINED if ckpt is None else safe_name(Path(ckpt).name.split(".")[0])
-        seen[stem] += 1
-        labels[stem if seen[stem] == 1 else f"{stem}-{seen[stem]}"] = ckpt
+        stem = label = _UNTRAINED if ckpt is None else safe_name(_stem(Path(ckpt).name))
+        for number in count(2):
+            if label not in labels:
+                break
+            label = f"{stem}-{number}"
+        labels[label] = ckpt
     return labels
 
 
-def _claim(report: Report) -> None:
-    """Make the folder; refuse one that holds anything, unless it may be overwritten."""
+def _stem(name: str) -> str:
+    """A checkpoint's name without its endings, of which there may be two."""
+    for ending in (".tar", ".pth", ".pt", ".ckpt", ".pyth", ".bin"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _claim(report: Report) -> list[Path]:
+    """Make the folder and mark it unfinished; refuse one in use, unless it may be overwritten.
+
+    A report that was killed left its mark: the same command takes its folder again.
+
+    Returns:
+        The folders made.
+    """
     if report.out.exists() and not report.out.is_dir():
         raise InputError(f"--out {report.out}: is a file, expected a folder")
-    if report.out.is_dir() and any(report.out.iterdir()) and not report.overwrite:
+    unfinished = report.out / _UNFINISHED
+    in_use = report.out.is_dir() and any(report.out.iterdir()) and not unfinished.exists()
+    if in_use and not report.overwrite:
         raise InputError(f"--out {report.out}: is not empty; give another folder or --overwrite")
+    made = make_folder(report.out)
     try:
-        report.out.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
     except OSError as error:
-        raise InputError(f"--out {report.out}: cannot be made ({error.strerror})") from None
+        remove_empty(made)
+        raise InputError(f"--out {report.out}: cannot be written ({error.strerror})") from None
+    return made
 
 
 def _execute(job: _Job) -> None:
@@ -224,12 +254,11 @@ def _write_index(report: Report, jobs: list[_Job]) -> MadeReport:
 def _card(out: Path, job: _Job, result: dict[str, Any]) -> dict[str, Any]:
     """What the index shows of one notebook."""
     folder = job.folder.relative_to(out)
-    films = sorted(path.relative_to(out) for path in job.folder.rglob("*.mp4")) if job.notebook == "cam" else []
     return {
         "measure": job.notebook,
         "folder": folder.as_posix(),
         "figure": (folder / f"{job.notebook}.png").as_posix(),
-        "films": [path.as_posix() for path in films],
+        "films": [(folder / film).as_posix() for film in result["films"]],
         "scores": [{"name": name.replace("_", " "), **summary} for name, summary in result["scores"].items()],
         "untrained": result["untrained"],
         "checkpoint": result["provenance"]["checkpoint"],

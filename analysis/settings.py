@@ -14,10 +14,14 @@ from typing import Any
 
 from fima.errors import InputError
 
-__all__ = ["BOUNDARIES", "Settings"]
+__all__ = ["BOUNDARIES", "NORMALIZATIONS", "Settings"]
 
 BOUNDARIES = ("repeat", "wrap")
-_SMALLEST = {"num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1}
+NORMALIZATIONS = ("frame", "clip")
+_SMALLEST = {
+    "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
+}  # fmt: skip
+_TEXTS = ("ckpt", "arch", "input_spec", "data", "split", "layer", "boundary", "normalize", "device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class Settings:
         start_seconds: Start of the one clip per video, instead of ``clips``.
         layer: The backbone's layer to read; None is its output.
         boundary: First frame of the frame difference: ``repeat`` the second's, or ``wrap`` as in training.
+        normalize: Scale activation maps to [0, 1] over each ``frame``, or over the ``clip``, which keeps frames
+            comparable (cam only).
         hop: Frames between windows along a video (temporal only); None is a quarter of a window.
         show: How many clips a figure shows at most.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
@@ -63,6 +69,7 @@ class Settings:
     start_seconds: float | None = None
     layer: str | None = None
     boundary: str = "repeat"
+    normalize: str = "frame"
     hop: int | None = None
     show: int = 4
     device: str = "auto"
@@ -71,21 +78,19 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "video", _as_paths(self.video))
-        for name in ("ckpt", "data"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else str(value))
+        for name in _TEXTS:
+            object.__setattr__(self, name, _as_text(name, getattr(self, name)))
         for name, smallest in _SMALLEST.items():
             _check_whole(name, getattr(self, name), smallest)
-        if self.start_seconds is not None and not self.start_seconds >= 0:
-            raise InputError(f"start_seconds must be at least 0, got {self.start_seconds}")
+        _check_seconds(self.start_seconds)
         if self.start_seconds is not None and self.clips != 1:
             raise InputError(f"start_seconds chooses one clip; give either it or clips, got clips {self.clips}")
         if self.video and self.data is not None:
             raise InputError("give either video or data, not both")
         if self.split is not None and self.data is None:
             raise InputError(f"split {self.split!r} needs data")
-        if self.boundary not in BOUNDARIES:
-            raise InputError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {self.boundary!r}")
+        _check_choice("boundary", self.boundary, BOUNDARIES)
+        _check_choice("normalize", self.normalize, NORMALIZATIONS)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
@@ -137,6 +142,26 @@ def _as_paths(video: str | Path | Sequence[str | Path] | None) -> tuple[str, ...
     if isinstance(video, str | Path):
         return (str(video),)
     return tuple(str(path) for path in video)
+
+
+def _as_text(name: str, value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise InputError(f"{name} must be a text, got {value!r}")
+
+
+def _check_seconds(value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InputError(f"start_seconds must be a number of at least 0, got {value!r}")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def _check_whole(name: str, value: Any, smallest: int) -> None:

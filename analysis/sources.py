@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from analysis.settings import Settings
+from fima.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FrameReader", "ProceduralVideo", "VideoSource", "list_videos"]
+__all__ = ["FrameReader", "ProceduralVideo", "VideoList", "VideoSource", "list_videos"]
 
 
 class FrameReader(Protocol):
@@ -105,36 +106,46 @@ class ProceduralVideo:
         return None
 
 
-def list_videos(settings: Settings) -> list[VideoSource]:
-    """The videos of a study, in the order in which they are read.
+@dataclass(frozen=True)
+class VideoList:
+    """The videos of a study.
+
+    Attributes:
+        videos: In the order in which they are read.
+        missing: Videos that a data set lists but does not hold, with the reason.
+    """
+
+    videos: list[VideoSource]
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def list_videos(settings: Settings) -> VideoList:
+    """What a study reads.
 
     Raises:
         VideoError, FileNotFoundError: For a given video that cannot be read; each is opened once, so that nothing
             starts that cannot end. Videos of a data set are not opened here: broken ones are skipped and listed later.
-        InputError: For a data set without videos.
+        InputError: For a data set without videos, or a video given twice.
     """
     if settings.data is not None:
         from fima.data.datasets import open_dataset
 
-        records = open_dataset(settings.data, split=settings.split).records
-        return [VideoSource(record.video_id, record.path, record.label) for record in records]
+        dataset = open_dataset(settings.data, split=settings.split)
+        sources = [VideoSource(record.video_id, record.path, record.label) for record in dataset.records]
+        return VideoList(sources, dict.fromkeys(dataset.missing, "listed, but there is no such file"))
     if not settings.video:
-        return [VideoSource("procedural", None, seed=settings.seed)]
+        return VideoList([VideoSource("procedural", None, seed=settings.seed)])
     sources = _named(settings.video)
     for source in sources:
         with source.open():
             pass
-    return sources
+    return VideoList(sources)
 
 
 def _named(paths: Sequence[str]) -> list[VideoSource]:
-    """File stems as ids; whole paths where stems repeat, numbered where a path repeats."""
+    """File stems as ids, whole paths where stems repeat."""
+    for path, times in Counter(str(Path(path).resolve()) for path in paths).items():
+        if times > 1:
+            raise InputError(f"{path}: is given {times} times; the unit of every interval is the video, so once")
     stems = Counter(Path(path).stem for path in paths)
-    ids = [Path(path).stem if stems[Path(path).stem] == 1 else path for path in paths]
-    seen: Counter[str] = Counter()
-    sources = []
-    for path, name in zip(paths, ids, strict=True):
-        seen[name] += 1
-        unique = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        sources.append(VideoSource(unique, Path(path)))
-    return sources
+    return [VideoSource(Path(path).stem if stems[Path(path).stem] == 1 else path, Path(path)) for path in paths]

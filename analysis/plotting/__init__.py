@@ -1,4 +1,5 @@
-"""Figures drawn from the arrays of a study; axes-level functions take axes and return them.
+"""Figures drawn from the arrays of a study.
 
-Nothing here touches pyplot or global settings: figures are made inside ``style.printed()`` and returned.
+Axes-level functions take axes and return them, or the image that a colour bar needs. Nothing here touches pyplot or
+global settings: figures are made inside ``style.printed()`` and returned.
 """

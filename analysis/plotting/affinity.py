@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from analysis.plotting.frames import mark_cell, overlay_map, show_frame
 from analysis.plotting.scores import draw_score
-from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colourbar, new_figure, printed
+from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colourbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -30,28 +30,37 @@ _MOST_SLICES = 4
 def draw_affinity(study: Study) -> Figure:
     """Mean matrix, one patch's row over the motion frame of some clips, and the four scores over videos."""
     arrays = study.arrays
-    count = len(arrays["example_affinity"])
-    slices = min(arrays["example_affinity_slices"].shape[1], _MOST_SLICES)
+    count, slices = arrays["example_affinity_slices"].shape[:2]
+    shown = np.linspace(0, slices - 1, min(slices, _MOST_SLICES)).round().astype(int)
     with printed():
-        side = WIDTH / 5.4
-        figure = new_figure(3.2 + count * (side + 0.25))
-        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.7, count * (side + 0.25)])[:, 0]
+        side = (WIDTH - 1.3) / (2 + len(shown))
+        heights = [2.7, count * (side + 0.12) + 0.4]
+        figure = new_figure(sum(heights) + 0.5)
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
         matrix_ax, *score_axes = _top_axes(above)
         limits = affinity_limits(arrays)
         image = draw_matrix(arrays["affinity_mean"], tuple(arrays["grid"]), limits=limits, ax=matrix_ax)
         colourbar(above, image, matrix_ax, "cosine similarity")
         _draw_scores(study, score_axes)
-        rows = below.subplots(count, 2 + slices, squeeze=False)
+        rows = below.subplots(count, 2 + len(shown), squeeze=False)
         for i in range(count):
             example = {name: arrays[f"example_{name}"][i] for name in _EXAMPLE}
-            _draw_example(example, rows[i], slices, limits, first=i == 0)
+            _draw_example(example, rows[i], shown, limits)
+        for ax, title in zip(rows[0], ["RGB", "mean", *[f"slice {i + 1} of {slices}" for i in shown]], strict=True):
+            ax.set_title(title)
         colourbar(below, image, list(rows.ravel()), "cosine similarity", aspect=20 * count)
-        title = "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes"
+        title = (
+            "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes\n"
+            "Below: the most active RGB patch and its affinity, over the motion; × marks the best match"
+        )
         figure.suptitle(caption(study, title))
     return figure
 
 
-_EXAMPLE = ("video_id", "start_seconds", "frame", "motion_frame", "affinity", "affinity_slices", "patch", "mask")
+_EXAMPLE = (
+    "video_id", "seconds", "frame", "motion_frame", "slice_seconds", "slice_motion_frame", "affinity",
+    "affinity_slices", "patch", "mask",
+)  # fmt: skip
 
 
 def affinity_limits(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
@@ -95,7 +104,7 @@ def _draw_scores(study: Study, axes: list[Axes]) -> None:
             title=title,
             ax=ax,
         )
-    axes[0].set_ylabel("score (dashed: chance; grey dots: videos)")
+    axes[0].set_ylabel("dashed: chance, grey: videos")
 
 
 def draw_row(
@@ -124,23 +133,23 @@ def draw_row(
     mark_cell(patch, grid, shape, ax=ax)
     best_row, best_column = divmod(int(affinity[patch].argmax()), grid[1])
     x, y = (best_column + 0.5) * shape[1] / grid[1] - 0.5, (best_row + 0.5) * shape[0] / grid[0] - 0.5
-    ax.plot(x, y, "x", color="white", markersize=6, markeredgewidth=2.6)
-    ax.plot(x, y, "x", color="black", markersize=5, markeredgewidth=1.2)
+    ax.plot(x, y, "x", color="white", markersize=6, markeredgewidth=2.6, clip_on=False)
+    ax.plot(x, y, "x", color="black", markersize=5, markeredgewidth=1.2, clip_on=False)
     return image
 
 
 def _draw_example(
-    example: dict[str, np.ndarray], axes: np.ndarray, slices: int, limits: tuple[float, float], *, first: bool
+    example: dict[str, np.ndarray], axes: np.ndarray, shown: np.ndarray, limits: tuple[float, float]
 ) -> None:
     grid, patch = example["mask"].shape, int(example["patch"])
     show_frame(example["frame"], ax=axes[0])
     mark_cell(patch, grid, example["frame"].shape[:2], ax=axes[0])
-    maps = [example["affinity"], *example["affinity_slices"][:slices]]
-    for ax, affinity in zip(axes[1:], maps, strict=True):
-        draw_row(affinity, patch, example["motion_frame"], grid, ax=ax, limits=limits)
-    name = str(example["video_id"])
-    axes[0].set_ylabel(f"{name[-20:]}\n{float(example['start_seconds']):.2f} s")
-    if first:
-        titles = ["RGB patch (most active)", "its affinity, mean", *[f"slice {i}" for i in range(slices)]]
-        for ax, title in zip(axes, titles, strict=True):
-            ax.set_title(title)
+    panels = [(example["affinity"], example["motion_frame"], example["seconds"])]
+    panels += [
+        (example["affinity_slices"][i], example["slice_motion_frame"][i], example["slice_seconds"][i]) for i in shown
+    ]
+    for ax, (affinity, frame, seconds) in zip(axes[1:], panels, strict=True):
+        draw_row(affinity, patch, frame, grid, ax=ax, limits=limits)
+        ax.set_xlabel(f"{float(seconds):.2f} s", labelpad=1)
+    axes[0].set_xlabel(f"{float(example['seconds']):.2f} s", labelpad=1)
+    axes[0].set_ylabel(shortened(str(example["video_id"]), 20))

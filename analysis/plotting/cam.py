@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
-from analysis.plotting.style import WIDTH, caption, colourbar, new_figure, printed
+from analysis.plotting.style import WIDTH, caption, colourbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -43,7 +43,13 @@ def draw_cam(study: Study) -> Figure:
             for ax in block.ravel():
                 ax.remove()
         axes = [ax for block in blocks[:count] for ax in block.ravel()]
-        colourbar(figure, image, axes, "activation, min–max per frame (no unit)", shrink=min(1, 1.2 / rows))
+        colourbar(
+            figure,
+            image,
+            axes,
+            f"activation, min–max per {study.provenance['normalize']} (no unit)",
+            shrink=min(1, 1.2 / rows),
+        )
         title = "Class-agnostic activation: where the features are strong. Box: above half the maximum"
         figure.suptitle(caption(study, title))
     return figure
@@ -83,7 +89,7 @@ def draw_strip(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarr
         show_frame(example["frames"][t], ax=top).set_title(f"{example['seconds'][t]:.2f} s", pad=2)
         image = _overlay(example["frames"][t], example["rgb_map"][t], example["rgb_box"][t], shape, middle)
         _overlay(example["motion_frames"][t], example["motion_map"][t], example["motion_box"][t], shape, bottom)
-    names = (_clipped(str(example["video_id"])), "RGB activation", "motion activation")
+    names = (shortened(str(example["video_id"]), 20), "RGB activation", "motion activation")
     for ax, name in zip(axes[:, 0], names, strict=True):
         ax.set_ylabel(name)
     return image
@@ -94,7 +100,3 @@ def _overlay(frame: np.ndarray, values: np.ndarray, box: np.ndarray, shape: tupl
     image = overlay_map(values, shape, ax=ax)
     outline_box(box, shape, ax=ax)
     return image
-
-
-def _clipped(text: str, most: int = 20) -> str:
-    return text if len(text) <= most else "…" + text[1 - most :]

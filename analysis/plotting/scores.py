@@ -46,4 +46,4 @@ def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
 
 
 def _text(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "none"
+    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "none"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,7 +17,18 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 if TYPE_CHECKING:
     from analysis.studies.base import Study
 
-__all__ = ["ACTIVATION_CMAP", "COLOURS", "SIMILARITY_CMAP", "WIDTH", "caption", "colourbar", "new_figure", "printed"]
+__all__ = [
+    "ACTIVATION_CMAP",
+    "COLOURS",
+    "SIMILARITY_CMAP",
+    "WIDTH",
+    "caption",
+    "colourbar",
+    "new_figure",
+    "printed",
+    "save_figure",
+    "shortened",
+]
 
 WIDTH = 7.2
 """Inches: two columns of a paper."""
@@ -41,6 +54,7 @@ _RC: dict[str, Any] = {
     "svg.hashsalt": "fima",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # names of files and checkpoints are drawn as they are, dollar signs and all
 }
 
 
@@ -74,13 +88,29 @@ def caption(study: Study, what: str) -> str:
     layer = "its output" if study.provenance["layer"] == "output" else f"layer {study.provenance['layer']}"
     lines = [
         what,
-        f"{checkpoint['arch']} ({_short(str(source))}), {layer}, "
+        f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
+    if study.repeated:
+        lines.append(f"{len(study.repeated)} of these videos are shorter than a clip and are repeated in time")
     if study.untrained:
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
 
 
-def _short(text: str, most: int = 48) -> str:
-    return text if len(text) <= most else "…" + text[1 - most :]
+def shortened(text: str, most: int) -> str:
+    """Text for a figure: the end of what is too long, and signs that can be drawn for bytes that are no text."""
+    drawable = text.encode("utf-8", "replace").decode("utf-8")
+    return drawable if len(drawable) <= most else "…" + drawable[1 - most :]
+
+
+def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
+    """Save a figure as ``png``, ``svg`` or ``pdf`` without the time of drawing: equal runs give equal files."""
+    dateless: dict[str, dict[str, Any]] = {
+        "png": {"Software": "fima"},
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None},
+    }
+    with printed(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
+        figure.savefig(target, format=kind, metadata=dateless[kind])

@@ -19,7 +19,7 @@ __all__ = ["draw_counts", "draw_distributions", "draw_offsets", "draw_similarity
 
 _KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
 _SMALLEST_RANGE = 1e-3  # of similarities: below it, differences are rounding and are shown flat
-_BINS = 40
+_BINS = 30
 
 
 def draw_temporal(study: Study) -> Figure:
@@ -28,12 +28,17 @@ def draw_temporal(study: Study) -> Figure:
         figure = new_figure(3.3)
         columns = figure.add_gridspec(1, 3, width_ratios=[1, 1.7, 1.3])
         slices, distributions = figure.add_subplot(columns[0]), figure.add_subplot(columns[2])
-        image = draw_similarity(study.arrays["similarity_mean"], ax=slices)
-        colourbar(figure, image, slices, "cosine similarity")
+        if len(study.arrays["similarity_mean"]) > 1:
+            colourbar(figure, draw_similarity(study.arrays["similarity_mean"], ax=slices), slices, "cosine similarity")
+        else:
+            _say(slices, "one slice in a clip:\nnothing to compare")
         middle = columns[1].subgridspec(2, 1, height_ratios=[5, 1])
         upper = figure.add_subplot(middle[0])
         lower = figure.add_subplot(middle[1], sharex=upper)
-        draw_offsets(study.arrays, ax=upper)
+        if len(study.arrays["offset_frames"]) > 1:
+            draw_offsets(study.arrays, ax=upper)
+        else:
+            _say(upper, "one window:\nnothing to compare")
         draw_counts(study.arrays, ax=lower)
         upper.set_xlabel("")
         upper.tick_params(labelbottom=False)
@@ -170,3 +175,10 @@ def _verdict(study: Study) -> str:
 
 def _plural(unit: str) -> str:
     return {"video": "videos", "window pair": "window pairs"}[unit]
+
+
+def _say(ax: Axes, text: str) -> None:
+    """Words where there is nothing to draw."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)

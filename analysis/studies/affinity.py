@@ -9,14 +9,18 @@ import torch
 
 from analysis.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
 from analysis.clips import Clip, to_batch
+from analysis.features import Features
 from analysis.plotting.affinity import draw_affinity
 from analysis.statistics import StreamingMean, VideoScores
-from analysis.studies.base import Progress, Session, Study, examples, provenance, study_videos
+from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
 from fima.activation import class_agnostic_activation_map, foreground_mask
 from fima.errors import InputError
 
 __all__ = ["run"]
+
+_MOST_POSITIONS = 56 * 56
+"""A matrix of this many rows and columns takes 80 MB; finer grids are for other measures."""
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -34,50 +38,45 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         InputError: If the feature map has a single position; no affinity can be told from chance there.
     """
     scores, chance = VideoScores(), VideoScores()
-    mean: StreamingMean | None = None
+    mean = StreamingMean()
     shown: list[dict[str, Any]] = []
-    wanted = examples(len(session.videos), session.settings.show)
+    repeated: list[str] = []
+    chosen = Examples(len(session.videos), session.settings.show)
     stream = session.stream()
-    for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch), progress):
-        results = [result for _, result in clips]
-        mean = mean or StreamingMean()
-        mean.add(np.mean([result["affinity"] for result in results], axis=0))
-        for result in results:
+    for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch, chosen), progress):
+        mean.add(np.mean([result["affinity"] for _, result in clips], axis=0))
+        for _, result in clips:
             scores.add(video.video_id, result["scores"])
             chance.add(video.video_id, result["chance"])
-        if clips[0][0].video_index in wanted:
+        if clips[0][0].repeated(session.spec):
+            repeated.append(video.video_id)
+        if chosen.take(clips[0][0].video_index):
             shown.append(_example(session, *clips[0]))
-    assert mean is not None  # study_videos raises where no video is left
     levels = {name: summary.mean for name, summary in chance.summaries().items()}
-    arrays = {
-        "affinity_mean": mean.mean,
-        "grid": np.array(shown[0]["mask"].shape),
-        **stack_examples(shown),
-        "video_id": np.array(scores.video_ids),
-        **{f"score_{name}": values for name, values in scores.per_video().items()},
-        **{f"chance_{name}": np.array(level) for name, level in levels.items()},
-    }
+    summaries = scores.summaries(levels, seed=session.settings.seed)
+    per_video = {"video_id": np.array(scores.video_ids), **scores.per_video()}
     return Study(
         measure="affinity",
-        arrays=arrays,
-        scores=scores.summaries(levels, seed=session.settings.seed),
-        per_video={"video_id": np.array(scores.video_ids), **scores.per_video()},
+        arrays={
+            "affinity_mean": mean.mean,
+            "grid": np.array(shown[0]["mask"].shape),
+            **stack_examples(shown),
+            **score_arrays(per_video, summaries),
+        },
+        scores=summaries,
+        per_video=per_video,
         provenance=provenance(session, "affinity"),
         skipped=stream.skipped,
+        repeated=repeated,
         draw=draw_affinity,
     )
 
 
-def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any]]:
+def _measure(session: Session, batch: list[Clip], chosen: Examples) -> list[dict[str, Any]]:
     features = session.extractor(to_batch(batch, session.extractor.device))
     grid = (features.rgb.shape[-2], features.rgb.shape[-1])
-    if grid[0] * grid[1] < 2:
-        raise InputError(
-            f"size {session.spec.size}: affinity needs a feature map of at least 2 positions, "
-            f"{session.loaded.arch} gives {grid[0]} x {grid[1]}; try a larger --size or an earlier --layer"
-        )
+    _check_grid(session, grid)
     affinity = spatial_affinity(features.rgb, features.motion)
-    slices = spatial_affinity_slices(features.rgb, features.motion)
     mask = foreground_mask(features.rgb, features.motion)
     values = _scores(affinity, mask, grid)
     levels = _chance(mask, grid)
@@ -86,14 +85,34 @@ def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any]]:
     return [
         {
             "affinity": affinity[i].float().cpu().numpy(),
-            "affinity_slices": slices[i].float().cpu().numpy(),
+            "affinity_slices": _slices(features, i) if chosen.may_take(clip.video_index) else None,
             "mask": mask[i].cpu().numpy(),
             "patch": int(patch[i]),
             "scores": {name: float(column[i]) for name, column in values.items()},
             "chance": {name: float(column[i]) for name, column in levels.items()},
         }
-        for i in range(len(batch))
+        for i, clip in enumerate(batch)
     ]
+
+
+def _slices(features: Features, i: int) -> np.ndarray:
+    """``(T', P, P)`` of one clip; only those that a figure shows are computed."""
+    return spatial_affinity_slices(features.rgb[i : i + 1], features.motion[i : i + 1])[0].float().cpu().numpy()
+
+
+def _check_grid(session: Session, grid: tuple[int, int]) -> None:
+    positions = grid[0] * grid[1]
+    where = f"{session.loaded.arch} gives {grid[0]} x {grid[1]} at {session.settings.layer or 'its output'}"
+    if positions < 2:
+        raise InputError(
+            f"size {session.spec.size}: affinity needs at least 2 positions, {where}; "
+            "try a larger --size or an earlier --layer"
+        )
+    if positions > _MOST_POSITIONS:
+        raise InputError(
+            f"size {session.spec.size}: affinity compares at most {_MOST_POSITIONS} positions, {where}; "
+            "try a smaller --size or a later --layer"
+        )
 
 
 def _scores(affinity: torch.Tensor, mask: torch.Tensor, grid: tuple[int, int]) -> dict[str, torch.Tensor]:
@@ -112,12 +131,17 @@ def _chance(mask: torch.Tensor, grid: tuple[int, int]) -> dict[str, torch.Tensor
 
 
 def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, Any]:
+    """A clip for the figure: its middle frame and motion, and the motion at the middle of every slice."""
     frames, motion = display_clip(session, clip)
-    middle = len(frames) // 2
+    seconds, length = clip.seconds(session.spec), len(frames)
+    slices = len(result["affinity_slices"])
+    centres = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     return {
         "video_id": clip.video.video_id,
-        "start_seconds": clip.start_seconds + middle * session.spec.frame_stride / clip.fps,
-        "frame": frames[middle],
-        "motion_frame": motion[middle],
+        "seconds": seconds[length // 2],
+        "frame": frames[length // 2],
+        "motion_frame": motion[length // 2],
+        "slice_seconds": seconds[centres],
+        "slice_motion_frame": motion[centres],
         **{name: result[name] for name in ("affinity", "affinity_slices", "mask", "patch")},
     }

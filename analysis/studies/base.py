@@ -7,7 +7,7 @@ import csv
 import html
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 from analysis.clips import Clip, ClipStream, Placement, place_clips
 from analysis.features import FeatureExtractor
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
+from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.sources import VideoSource, list_videos
 from analysis.statistics import Summary
@@ -27,7 +28,17 @@ from fima.input_spec import InputSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Progress", "Session", "Study", "examples", "open_session", "provenance", "study_videos"]
+__all__ = [
+    "Examples",
+    "Progress",
+    "Session",
+    "Study",
+    "open_session",
+    "provenance",
+    "score_arrays",
+    "study_folder",
+    "study_videos",
+]
 
 Progress = Callable[[int, int], None]
 """Called with (videos done, videos in all)."""
@@ -42,12 +53,14 @@ class Session:
         loaded: The backbone; its ``input`` already carries the overrides of the settings.
         extractor: Features of clips.
         videos: In reading order.
+        missing: Videos that the data set lists but does not hold.
     """
 
     settings: Settings
     loaded: LoadedBackbone
     extractor: FeatureExtractor
     videos: list[VideoSource]
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> InputSpec:
@@ -58,7 +71,7 @@ class Session:
         """Clips where the settings ask for them, or at ``place``; broken videos of a data set are skipped."""
         settings = self.settings
         place = place or place_clips(self.spec, settings.clips, settings.start_seconds)
-        return ClipStream(self.videos, self.spec, place, skip_broken=settings.data is not None)
+        return ClipStream(self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing)
 
 
 def open_session(settings: Settings) -> Session:
@@ -67,14 +80,14 @@ def open_session(settings: Settings) -> Session:
     Raises:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
-    videos = list_videos(settings)
+    listed = list_videos(settings)
     loaded = _load(settings)
     overrides = {
         name: value for name in ("num_frames", "frame_stride", "size") if (value := getattr(settings, name)) is not None
     }
     loaded = replace(loaded, input=loaded.input.replace(**overrides))
     extractor = FeatureExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
-    return Session(settings, loaded, extractor, videos)
+    return Session(settings, loaded, extractor, listed.videos, listed.missing)
 
 
 def _load(settings: Settings) -> LoadedBackbone:
@@ -83,9 +96,29 @@ def _load(settings: Settings) -> LoadedBackbone:
     return load_backbone(settings.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec)
 
 
-def examples(num_videos: int, show: int) -> set[int]:
-    """Indices of the videos that a figure shows: evenly spaced, so that the classes of a data set all appear."""
-    return set(np.linspace(0, num_videos - 1, min(show, num_videos)).round().astype(int).tolist())
+class Examples:
+    """Which videos a figure shows: evenly spaced, so that the classes of a data set all appear.
+
+    A chosen video that turns out to be broken gives its place to the next one that can be read.
+
+    Args:
+        num_videos: Videos in all.
+        show: How many to show at most.
+    """
+
+    def __init__(self, num_videos: int, show: int) -> None:
+        self._places = np.linspace(0, num_videos - 1, min(show, num_videos)).round().astype(int)
+        self._taken = 0
+
+    def may_take(self, index: int) -> bool:
+        """Whether the video at ``index`` may be shown, before it is known whether it can be read."""
+        return bool((self._places <= index).sum() > self._taken)
+
+    def take(self, index: int) -> bool:
+        """Whether the video at ``index``, read to its end, is shown; asked once for each, in reading order."""
+        taken = self.may_take(index)
+        self._taken += taken
+        return taken
 
 
 @dataclass
@@ -100,7 +133,8 @@ class Study:
         provenance: Checkpoint, load report, inputs, settings, versions.
         skipped: Broken videos of a data set and why.
         draw: Arrays and provenance → figure.
-        movies: File name → function that writes that video file.
+        repeated: Videos shorter than a clip, which were repeated in time.
+        films: File name → function that writes that video file.
     """
 
     measure: str
@@ -110,7 +144,8 @@ class Study:
     provenance: dict[str, Any]
     skipped: dict[str, str]
     draw: Callable[[Study], Figure]
-    movies: dict[str, Callable[[Path], None]] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
+    films: dict[str, Callable[[Path], None]] = field(default_factory=dict)
 
     @property
     def untrained(self) -> bool:
@@ -122,7 +157,7 @@ class Study:
         return self.draw(self)
 
     def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
-        """Write figure, arrays, scores (and movies) to a folder; all files appear together or none.
+        """Write figure, arrays, scores (and films) to a folder; all files appear together or none.
 
         Args:
             out: The folder.
@@ -132,18 +167,22 @@ class Study:
         Returns:
             Where the files are once the folder is complete.
         """
-        with output_folder(out) if into is None else nullcontext(into) as folder:
+        with self.folder(out) if into is None else nullcontext(into) as folder:
             figure = self.figure()
             for kind in formats:
-                figure.savefig(folder / f"{self.measure}.{kind}", metadata=_dateless(kind))
+                save_figure(figure, folder / f"{self.measure}.{kind}", kind)
             write_npz(folder / f"{self.measure}.npz", self.arrays)
             write_json(folder / f"{self.measure}.json", self.report())
             if self.skipped:
                 _write_skipped(folder / "skipped.csv", self.skipped)
-            for name, write in self.movies.items():
+            for name, write in self.films.items():
                 (folder / name).parent.mkdir(exist_ok=True)
                 write(folder / name)
             return [Path(out) / path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def folder(self, out: str | Path) -> AbstractContextManager[Path]:
+        """The output folder of this study; what an earlier run of the measure left there is replaced."""
+        return study_folder(out, self.measure)
 
     def report(self) -> dict[str, Any]:
         """Scores with intervals and chance levels, per-video scores and provenance: the content of the json file."""
@@ -153,6 +192,8 @@ class Study:
             "scores": {name: vars(summary) for name, summary in self.scores.items()},
             "per_video": self.per_video,
             "skipped": self.skipped,
+            "repeated": self.repeated,
+            "films": list(self.films),
             "provenance": self.provenance,
             "created": timestamp(),
         }
@@ -163,7 +204,7 @@ class Study:
 
     def _repr_html_(self) -> str:
         buffer = io.BytesIO()
-        self.figure().savefig(buffer, format="png", metadata=_dateless("png"))
+        save_figure(self.figure(), buffer, "png")
         picture = base64.b64encode(buffer.getvalue()).decode()
         head = "".join(f"<th>{title}</th>" for title in ("score", "mean [95 % interval]", "chance", "videos"))
         rows = "".join(
@@ -187,10 +228,7 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
             "trained": loaded.trained,
             "arch": loaded.arch,
             "format": report.format,
-            "keys": {
-                name: len(getattr(report, name))
-                for name in ("loaded", "missing", "unexpected", "shape_mismatch", "ignored")
-            },
+            "load_report": report.to_dict(),
         },
         "input": loaded.input.to_dict(),
         "inputs": {
@@ -201,6 +239,7 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
         },
         "space": "backbone",
         "settings": settings.changed(),
+        "normalize": settings.normalize if measure == "cam" else None,
         "boundary": settings.boundary,
         "layer": settings.layer or "output",
         "crop": "short side scaled to size, central square",
@@ -219,18 +258,22 @@ def _cells(summary: Summary) -> tuple[str, str, str]:
     return value, chance, str(summary.num_videos)
 
 
-def _dateless(kind: str) -> Mapping[str, Any]:
-    """Figure metadata without the time of drawing, so that equal runs give equal files."""
-    dateless: dict[str, dict[str, Any]] = {
-        "png": {"Software": "fima"},
-        "svg": {"Date": None},
-        "pdf": {"CreationDate": None},
-    }
-    return dateless[kind]
+def study_folder(out: str | Path, measure: str) -> AbstractContextManager[Path]:
+    """``output_folder`` for the files of one measure."""
+    return output_folder(out, replaces=(f"{measure}.*", f"{measure}/*.mp4", "skipped.csv"))
+
+
+def score_arrays(per_video: Mapping[str, np.ndarray], scores: Mapping[str, Summary]) -> dict[str, np.ndarray]:
+    """What the figures draw of scores: ``video_id``, values per video, and ``(mean, low, high, chance)`` of each."""
+    arrays = {name if name == "video_id" else f"score_{name}": values for name, values in per_video.items()}
+    for name, summary in scores.items():
+        chance = np.nan if summary.chance is None else summary.chance
+        arrays[f"summary_{name}"] = np.array([summary.mean, summary.low, summary.high, chance])
+    return arrays
 
 
 def _write_skipped(path: Path, skipped: Mapping[str, str]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["video_id", "reason"])
         writer.writerows(skipped.items())
@@ -244,7 +287,7 @@ def study_videos(
     Raises:
         InputError: If no video of the data set could be read.
     """
-    total, found = len(session.videos), 0
+    total, found = len(session.videos) + len(session.missing), 0
     for video, clips in stream.per_video(session.settings.batch_size, measure):
         found += 1
         yield video, clips
@@ -252,4 +295,4 @@ def study_videos(
             progress(found + len(stream.skipped), total)
     if not found:
         first = next(iter(stream.skipped.values()))
-        raise InputError(f"{session.settings.data}: none of its {total} videos can be read; the first: {first}")
+        raise InputError(f"{session.settings.data}: none of its {total} videos can be used; the first: {first}")

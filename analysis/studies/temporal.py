@@ -18,7 +18,7 @@ from analysis.offsets import (
 )
 from analysis.plotting.temporal import draw_temporal
 from analysis.statistics import StreamingMean, VideoScores
-from analysis.studies.base import Progress, Session, Study, provenance, study_videos
+from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.temporal import (
     offset_similarity,
     pool_features,
@@ -31,7 +31,7 @@ from fima.data.sampling import clip_span, sliding_window_starts
 
 __all__ = ["run"]
 
-_FINE_BINS = 4000
+_FINE_BINS = 200_000
 """Over [-1, 1]: the features of a trained backbone often differ in the third decimal only."""
 
 
@@ -51,11 +51,14 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     hop = session.settings.hop or default_hop(span)
     clips_at = place_clips(spec, session.settings.clips, session.settings.start_seconds)
     windows_at = _windows(session, hop)
+    repeated: list[str] = []
     slices, windows = VideoScores(), VideoScores()
     offsets, mean = OffsetSummary(num_bins=_FINE_BINS), StreamingMean()
     stream = session.stream(lambda length, fps: sorted({*clips_at(length, fps), *windows_at(length, fps)}))
     for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch), progress):
         length, fps = clips[0][0].video_length, clips[0][0].fps
+        if clips[0][0].repeated(spec):
+            repeated.append(video.video_id)
         results = {clip.start: result for clip, result in clips}
         chosen = [results[start] for start in clips_at(length, fps)]
         mean.add(np.mean([result["similarity"] for result in chosen], axis=0))
@@ -66,7 +69,10 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         windows.add(video.video_id, {f"offset_{name}": value for name, value in statistics.scores().items()})
     similarity = mean.mean
     chance = _chance(len(similarity))
-    per_video = {"video_id": np.array(slices.video_ids), **slices.per_video(), **windows.per_video()}
+    # Inside a clip of a single slice there is nothing to compare: its scores would all be at chance, or undefined.
+    told = [slices, windows] if len(similarity) > 1 else [windows]
+    summaries = {k: v for part in told for k, v in part.summaries(chance, seed=session.settings.seed).items()}
+    per_video = {"video_id": np.array(windows.video_ids)} | {k: v for part in told for k, v in part.per_video().items()}
     return Study(
         measure="temporal",
         arrays={
@@ -75,16 +81,13 @@ def run(session: Session, progress: Progress | None = None) -> Study:
             "span": np.array(span),
             "hop": np.array(hop),
             **_offset_arrays(offsets.result(seed=session.settings.seed)),
-            **{name if name == "video_id" else f"score_{name}": values for name, values in per_video.items()},
-            **{f"chance_{name}": np.array(level) for name, level in chance.items()},
+            **score_arrays(per_video, summaries),
         },
-        scores={
-            **slices.summaries(chance, seed=session.settings.seed),
-            **windows.summaries(chance, seed=session.settings.seed),
-        },
+        scores=summaries,
         per_video=per_video,
         provenance=provenance(session, "temporal"),
         skipped=stream.skipped,
+        repeated=repeated,
         draw=draw_temporal,
     )
 
@@ -135,12 +138,19 @@ def _offset_arrays(result: OffsetResult) -> dict[str, np.ndarray]:
         "offset_change_high": result.change_high,
         "offset_videos": result.videos_per_offset,
         "offset_unit": np.array(result.unit),
-        "density_edges": result.histograms["aligned"].edges,
     }
+    first, last = _occupied(result)
+    arrays["density_edges"] = result.histograms["aligned"].edges[first : last + 2]
     for kind, histogram in result.histograms.items():
-        arrays[f"density_{kind}"] = histogram.density
+        arrays[f"density_{kind}"] = histogram.density[first : last + 1]
         arrays[f"density_{kind}_videos"] = np.array(histogram.num_videos)
     return arrays
+
+
+def _occupied(result: OffsetResult) -> tuple[int, int]:
+    """First and last bin that holds any similarity."""
+    filled = np.flatnonzero(sum(np.nan_to_num(histogram.density) for histogram in result.histograms.values()))
+    return int(filled[0]), int(filled[-1])
 
 
 def _chance(slices: int) -> dict[str, float]:

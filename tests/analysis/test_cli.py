@@ -37,7 +37,7 @@ def test_defaults_write_figure_arrays_and_scores(measure, tmp_path, capsys):
     report = json.loads((tmp_path / "out" / f"{measure}.json").read_text())
     assert report["untrained"] is True
     assert report["provenance"]["command"].startswith(f"fima-analyze {measure} --num-frames 8")
-    assert report["provenance"]["checkpoint"]["keys"]["missing"] == 0
+    assert report["provenance"]["checkpoint"]["load_report"]["missing"] == []
     saved = np.load(tmp_path / "out" / f"{measure}.npz")
     for name in report["scores"]:
         np.testing.assert_allclose(saved[f"score_{name}"], np.array(report["per_video"][name], dtype=float))
@@ -58,7 +58,11 @@ def test_bad_flags(capsys, tmp_path):
     _refused(capsys, tmp_path, ["cam", "--input-spec", "colour=1"], "colour")
     _refused(capsys, tmp_path, ["cam", "--start-seconds", "900"], "start")
     _refused(capsys, tmp_path, ["layers", "--arch", "nothing"], "--arch nothing")
+    _refused(capsys, tmp_path, ["cam", "--seed", "-1"], "seed must be")
     _refused(capsys, tmp_path, ["report", "-p", "sise", "56"], ["parameter 'sise'", "known"])
+    _refused(capsys, tmp_path, ["report", "-p", "hop", "["], ["parameter hop", "YAML"])
+    _refused(capsys, tmp_path, ["report", "-p", "start_seconds", "abc"], "start_seconds")
+    _refused(capsys, tmp_path, ["affinity", "--layer", "stem", "--size", "224"], ["at most 3136 positions", "--layer"])
 
 
 def test_bad_videos(capsys, tmp_path, clips_dir):
@@ -108,3 +112,20 @@ def test_a_layer_changes_the_grid(tmp_path):
     assert main(["affinity", "--arch", "i3d", "--layer", "mixed_4f", "--size", "64", "--num-frames", "8",
                  "--out", str(tmp_path)]) == 0  # fmt: skip
     assert np.load(tmp_path / "affinity.npz")["grid"].tolist() == [4, 4]
+
+
+def test_a_killed_runs_scratch_is_swept_up(tmp_path):
+    out = tmp_path / "out"
+    (out / ".partial-999999999-x").mkdir(parents=True)
+    (out / ".partial-999999999-x" / "half.npz").write_text("half")
+    assert main(["affinity", "--out", str(out), *SMALL]) == 0
+    assert not list(out.glob(".partial*"))
+
+
+def test_layers_of_your_own_module_are_all_listed(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mynet.py").write_text(
+        "import torch\ndef make():\n    return torch.nn.Sequential(torch.nn.Conv3d(3, 4, 8, stride=8))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["layers", "--arch", "mynet:make", "--size", "32"]) == 0
+    assert "4 x 4" in capsys.readouterr().out

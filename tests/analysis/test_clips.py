@@ -68,12 +68,20 @@ def test_clips_hold_their_own_frames_whether_they_overlap_or_not():
     assert len(near.reads) == 1  # every frame decoded once
     assert len(far.reads) == 2  # nothing in between decoded
     assert clips[0].frames.shape == (4, 3, 16, 16)
-    assert clips[4].start_seconds == 20.0
+    np.testing.assert_allclose(clips[4].seconds(SPEC), [20.0, 20.2, 20.4, 20.6])
 
 
 def test_short_videos_repeat_in_time():
     clips = list(ClipStream([FakeSource("short", CountingVideo(3))], SPEC, place_clips(SPEC)))
     assert _firsts(clips[0]) == [0, 2, 1, 0]
+    np.testing.assert_allclose(clips[0].seconds(SPEC), [0, 0.2, 0.1, 0])  # the times of the frames that are shown
+    assert clips[0].repeated(SPEC)
+
+
+def test_equal_clips_of_a_short_video_are_one():
+    clips = list(ClipStream([FakeSource("short", CountingVideo(7))], SPEC, place_clips(SPEC, 10)))
+    assert [clip.start for clip in clips] == [0]
+    assert clips[0].last
 
 
 def test_a_video_that_breaks_half_way_leaves_nothing_behind():
@@ -137,9 +145,12 @@ def test_the_procedural_video_is_the_same_every_time_and_moves():
 
 def test_given_videos_are_named_uniquely_and_opened_first(tmp_path, clips_dir):
     dog = str(clips_dir / "dog.mp4")
-    names = [video.video_id for video in list_videos(Settings(video=(dog, dog, str(clips_dir / "bear.mp4"))))]
-    assert len(set(names)) == 3
-    assert names[2] == "bear"
+    (tmp_path / "dog.mp4").write_bytes((clips_dir / "dog.mp4").read_bytes())
+    given = (dog, str(tmp_path / "dog.mp4"), str(clips_dir / "bear.mp4"))
+    names = [video.video_id for video in list_videos(Settings(video=given)).videos]
+    assert names == [dog, str(tmp_path / "dog.mp4"), "bear"]
+    with pytest.raises(InputError, match=r"dog\.mp4: is given 2 times"):
+        list_videos(Settings(video=(dog, dog)))
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(VideoError, match=r"text\.mp4"):
         list_videos(Settings(video=(dog, str(tmp_path / "text.mp4"))))

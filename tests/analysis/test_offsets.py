@@ -167,7 +167,7 @@ class TestManyVideos:
         summary.add("three windows", video(0, 3))  # up to half a window apart
         summary.add("six windows", video(1, 6))
         histograms = summary.result().histograms
-        assert {kind: h.num_videos for kind, h in histograms.items()} == {"aligned": 3, "misaligned": 2, "disjoint": 1}
+        assert {kind: h.num_videos for kind, h in histograms.items()} == {"aligned": 2, "misaligned": 2, "disjoint": 1}
         for histogram in histograms.values():
             assert len(histogram.density) == 20
             assert (histogram.density * np.diff(histogram.edges)).sum() == pytest.approx(1)
@@ -271,3 +271,9 @@ def test_change_is_each_videos_own():
     width = result.change_high - result.change_low
     assert width[result.offsets_frames == 0] == pytest.approx(0)  # levels differ by 0.4: that is not in this band
     assert width.max() < 0.5
+
+
+def test_aligned_pairs_of_short_videos_count_where_no_video_has_others():
+    summary = OffsetSummary(num_bins=20)
+    summary.add("one window", offset_statistics([[0.5]], [0], span=16, fps=25))
+    assert summary.result().histograms["aligned"].num_videos == 1

@@ -12,13 +12,15 @@ from analysis.settings import Settings
 from fima.errors import InputError
 
 MEASURES = ("cam", "affinity", "temporal")
+OWN = {"temporal": "hop", "cam": "normalize"}  # settings of one measure only
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_notebook_parameters_are_the_settings(name):
     fields = {field.name: field.default for field in dataclasses.fields(Settings)}
-    if name != "temporal":
-        del fields["hop"]
+    for measure, own in OWN.items():
+        if name != measure:
+            del fields[own]
     assert notebook_parameters(name) == {*fields, "out"}
     cells = nbformat.read(notebook_path(name), as_version=4).cells
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
@@ -32,7 +34,9 @@ def test_notebook_parameters_are_the_settings(name):
 @pytest.mark.parametrize("name", MEASURES)
 def test_flags_are_the_settings(name):
     args = vars(_parser().parse_args([name]))
-    fields = {field.name for field in dataclasses.fields(Settings)} - ({"hop"} if name != "temporal" else set())
+    fields = {field.name for field in dataclasses.fields(Settings)} - {
+        own for measure, own in OWN.items() if name != measure
+    }
     assert fields <= set(args)
     for field in dataclasses.fields(Settings):
         if field.name in args:
@@ -48,8 +52,8 @@ def test_notebooks_are_stored_without_output(repo_dir, path):
 
 
 def test_labels_are_unique_folder_names():
-    labels = _labels(["runs/a/last.pth.tar", "runs/b/last.pth.tar", None, "x/<b>&.ckpt"])
-    assert list(labels) == ["last", "last-2", "untrained", "b"]
+    labels = _labels(["runs/a/last.pth.tar", "last-2.pt", "runs/b/last.pth.tar", None, "x/<b>&.ckpt", "v1.2-best.ckpt"])
+    assert list(labels) == ["last", "last-2", "last-3", "untrained", "b", "v1.2-best"]
 
 
 def test_unknown_parameters_are_refused_before_anything_is_made(tmp_path):

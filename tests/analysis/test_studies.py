@@ -1,17 +1,20 @@
 """Studies: right numbers from right clips, whole videos only, equal runs equal bytes."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 
 from analysis.affinity import affinity_scores, spatial_affinity
 from analysis.clips import read_clip
 from analysis.features import FeatureExtractor
 from analysis.settings import Settings
 from analysis.studies import STUDIES, open_session, run
+from analysis.studies.base import Examples
 from analysis.temporal import temporal_similarity
 from fima.checkpoints import untrained_backbone
 from fima.data.video import VideoReader
@@ -167,6 +170,7 @@ def test_broken_videos_of_a_data_set_are_skipped_and_listed(broken_data, tmp_pat
     study = run("affinity", Settings(data=str(broken_data), **SMALL))
     study.save(tmp_path / "out")
     assert list(study.skipped) == ["class/empty", "class/text"]
+    assert study.untrained
     assert study.scores["contrast"].num_videos == 3
     rows = (tmp_path / "out" / "skipped.csv").read_text().splitlines()
     assert rows[0] == "video_id,reason"
@@ -176,7 +180,7 @@ def test_broken_videos_of_a_data_set_are_skipped_and_listed(broken_data, tmp_pat
 def test_a_data_set_of_broken_videos_only_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.mp4").write_text("not a video")
-    with pytest.raises(InputError, match=r"none of its 1 videos can be read; the first: .*x\.mp4"):
+    with pytest.raises(InputError, match=r"none of its 1 videos can be used; the first: .*x\.mp4"):
         run("cam", Settings(data=str(tmp_path)))
 
 
@@ -209,3 +213,99 @@ def test_html_shows_picture_and_numbers():
     page = run("cam", Settings(show=1))._repr_html_()
     assert "data:image/png;base64," in page
     assert "rgb motion correlation" in page
+
+
+@pytest.mark.parametrize("measure", ["cam", "affinity"])
+@pytest.mark.parametrize("broken", [["a.mp4"], ["d.mp4"], ["a.mp4", "b.mp4", "d.mp4"]], ids=["first", "last", "most"])
+def test_a_broken_video_gives_its_place_in_the_figure_to_the_next(measure, broken, tmp_path, clips_dir):
+    for name in ("a.mp4", "b.mp4", "c.mp4", "d.mp4"):
+        content = b"not a video" if name in broken else (clips_dir / "dog.mp4").read_bytes()
+        (tmp_path / name).write_bytes(content)
+    for show in (1, 2, 4):
+        study = run(measure, Settings(data=str(tmp_path), show=show, **SMALL))
+        shown = study.arrays["example_video_id"].tolist()
+        assert len(set(shown)) == len(shown) >= 1
+        assert not {f"{name}.mp4" for name in shown} & set(broken)
+        assert study.figure().axes or study.figure().subfigs
+    assert len(study.skipped) == len(broken)
+
+
+def test_examples_are_spread_and_never_too_many():
+    chosen = Examples(10, 4)
+    assert [index for index in range(10) if chosen.take(index)] == [0, 3, 6, 9]
+    chosen = Examples(10, 4)
+    assert [index for index in range(2, 10) if chosen.take(index)] == [2, 3, 6, 9]
+    chosen = Examples(2, 8)
+    assert [index for index in range(2) if chosen.take(index)] == [0, 1]
+
+
+def test_listed_videos_that_are_not_there_are_skipped_too(tmp_path, clips_dir):
+    (tmp_path / "dog.mp4").write_bytes((clips_dir / "dog.mp4").read_bytes())
+    (tmp_path / "list.txt").write_text("dog.mp4 0\ngone.mp4 1\n")
+    study = run("affinity", Settings(data=str(tmp_path / "list.txt"), **SMALL))
+    assert list(study.skipped) == ["gone.mp4"]
+    study.save(tmp_path / "out")
+    assert "gone.mp4" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def test_a_second_run_leaves_nothing_of_the_first(tmp_path, clips_dir):
+    videos = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4")]
+    (tmp_path / "mine.txt").write_text("keep")
+    run("cam", Settings(video=videos, **SMALL)).save(tmp_path, formats=("png", "svg"))
+    (tmp_path / "skipped.csv").write_text("old")
+    run("cam", Settings(video=videos[0], **SMALL)).save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cam.json", "cam.mp4", "cam.npz", "cam.png", "mine.txt"]
+
+
+def test_short_videos_are_named_as_repeated_and_keep_their_times(clips_dir):
+    study = run("cam", Settings(video=str(clips_dir / "h265.mp4"), clips=5))
+    assert study.repeated == ["h265"]
+    assert len(study.arrays["example_video_id"]) == 1
+    assert study.arrays["example_seconds"].max() < 1.01  # the video is ten frames long
+    assert "repeated in time" in study.figure().get_suptitle()
+    assert run("cam", Settings(video=str(clips_dir / "dog.mp4"))).repeated == []
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+def test_names_are_drawn_as_they_are(measure, tmp_path, clips_dir):
+    video = tmp_path / "a $x^{2 b$ %s \u4e2d.mp4"
+    video.write_bytes((clips_dir / "h265.mp4").read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(measure, Settings(video=str(video), **SMALL)).save(tmp_path / "out")
+    assert (tmp_path / "out" / f"{measure}.png").exists()
+
+
+def test_one_slice_and_one_window_say_so(clips_dir):
+    study = run("temporal", Settings(video=str(clips_dir / "h265.mp4"), num_frames=8, layer=None))
+    words = " ".join(text.get_text() for text in study.figure().findobj(Text))
+    assert "nothing to compare" in words
+    if len(study.arrays["similarity_mean"]) == 1:
+        assert "contrast" not in study.scores
+
+
+def test_each_slice_has_its_own_motion_frame(clips_dir):
+    study = run("affinity", Settings(video=str(clips_dir / "dog.mp4"), size=56))
+    first, second = study.arrays["example_slice_motion_frame"][0]
+    assert not np.array_equal(first, second)
+    times = study.arrays["example_slice_seconds"][0]
+    with VideoReader(clips_dir / "dog.mp4") as reader:
+        assert times[1] - times[0] == pytest.approx(16 / reader.fps)
+
+
+def test_chance_of_cam_is_another_videos_motion(clips_dir):
+    videos = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4", "cars.mp4")]
+    several = run("cam", Settings(video=videos, **SMALL))
+    assert several.scores["rgb_motion_correlation"].chance is not None
+    assert run("cam", Settings(video=videos[0], **SMALL)).scores["rgb_motion_correlation"].chance is None
+
+
+def test_normalize_over_the_clip_keeps_frames_comparable(clips_dir):
+    frame, clip = (
+        run("cam", Settings(video=str(clips_dir / "dog.mp4"), normalize=how, size=56)).arrays["example_rgb_map"][0]
+        for how in ("frame", "clip")
+    )
+    # T' = 2: the first and the last frame hold one slice each, untouched by the other.
+    assert frame[0].max() == pytest.approx(frame[-1].max(), abs=0.05)
+    assert clip[0].min() == 0 or clip[-1].min() == 0
+    assert not (clip[0].min() == 0 and clip[-1].min() == 0)  # only one slice holds the clip's minimum
