@@ -247,9 +247,7 @@ def _print_study(study: Study, files: list[Path]) -> None:
     if study.untrained:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
     if study.repeated:
-        console.print(
-            f"{len(study.repeated)} videos are shorter than a clip and were repeated in time", highlight=False
-        )
+        console.print(f"shorter than a clip, repeated in time: {len(study.repeated)} of the videos", highlight=False)
     for path in files:
         console.print(str(path), markup=False, highlight=False)
     for video, reason in study.skipped.items():

@@ -46,4 +46,6 @@ def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
 
 
 def _text(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "none"
+    if not np.isfinite(value):
+        return "none"
+    return "≈ 0" if abs(value) < 1e-3 else f"{value:#.2g}".replace("-", "−")

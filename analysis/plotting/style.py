@@ -24,6 +24,7 @@ __all__ = [
     "WIDTH",
     "caption",
     "colourbar",
+    "counted",
     "new_figure",
     "printed",
     "save_figure",
@@ -92,10 +93,15 @@ def caption(study: Study, what: str) -> str:
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
     if study.repeated:
-        lines.append(f"{len(study.repeated)} of these videos are shorter than a clip and are repeated in time")
+        lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
     if study.untrained:
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 video``, ``2 videos``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(text: str, most: int) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
-from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, new_figure, printed
+from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -37,11 +37,12 @@ def draw_temporal(study: Study) -> Figure:
         lower = figure.add_subplot(middle[1], sharex=upper)
         if len(study.arrays["offset_frames"]) > 1:
             draw_offsets(study.arrays, ax=upper)
+            draw_counts(study.arrays, ax=lower)
+            upper.set_xlabel("")
+            upper.tick_params(labelbottom=False)
         else:
             _say(upper, "one window:\nnothing to compare")
-        draw_counts(study.arrays, ax=lower)
-        upper.set_xlabel("")
-        upper.tick_params(labelbottom=False)
+            lower.remove()
         draw_distributions(study.arrays, ax=distributions)
         distributions.set_title(_verdict(study))
         title = "Temporal similarity: does an RGB moment match the motion of the same time? A peak at Δ = 0 means yes"
@@ -127,7 +128,7 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
             centres, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
             color=COLOURS[kind], alpha=0.3 if filled else 1.0,
             histtype="stepfilled" if filled else "step", linewidth=0.8,
-            label=f"{label} ({_count(videos)})",
+            label=f"{label} ({counted(videos, 'video')})",
         )  # fmt: skip
         if filled:
             _draw_density(centres, weights, np.linspace(low, high, 200), COLOURS[kind], ax)
@@ -162,10 +163,6 @@ def _at_least(low: float, high: float) -> tuple[float, float]:
     return low - missing, high + missing
 
 
-def _count(videos: int) -> str:
-    return f"{videos} video{'' if videos == 1 else 's'}"
-
-
 def _verdict(study: Study) -> str:
     auroc, d_prime = study.scores["offset_auroc"], study.scores["offset_d_prime"]
     if not np.isfinite(auroc.mean):
@@ -179,6 +176,5 @@ def _plural(unit: str) -> str:
 
 def _say(ax: Axes, text: str) -> None:
     """Words where there is nothing to draw."""
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)

@@ -81,7 +81,7 @@ def test_scores_show_mean_interval_and_chance(ax):
     interval, chance = ax.collections[1].get_segments()[0], ax.collections[3].get_segments()[0]
     assert interval[:, 1].tolist() == [summary.low, summary.high]
     assert chance[:, 1].tolist() == [0.1, 0.1]
-    assert ax.get_xticklabels()[0].get_text() == "0.5\nall"
+    assert ax.get_xticklabels()[0].get_text() == "0.50\nall"
 
 
 def test_similarity_below_rounding_is_shown_flat(ax):
