@@ -1,0 +1,261 @@
+"""Training samples: two windows of each video, as uint8 frames, drawn by (seed, epoch, index).
+
+Frames leave the loader as they were decoded; crops, resizes and colours happen on the device (`fima.views`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from fima.data.datasets import VideoDataset, VideoRecord
+from fima.data.lending import Lender, receive
+from fima.data.sampling import clip_indices, clip_span
+from fima.data.video import VideoReader
+from fima.draws import SampleKeys, uniforms
+from fima.errors import InputError, VideoError
+
+__all__ = ["VideoFailure", "WindowBatch", "WindowDataset", "WindowSample", "collate_windows", "draw_window_starts"]
+
+_SUBSTITUTES = 10  # videos tried in place of one that cannot be read
+_LENDER = Lender()
+
+
+@dataclass(frozen=True)
+class VideoFailure:
+    """A video that could not give its windows; ``reason`` is one line that starts with the path."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class WindowSample:
+    """What `WindowDataset` gives for an index.
+
+    Attributes:
+        windows: ``(2, F, H, W, 3)`` uint8 RGB, the windows of views m and n.
+        keys: of one sample, with the index asked for: what all its draws depend on, whatever video stands in.
+        record: the video the frames are from.
+        failures: the videos that were tried before it and could not be read; empty if ``record`` is the one asked for.
+    """
+
+    windows: Tensor
+    keys: SampleKeys
+    record: VideoRecord
+    failures: tuple[VideoFailure, ...] = ()
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Samples of one epoch, each with frames of its own size: nothing is padded or scaled to fit.
+
+    Attributes:
+        windows: N tensors ``(2, F, H, W, 3)`` uint8; H and W may differ from video to video.
+        keys: what the draws of `fima.views` and `fima.augment` for these samples depend on.
+        failures: all unreadable videos met on the way.
+    """
+
+    windows: tuple[Tensor, ...]
+    keys: SampleKeys
+    failures: tuple[VideoFailure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Frames that leave a loader's worker go through memory that is used again."""
+        if get_worker_info() is None:
+            return WindowBatch, (self.windows, self.keys, self.failures)
+        return _received, (tuple(_LENDER.lend(window) for window in self.windows), self.keys, self.failures)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> WindowBatch:
+        """The batch with its frames on a device."""
+        return replace(self, windows=tuple(w.to(device, non_blocking=non_blocking) for w in self.windows))
+
+    def pin_memory(self) -> WindowBatch:
+        """The batch with its frames in page-locked memory (a DataLoader with ``pin_memory`` calls this)."""
+        return replace(self, windows=tuple(window.pin_memory() for window in self.windows))
+
+
+class WindowDataset(Dataset[WindowSample]):
+    """Two windows of every video, their starts drawn anew each epoch.
+
+    A sample is a function of (seed, epoch, index): neither workers nor order nor batches change it. `set_epoch` also
+    reaches workers that already run (``persistent_workers``); call it before iterating over the loader.
+
+    A video that cannot be read, or whose frames are smaller than ``min_side``, is replaced by one that the same
+    numbers choose, and reported in the sample's ``failures``; how many are too many is the training loop's decision.
+
+    Args:
+        videos: the videos, at least one.
+        seed: in [0, 2**64).
+        num_frames: frames in a window, at least 1: 2T for FIMA.
+        frame_stride: frames of the video from one frame of a window to the next, at least 1.
+        min_gap: least distance of the two starts in frames of the video, at least 1.
+        gap_seconds: least and greatest distance of the starts in seconds, by the video's own rate; ``min_gap`` holds
+            too. None: no greatest distance.
+        short_side: scale frames on reading so that the shorter side has this many pixels; None: as they are.
+        min_side: least pixels of the shorter side after scaling; set it to the crop's size.
+
+    Raises:
+        InputError: if there is no video or a value is out of its range.
+
+    Source: FIMA's windows (spec: paper section 3.1 and ZMHH-H/FIMA ``moco/loader.py``, ``dataset/ucf101_pretrain.py``,
+    commit fd63cbd). The gap in seconds is MaCLR's.
+    """
+
+    def __init__(
+        self,
+        videos: VideoDataset | Sequence[VideoRecord],
+        *,
+        seed: int = 0,
+        num_frames: int = 32,
+        frame_stride: int = 1,
+        min_gap: int = 1,
+        gap_seconds: tuple[float, float] | None = None,
+        short_side: int | None = None,
+        min_side: int = 1,
+    ) -> None:
+        self.records = tuple(videos)
+        _check_settings(len(self.records), min_gap, gap_seconds, short_side, min_side)
+        self._span = clip_span(num_frames, frame_stride)
+        self.seed, self.num_frames, self.frame_stride = seed, num_frames, frame_stride
+        self.min_gap, self.gap_seconds = min_gap, gap_seconds
+        self.short_side, self.min_side = short_side, min_side
+        # In shared memory, so that a running worker's copy of this data set sees the next epoch.
+        self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        SampleKeys(seed, 0, np.zeros(1, np.int64))  # refuses a seed out of range here, not in a worker
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that samples are drawn for."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draws all further samples for this epoch."""
+        if not 0 <= epoch < 2**32:
+            raise InputError(f"epoch must be in [0, 2**32), got {epoch}")
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, index: int) -> WindowSample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} is outside this data set of {len(self)} videos")
+        keys = SampleKeys(self.seed, self.epoch, np.array([index]))
+        failures: list[VideoFailure] = []
+        for number in self._candidates(index, keys):
+            record = self.records[number]
+            try:
+                windows = self._read(record.path, keys)
+            except (VideoError, OSError) as error:
+                failures.append(VideoFailure(record.path, str(error)))
+            else:
+                return WindowSample(windows, keys, record, tuple(failures))
+        raise VideoError(
+            f"{failures[0].reason}; nor could any of {len(failures) - 1} other videos be read in its place"
+        )
+
+    def _candidates(self, index: int, keys: SampleKeys) -> Iterator[int]:
+        yield index
+        tried = {index}
+        for draw in uniforms(keys, "substitute", _SUBSTITUTES)[0]:
+            number = int(draw * len(self))
+            if number not in tried:
+                tried.add(number)
+                yield number
+
+    def _read(self, path: Path, keys: SampleKeys) -> Tensor:
+        with VideoReader(path) as reader:
+            starts = draw_window_starts(len(reader), self._span, keys, gap=self._gap(reader.fps))[0]
+            indices = [
+                clip_indices(len(reader), int(start), num_frames=self.num_frames, frame_stride=self.frame_stride)
+                for start in starts
+            ]
+            # The reader decodes in ascending order and each frame once, also where the windows overlap.
+            frames = reader.frames(np.concatenate(indices), short_side=self.short_side)
+        if min(frames.shape[-2:]) < self.min_side:
+            height, width = frames.shape[-2:]
+            raise VideoError(f"{path}: frames are {width}×{height}, expected at least {self.min_side} on each side")
+        return frames.permute(0, 2, 3, 1).view(2, self.num_frames, *frames.shape[-2:], 3)
+
+    def _gap(self, fps: float) -> tuple[int, int | None]:
+        if self.gap_seconds is None:
+            return self.min_gap, None
+        least, greatest = (math.floor(seconds * fps + 0.5) for seconds in self.gap_seconds)
+        return max(least, self.min_gap), max(greatest, least, self.min_gap)
+
+
+def collate_windows(samples: Sequence[WindowSample]) -> WindowBatch:
+    """Makes a batch of samples; a DataLoader's ``collate_fn``.
+
+    Raises:
+        InputError: if there is no sample, or they were drawn for different seeds or epochs.
+    """
+    drawn = {(sample.keys.seed, sample.keys.epoch) for sample in samples}
+    if len(drawn) != 1:
+        raise InputError(f"a batch must hold samples of one seed and epoch, got {sorted(drawn) or 'no samples'}")
+    seed, epoch = drawn.pop()
+    return WindowBatch(
+        tuple(sample.windows for sample in samples),
+        SampleKeys(seed, epoch, np.concatenate([sample.keys.indices for sample in samples])),
+        tuple(failure for sample in samples for failure in sample.failures),
+    )
+
+
+def _received(
+    loans: tuple[tuple[Tensor, tuple[int, ...]], ...], keys: SampleKeys, failures: tuple[VideoFailure, ...]
+) -> WindowBatch:
+    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures)
+
+
+def draw_window_starts(
+    video_length: int, span: int, keys: SampleKeys, *, gap: tuple[int, int | None] = (1, None)
+) -> NDArray[np.int64]:
+    """The first frames of two windows, uniformly from all ordered pairs that are far enough apart.
+
+    Args:
+        video_length: frames in the video, at least 1.
+        span: frames of the video that a window covers, at least 1. A shorter video is repeated in time, and a window
+            may then start at any of its frames.
+        keys: N samples.
+        gap: least (at least 1) and greatest distance of the starts in frames; None: no greatest. Where the video has
+            no such pair, its two outermost starts are taken, which are one if a single window fits.
+
+    Returns:
+        ``(N, 2)`` starts, of views m and n.
+    """
+    starts = video_length - span + 1 if video_length >= span else video_length
+    least = min(gap[0], starts - 1)
+    greatest = starts - 1 if gap[1] is None else min(max(gap[1], least), starts - 1)
+    draws = uniforms(keys, "window starts", 3)
+    distances = np.arange(least, greatest + 1)
+    pairs = np.cumsum(starts - distances)  # a distance d leaves room for starts - d pairs
+    distance = distances[np.searchsorted(pairs, np.floor(draws[:, 0] * pairs[-1]), side="right")]
+    first = np.floor(draws[:, 1] * (starts - distance)).astype(np.int64)
+    ordered = np.stack([first, first + distance], axis=1)
+    return np.where(draws[:, 2:] < 0.5, ordered, ordered[:, ::-1])
+
+
+def _check_settings(
+    videos: int, min_gap: int, gap_seconds: tuple[float, float] | None, short_side: int | None, min_side: int
+) -> None:
+    if not videos:
+        raise InputError("a data set of windows needs at least one video, got none")
+    if min_gap < 1:
+        raise InputError(f"min_gap must be at least 1, since the two starts are distinct, got {min_gap}")
+    if gap_seconds is not None and not 0 <= gap_seconds[0] <= gap_seconds[1] < math.inf:
+        raise InputError(f"gap_seconds must be two ascending values of at least 0, got {gap_seconds}")
+    if short_side is not None and short_side < max(min_side, 1):
+        raise InputError(f"short_side must be at least min_side, {max(min_side, 1)} pixels, got {short_side}")
