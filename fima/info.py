@@ -69,6 +69,9 @@ def _facts(loaded: LoadedBackbone) -> dict[str, Any]:
     }
 
 
+_WIDE = 400
+
+
 def _print_table(loaded: LoadedBackbone) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -80,7 +83,10 @@ def _print_table(loaded: LoadedBackbone) -> None:
     for name, value in _rows(loaded):
         # Text, because a key may hold square brackets, which rich would take for its markup.
         table.add_row(name, Text(value))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # in a pipe a line is a line, whatever its length
+        console = Console(width=_WIDE)
+    console.print(table)
 
 
 def _rows(loaded: LoadedBackbone) -> Iterable[tuple[str, str]]:

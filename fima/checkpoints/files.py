@@ -44,7 +44,7 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
     except Exception as error:  # torch raises a dozen types for damaged files
         wanted = _wanted_code(path, error)
         if wanted is None:
-            raise CheckpointError(f"{path}: not a checkpoint that can be read ({_reason(error)})") from error
+            raise CheckpointError(f"{path}: not a PyTorch checkpoint, or a damaged one ({_reason(error)})") from error
         if not trust:
             raise CheckpointError(
                 f"{path}: needs code to be read (it wants {wanted}), which could do anything; if you trust its author, "
@@ -124,4 +124,6 @@ def _reason(error: Exception) -> str:
     text = re.sub(r"^\[[^\]]*\][ .]*", "", text)
     detail = re.search(r"WeightsUnpickler error: (.*?)(?: Check the documentation|$)", text)
     sentence = (detail.group(1) if detail else text).split(". ")[0][:160]
+    if isinstance(error, KeyError) or sentence.startswith(("Unsupported operand", "unpickling stack underflow")):
+        return "no pickled tensors in it"  # torch's words are opcodes of the first byte it stumbled over
     return sentence if len(sentence) > 8 else f"{type(error).__name__} {sentence}".strip()

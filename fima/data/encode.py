@@ -123,8 +123,12 @@ def _encode(path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fraction, c
 
 
 def _add_stream(container: OutputContainer, picture: NDArray[Any], rate: Fraction, crf: int) -> VideoStream:
-    """The colours are tagged, or players would guess them from the size."""
-    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "medium"})
+    """The colours are tagged, or players would guess them from the size.
+
+    Without x264's macroblock tree, which reads memory that it has not set: with it, equal frames give unequal files.
+    """
+    options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
+    stream = container.add_stream("libx264", rate=rate, options=options)
     stream.height, stream.width = picture.shape[:2]
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context

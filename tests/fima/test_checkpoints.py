@@ -317,9 +317,9 @@ class TestSafety:
         [
             (lambda p: p.write_bytes(b""), "is empty"),
             (lambda p: p.mkdir(), "is a folder"),
-            (lambda p: p.write_text("not a checkpoint\n" * 50), "not a checkpoint that can be read"),
-            (lambda p: p.write_bytes(bytes(range(256)) * 20), "not a checkpoint that can be read"),
-            (lambda p: p.write_text('{"a": 1}'), "not a checkpoint that can be read"),
+            (lambda p: p.write_text("not a checkpoint\n" * 50), "not a PyTorch checkpoint, or a damaged one"),
+            (lambda p: p.write_bytes(bytes(range(256)) * 20), "not a PyTorch checkpoint, or a damaged one"),
+            (lambda p: p.write_text('{"a": 1}'), "not a PyTorch checkpoint, or a damaged one"),
             (lambda p: torch.save([1, 2], p), "holds a list"),
             (lambda p: torch.save({"epoch": 3}, p), "no state dict in it; it holds epoch"),
             (lambda p: torch.save({"state_dict": {}}, p), "no state dict in it"),
@@ -340,7 +340,7 @@ class TestSafety:
     def test_cut_short(self, new, keep, save, tiny_state):
         path = save(tiny_state, _use_new_zipfile_serialization=new)
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-        with pytest.raises(CheckpointError, match="not a checkpoint that can be read"):
+        with pytest.raises(CheckpointError, match="not a PyTorch checkpoint, or a damaged one"):
             load_backbone(path)
 
     def test_absent(self, tmp_path):

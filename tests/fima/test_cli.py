@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fima.checkpoints import save_backbone, untrained_backbone
+from fima.checkpoints.files import sha256_of
 from fima.cli import COMMANDS, main
 
 
@@ -100,3 +101,10 @@ def test_runs_as_a_module_and_survives_a_closed_pipe(checkpoint):
     done = subprocess.run(["bash", "-c", '"$@" | head -1', "_", *command], capture_output=True, text=True, check=True)
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+def test_a_piped_table_breaks_no_line(tmp_path, capsys):
+    tiny = untrained_backbone("tiny")
+    path = save_backbone(tmp_path / "tiny.pth", tiny.backbone, arch="tiny", input=tiny.input)
+    assert main(["info", str(path)]) == 0
+    assert any(sha256_of(path) in line for line in capsys.readouterr().out.splitlines())

@@ -133,3 +133,17 @@ def test_a_folder_that_cannot_be_written(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(encode.av, "open", refuse)
     with pytest.raises(VideoError, match=r"a\.mp4: cannot be written \(Permission denied\)"):
         write_video(tmp_path / "a.mp4", pictures, fps=25)
+
+
+@pytest.mark.parametrize("width", [680, 452], ids=str)
+def test_equal_frames_give_equal_files(tmp_path, width):
+    x, y = np.linspace(0, 18, width)[None, :, None], np.linspace(0, 10, 224)[:, None, None]
+    phase = np.array([0, 1, 2])
+    film = [(127 + 120 * np.sin(x + y + 0.3 * t + phase)).astype(np.uint8) for t in range(20)]
+    rng = np.random.default_rng(0)
+    files = set()
+    for _ in range(8):
+        # Freed memory of other sizes and contents: what is read without having been set differs from run to run.
+        [np.full((rng.integers(1, 400), 997), rng.integers(0, 255), np.uint8) for _ in range(20)]
+        files.add(write_video(tmp_path / "a.mp4", film, fps=15).read_bytes())
+    assert len(files) == 1
