@@ -1,0 +1,128 @@
+"""What every method is: a module that turns views into named losses and keeps its key networks and queues."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from fima.checkpoints.report import LoadReport
+from fima.errors import InputError
+from fima.losses import Contrast, contrast
+from fima.memory import FeatureQueue
+from fima.models.registry import create_backbone
+
+if TYPE_CHECKING:
+    from fima.views import Views
+
+__all__ = ["Method", "check_settings", "frozen_copy", "make_backbone", "mean_contrast", "symmetric_contrast"]
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Method(nn.Module, ABC):
+    """A method of self-supervised training: no optimiser, no logging, no loop.
+
+    Attributes:
+        settings: keyword arguments that build it again, plain values; ``arch`` is None where the backbone was given
+            as a module.
+        accuracies: of the last step, by the name of its loss: how often the positive was the most similar key, a
+            scalar in [0, 1] without gradient.
+        observed: of the last step, without gradient: ``query`` and ``key``, ``(2, N, D)``, the unit vectors that the
+            instance loss compares, for watching collapse; methods add their own.
+        report: where every entry of the file went that it was loaded from; None if it was not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings: dict[str, Any] = {}
+        self.accuracies: dict[str, Tensor] = {}
+        self.observed: dict[str, Tensor] = {}
+        self.report: LoadReport | None = None
+
+    @abstractmethod
+    def losses(self, views: Views, *, augment: bool = True, update: bool = True) -> dict[str, Tensor]:
+        """One training step's losses; moves the key networks first and fills the queues, each once.
+
+        Args:
+            views: what `fima.views` makes of a batch, in [0, 1].
+            augment: whether colours are augmented; without, clips are only normalised.
+            update: False leaves key networks and queues as they are, for a look that is no training step. (Running
+                statistics move in train mode, as in any module.)
+
+        Returns:
+            The losses by name and their sum, ``total``: scalars with a graph.
+
+        Raises:
+            InputError: if the views' shapes do not fit the method.
+        """
+
+    def forward(self, views: Views, *, augment: bool = True, update: bool = True) -> dict[str, Tensor]:
+        """The same as `losses`, so that a wrapper such as DistributedDataParallel sees the step."""
+        return self.losses(views, augment=augment, update=update)
+
+
+def make_backbone(arch: str | nn.Module, settings: dict[str, Any] | None) -> nn.Module:
+    """The backbone of that name, or the module itself.
+
+    Raises:
+        InputError: as `fima.models.create_backbone`, or if settings come with a module.
+    """
+    if isinstance(arch, str):
+        return create_backbone(arch, **(settings or {}))
+    if settings:
+        raise InputError("backbone_settings belong to a backbone given by name, not to a module")
+    return arch
+
+
+def frozen_copy(module: M) -> M:
+    """A key network: the same parameters and buffers, out of the optimiser's reach."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+def symmetric_contrast(
+    query: Tensor, key: Tensor, queue: FeatureQueue, *, temperature: float, update: bool
+) -> Contrast:
+    """InfoNCE of each view's query against the other's key, in the reference's order of effects.
+
+    First m's query against n's key; the queue then takes n's keys, which are negatives for n's query against m's key;
+    then it takes m's. So the sum changes if the views change places.
+
+    Args:
+        query: ``(2, N, D)``, views m and n, unit vectors.
+        key: ``(2, N, D)``, likewise.
+        queue: the negatives.
+        temperature: τ.
+        update: False leaves the queue alone.
+
+    Source: ZMHH-H/FIMA ``moco/builder.py`` (``compute_logits``), commit fd63cbd.
+    """
+    terms = []
+    for key_view in (1, 0):
+        terms.append(contrast(query[1 - key_view], key[key_view], queue.snapshot(), temperature=temperature))
+        if update:
+            queue.enqueue(key[key_view])
+    return mean_contrast(terms)
+
+
+def mean_contrast(terms: Iterable[Contrast]) -> Contrast:
+    """Mean of the losses and of the accuracies."""
+    losses, accuracies = zip(*terms, strict=True)
+    return Contrast(torch.stack(losses).mean(), torch.stack(accuracies).mean())
+
+
+def check_settings(*, momentum: float, **positive: float) -> None:
+    """Refuse a momentum outside [0, 1], and temperatures, radii or sizes that are not above 0.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    if not 0 <= momentum <= 1:
+        raise InputError(f"momentum must be in [0, 1], got {momentum}")
+    for name, value in positive.items():
+        if not value > 0:
+            raise InputError(f"{name} must be above 0, got {value}")
