@@ -9,6 +9,15 @@ from fima.errors import InputError
 from fima.losses import cell_centres, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small tensors on a shared machine: threads that wait for each other take longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def random_units(*shape, seed=0, dtype=torch.float64, dim=-1):
     values = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
     return values / values.norm(dim=dim, keepdim=True)
