@@ -286,8 +286,9 @@ class TestStep:
 
     def test_bf16_autocast(self, make):
         views = make_views()
-        full = make(dropout=0.0)(views, augment=False)
-        method = make(dropout=0.0)
+        # All cells foreground: rounding may move a cell across the median, which changes the positives, not precision.
+        full = make(dropout=0.0, foreground=False)(views, augment=False)
+        method = make(dropout=0.0, foreground=False)
         with torch.autocast("cpu", torch.bfloat16):
             half = method(views, augment=False)
         half["total"].backward()
