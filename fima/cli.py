@@ -22,14 +22,17 @@ class Command:
         name: what is typed.
         summary: one line for ``fima --help``.
         module: has ``add_arguments(parser)`` and ``run(args) -> int``; what is slow to import it imports in ``run``.
+        typed: its flags are a typed configuration: the module has ``parse(arguments) -> args`` instead.
     """
 
     name: str
     summary: str
     module: str
+    typed: bool = False
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("pretrain", "train a method by a recipe, or go on training it", "fima.pretrain", typed=True),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
 )
 
@@ -44,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 bad input (one line on stderr), 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    typed = next((c for c in COMMANDS if c.typed and arguments[:1] == [c.name]), None)
+    if typed is not None:
+        module = importlib.import_module(typed.module)
+        rest = argparse.Namespace(arguments=arguments[1:])
+        return run(lambda args: module.run(module.parse(args.arguments)), rest, f"fima {typed.name}")
     try:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse leaves this way after --help and after its own errors

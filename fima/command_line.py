@@ -1,6 +1,7 @@
 """What every command of this project shares: errors of one line, exit codes, Ctrl-C.
 
-Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted; anything else is a bug and keeps its traceback.
+Exit codes: 0 done, 2 bad input (one line on stderr), 3 done but for some videos, 4 training stopped by itself (one
+line), 130 or 143 interrupted by Ctrl-C or SIGTERM; anything else is a bug and keeps its traceback.
 Nothing here imports torch.
 """
 
@@ -12,11 +13,12 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from fima.errors import InputError
+from fima.errors import InputError, TrainingError
 
-__all__ = ["BAD_INPUT", "INTERRUPTED", "Parser", "one_line", "run"]
+__all__ = ["BAD_INPUT", "INTERRUPTED", "STOPPED", "Parser", "one_line", "run"]
 
 BAD_INPUT = 2
+STOPPED = 4
 INTERRUPTED = 130
 
 
@@ -46,8 +48,8 @@ def run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace, 
         prog: the name in front of an error, such as ``fima info``.
 
     Returns:
-        What the command returned; 2 after an ``InputError`` or ``OSError``; 130 after Ctrl-C. Other exceptions
-        pass through: they are bugs, and need their traceback.
+        What the command returned; 2 after an ``InputError`` or ``OSError``; 4 after a ``TrainingError``; 130 after
+        Ctrl-C. Other exceptions pass through: they are bugs, and need their traceback.
     """
     try:
         code = command(args)
@@ -60,6 +62,9 @@ def run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace, 
     except (InputError, OSError) as error:
         _print_error(prog, _describe(error))
         return BAD_INPUT
+    except TrainingError as error:
+        _print_error(prog, str(error))
+        return STOPPED
     except KeyboardInterrupt:
         _print_error(prog, "interrupted")
         return INTERRUPTED

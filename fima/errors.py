@@ -1,9 +1,9 @@
-"""Errors that mean "your input", told apart from bugs: command lines print them as one line and exit with code 2.
+"""Errors that are not bugs, which command lines print as one line: "your input" (exit code 2), and a run that stopped.
 
 A missing file is always the built-in ``FileNotFoundError``.
 """
 
-__all__ = ["CheckpointError", "InputError", "VideoError"]
+__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError"]
 
 
 class InputError(ValueError):
@@ -16,3 +16,7 @@ class VideoError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that cannot be loaded completely and safely; the message starts with its path."""
+
+
+class TrainingError(RuntimeError):
+    """A run that had to stop, such as for a loss that is not finite (exit code 4); what it had saved is good."""

@@ -55,14 +55,32 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write beside the file, then rename, so that no half-written file is ever under its name."""
+    """Write beside the file, then rename, so that no half-written file is ever under its name.
+
+    Raises:
+        CheckpointError: if it cannot be written, such as on a full disk; a file that was there before is untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        torch.save(dict(content), partial)
+        with partial.open("wb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
         partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer hides the system's reason in a RuntimeError
+        raise CheckpointError(f"{path}: cannot be written ({_write_reason(error)})") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_reason(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return one_line(str(error))[:160]
 
 
 def sha256_of(path: Path) -> str:

@@ -21,10 +21,23 @@ from fima.errors import CheckpointError, InputError
 from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 from fima.models.registry import backbone_names, create_backbone, is_custom
 
-__all__ = ["FORMATS", "NATIVE", "CheckpointFormat", "Found", "Unwrapped", "find_backbone", "ignored_reason", "unwrap"]
+__all__ = [
+    "FORMATS",
+    "METHOD",
+    "NATIVE",
+    "CheckpointFormat",
+    "Found",
+    "Unwrapped",
+    "find_backbone",
+    "ignored_reason",
+    "unwrap",
+]
 
 #: The value of ``format`` in the files that `fima.checkpoints.save_backbone` writes.
 NATIVE = "fima-backbone"
+
+#: The same of whole methods, as `fima.methods.save_method` and ``fima pretrain`` write them.
+METHOD = "fima-method"
 
 #: Where frameworks put the state dict, in the order they are looked for.
 _WRAPPERS = ("state_dict", "model_state", "model_state_dict", "bb_state_dict", "model")

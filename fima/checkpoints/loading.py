@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
-from fima.checkpoints.formats import FORMATS, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
+from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
 from fima.checkpoints.report import LoadReport, ShapeMismatch
 from fima.command_line import one_line
 from fima.errors import CheckpointError, InputError
-from fima.input_spec import InputSpec
+from fima.input_spec import FIMA_112, InputSpec
 from fima.models.registry import BackboneInfo, backbone_info, create_backbone, is_custom
 
 __all__ = [
@@ -106,8 +106,9 @@ def load_backbone(
     """
     file = Path(path)
     content = read_checkpoint(file, trust=trust)
-    native = isinstance(content, Mapping) and content.get("format") == NATIVE
-    loaded = _load_native(content, file, arch) if native else _load_foreign(content, file, arch)
+    kind = content.get("format") if isinstance(content, Mapping) else None
+    load = _OURS.get(kind, _load_foreign) if isinstance(kind, str) else _load_foreign
+    loaded = load(content, file, arch)
     if not loaded.report.complete:
         problems = "; ".join(loaded.report.problems)
         raise IncompleteCheckpointError(f"{file}: does not fill {loaded.arch}: {problems}", loaded)
@@ -196,6 +197,31 @@ def _load_native(content: Mapping[str, Any], path: Path, arch: str | None) -> Lo
     )
 
 
+def _load_method(content: Mapping[str, Any], path: Path, arch: str | None) -> LoadedBackbone:
+    """The query encoder of a method's file (`fima.methods.save_method`, ``fima pretrain``), which says what it is."""
+    settings, state = content.get("settings"), content.get("state_dict")
+    if not (isinstance(settings, Mapping) and isinstance(settings.get("arch"), str) and isinstance(state, Mapping)):
+        raise CheckpointError(f"{path}: damaged: no settings with an arch, or no state_dict in it")
+    written = settings["arch"]
+    if arch is not None and arch != written:
+        raise CheckpointError(f"{path}: holds {written}, but --arch says {arch}")
+    if is_custom(written) and arch is None:
+        raise CheckpointError(f"{path}: was made with your own {written}; pass --arch {written} to run that code")
+    backbone_settings = dict(settings.get("backbone_settings") or {})
+    metadata = {str(key): value for key, value in content.items() if key != "state_dict"}
+    found = Found(written, backbone_settings, "", "encoder_q.", 1.0, Unwrapped(dict(state), "state_dict", metadata))
+    try:
+        backbone = create_backbone(written, **backbone_settings)
+        usual = getattr(backbone, "input_spec", FIMA_112)
+        spec = InputSpec.from_dict(content["input"], base=usual) if "input" in content else usual
+    except InputError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    report = _fill(backbone, found, f"{content.get('method')} pre-training (fima)")
+    extra = content.get("extra")
+    epoch = _epoch(metadata) if "epoch" in metadata else _epoch(extra if isinstance(extra, Mapping) else {})
+    return LoadedBackbone(backbone, written, spec, report, backbone_settings, path, sha256_of(path), epoch=epoch)
+
+
 def _load_foreign(content: Any, path: Path, arch: str | None) -> LoadedBackbone:
     source = unwrap(content, path)
     found = find_backbone(source, path, arch)
@@ -259,6 +285,9 @@ def _notes(found: Found, backbone: nn.Module, arch: str | None) -> tuple[str, ..
     if not isinstance(getattr(backbone, "input_spec", None), InputSpec):
         notes.append("nothing says what this backbone expects: 16 frames of 112 pixels are assumed, see --input-spec")
     return tuple(notes)
+
+
+_OURS = {NATIVE: _load_native, METHOD: _load_method}
 
 
 def _override(spec: InputSpec, change: InputSpec | str | None) -> InputSpec:

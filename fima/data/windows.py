@@ -150,10 +150,20 @@ class WindowDataset(Dataset[WindowSample]):
             raise InputError(f"epoch must be in [0, 2**32), got {epoch}")
         self._epoch.fill_(epoch)
 
-    def __getitem__(self, index: int) -> WindowSample:
+    def __getitem__(self, index: int | tuple[int, int]) -> WindowSample:
+        epoch, number = index if isinstance(index, tuple) else (self.epoch, index)
+        return self.sample(number, epoch)
+
+    def sample(self, index: int, epoch: int) -> WindowSample:
+        """The sample of an index in any epoch, whatever `epoch` says; ``self[epoch, index]`` is the same.
+
+        Raises:
+            IndexError: if there is no such index.
+            VideoError: if neither the video nor those that stand in for it can be read.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} is outside this data set of {len(self)} videos")
-        keys = SampleKeys(self.seed, self.epoch, np.array([index]))
+        keys = SampleKeys(self.seed, epoch, np.array([index]))
         failures: list[VideoFailure] = []
         for number in self._candidates(index, keys):
             record = self.records[number]

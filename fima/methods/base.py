@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fima.checkpoints.report import LoadReport
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.losses import Contrast, contrast
 from fima.memory import FeatureQueue
 from fima.models.registry import create_backbone
@@ -35,7 +36,15 @@ class Method(nn.Module, ABC):
         observed: of the last step, without gradient: ``query`` and ``key``, ``(2, N, D)``, the unit vectors that the
             instance loss compares, for watching collapse; methods add their own.
         report: where every entry of the file went that it was loaded from; None if it was not.
+        encoder_q, encoder_k: the backbone of the RGB clips that is trained, and its key network.
+        input_spec: what that backbone is fed.
+        colours: how clips are augmented; any callable like `fima.augment.ColourAugment` will do.
     """
+
+    encoder_q: nn.Module
+    encoder_k: nn.Module
+    input_spec: InputSpec
+    colours: Callable[..., Tensor]
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,239 @@
+"""A pre-training run from its configuration to its last checkpoint."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from fima.checkpoints.files import read_checkpoint
+from fima.command_line import one_line
+from fima.data.datasets import VideoDataset, open_dataset
+from fima.errors import InputError, TrainingError, VideoError
+from fima.methods import Method
+from fima.training.batches import steps_per_epoch
+from fima.training.build import build_method, check_coupling, clip_slices
+from fima.training.checkpoints import LAST, AtomicCheckpointIO, CheckpointKeeper, find_resume, sweep
+from fima.training.config import PretrainConfig
+from fima.training.data import WindowDataModule
+from fima.training.interruption import Interruption
+from fima.training.module import PretrainModule, compile_encoders
+from fima.training.progress import RunProgress
+from fima.training.recipes import write_config
+from fima.training.record import MetricsFile, Recorder
+from fima.training.resume import check_same_run, fingerprint
+from fima.training.watch import CollapseWatch, FailureWatch
+
+__all__ = ["pretrain"]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run whose parts are known to fit together."""
+
+    config: PretrainConfig
+    videos: VideoDataset
+    method: Method
+    num_slices: int
+    steps_per_epoch: int
+    resume_from: Path | None
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config.out)
+
+    @property
+    def last_step(self) -> int:
+        steps = self.config.optimizer.epochs * self.steps_per_epoch
+        return min(steps, self.config.trainer.max_steps or steps)
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Train a method, or go on training it.
+
+    All that a run leaves is in ``config.out``: config.yaml, metrics.csv, TensorBoard events, failures.csv if a video
+    could not be read, and checkpoints, the newest as last.ckpt.
+
+    Args:
+        config: of the run.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        FileNotFoundError: for a path that is not there.
+        InputError: for settings that do not fit together or the data, or a run that must not be overwritten.
+        TrainingError: if the run has to stop; what it saved is good.
+        Interrupted: after Ctrl-C, SIGTERM or SIGUSR1, with a checkpoint saved.
+    """
+    resume_from = find_resume(Path(config.out), config.resume)
+    videos = open_dataset(config.data, split=config.split)
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    torch.manual_seed(config.seed)
+    method = build_method(config)
+    trainer = _trainer(config, resume_from)
+    num_slices = clip_slices(method, config)
+    check_coupling(method, config, num_slices, world=trainer.world_size)
+    total_batch = config.optimizer.batch_size * config.optimizer.accumulate * trainer.world_size
+    run = _Run(config, videos, method, num_slices, steps_per_epoch(len(videos), total_batch), resume_from)
+    if resume_from is not None:
+        check_same_run(read_checkpoint(resume_from, trust=False), config, videos, trainer.world_size, resume_from)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(run.folder, trainer):
+        if trainer.is_global_zero:
+            sweep(run.folder)
+            write_config(run.folder / "config.yaml", config)
+        _fit(run, trainer)
+    return run.folder / LAST
+
+
+def _fit(run: _Run, trainer: pl.Trainer) -> None:
+    config, folder, last_step = run.config, run.folder, run.last_step
+    module = PretrainModule(
+        run.method,
+        config,
+        num_slices=run.num_slices,
+        steps_per_epoch=run.steps_per_epoch,
+        data=fingerprint(run.videos),
+    )
+    if config.trainer.compile:
+        compile_encoders(run.method)
+    progress = RunProgress(config.log.progress, last_step=last_step, epochs=config.optimizer.epochs)
+    metrics = MetricsFile(folder / "metrics.csv")
+    recorder = Recorder(metrics, config, (progress, CollapseWatch(config.log, progress.tell)))
+    failures = FailureWatch(folder / "failures.csv", len(run.videos), config.loader.max_failed, progress.tell)
+    keeper = CheckpointKeeper(
+        folder, config.checkpoints, recorder, steps_per_epoch=run.steps_per_epoch, last_step=last_step
+    )
+    # In this order: a row is added before the state is saved, and the bar moves before anything can stop the run.
+    interruption = Interruption(keeper, config.optimizer.accumulate)
+    trainer.callbacks += [failures, progress, recorder, keeper, interruption]  # type: ignore[attr-defined]
+    trainer.fit_loop.epoch_loop.max_steps = last_step
+    if trainer.is_global_zero:
+        progress.tell(_summary(run))
+    data = WindowDataModule(run.videos, config, last_step)
+    with _one_line_errors(folder):
+        trainer.fit(module, datamodule=data, ckpt_path=run.resume_from)
+    if trainer.is_global_zero:
+        share = recorder.total_wait / max(recorder.total_seconds, 1e-9)
+        progress.tell(f"done: {folder / LAST} (step {trainer.global_step}, waiting for data {share:.1%})")
+
+
+def _trainer(config: PretrainConfig, resume_from: Path | None) -> pl.Trainer:
+    options = config.trainer
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    strategy: Any = options.strategy
+    if strategy in ("auto", "ddp") and _several_processes(config):
+        # Each process has its own running statistics, as the reference does; queues and weights agree by construction.
+        strategy = DDPStrategy(broadcast_buffers=False, timeout=timedelta(seconds=options.timeout_seconds))
+    try:
+        return pl.Trainer(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            num_nodes=options.nodes,
+            strategy=strategy,
+            precision=options.precision,
+            deterministic=options.deterministic,
+            accumulate_grad_batches=config.optimizer.accumulate,
+            max_epochs=-1,
+            max_steps=config.trainer.max_steps or 2**62,  # set once the number of processes is known
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=_loggers(config, resume_from),
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=config.out,
+        )
+    except InputError:
+        raise
+    except (ValueError, RuntimeError) as error:  # Lightning's MisconfigurationException among them
+        raise InputError(f"trainer: {one_line(str(error))}") from error
+
+
+def _several_processes(config: PretrainConfig) -> bool:
+    if config.trainer.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return True
+    if config.trainer.devices == "auto":
+        return config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.device_count() > 1
+    return config.trainer.devices > 1
+
+
+def _loggers(config: PretrainConfig, resume_from: Path | None) -> list[Any] | bool:
+    if not config.log.tensorboard:
+        return False
+    purge = None
+    if resume_from is not None:
+        purge = int(read_checkpoint(resume_from, trust=False).get("global_step", 0)) + 1
+    return [TensorBoardLogger(config.out, name="", version="tensorboard", purge_step=purge)]
+
+
+@contextmanager
+def _alone(folder: Path, trainer: pl.Trainer) -> Iterator[None]:
+    """Keeps a second run out of the same folder."""
+    if not trainer.is_global_zero:
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{folder}: another run is writing there; wait for it, or choose another --out") from None
+        yield
+
+
+@contextmanager
+def _one_line_errors(folder: Path) -> Iterator[None]:
+    """Turns what a run can die of into our errors."""
+    try:
+        yield
+    except VideoError as error:
+        # A worker's error carries its traceback as text; the last line is what it says.
+        raise VideoError(str(error).strip().splitlines()[-1].split("VideoError: ")[-1]) from error
+    except SystemExit as stop:  # Lightning's way out of Ctrl-C
+        raise KeyboardInterrupt from stop
+    except TrainingError:
+        raise
+    except RuntimeError as error:
+        text = one_line(str(error))
+        cause = next((words for sign, words in _CAUSES.items() if sign in text.lower()), None)
+        if cause is None:
+            raise
+        last = folder / LAST
+        saved = f"go on from {last} with --resume auto" if last.exists() else "nothing was saved yet"
+        raise TrainingError(f"{cause} ({text[:200]}); {saved}") from error
+
+
+_CAUSES = {
+    "dataloader worker": "a worker that decodes videos died",
+    "connection closed by peer": "another process of the run is gone",
+    "connection reset": "another process of the run is gone",
+    "gloo": "the connection to another process of the run broke",
+    "nccl": "the connection to another process of the run broke",
+    "out of memory": "too little memory: lower optimizer.batch_size and raise optimizer.accumulate",
+}
+
+
+def _summary(run: _Run) -> str:
+    trained = sum(p.numel() for p in run.method.parameters() if p.requires_grad)
+    missing = f" ({len(run.videos.missing)} listed ones are missing)" if run.videos.missing else ""
+    line = (
+        f"{type(run.method).__name__} on {run.config.method['arch']}, {trained / 1e6:.2f} M parameters; "
+        f"{len(run.videos)} videos{missing}, {run.steps_per_epoch} steps an epoch, {run.last_step} steps; "
+        f"into {run.config.out}"
+    )
+    return line + (f"\ngoing on from {run.resume_from}" if run.resume_from is not None else "")
