@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -100,9 +102,20 @@ def window_dataset(videos: VideoDataset, config: PretrainConfig) -> WindowDatase
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """A terminal or a scheduler signals all processes; training still needs the batches of its last step."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    """A terminal or a scheduler signals all processes; training still needs the batches of its last step.
+
+    Only the training process itself may end its workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_the_parent(parent: int) -> None:
+    while True:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent:
+            os._exit(0)
 
 
 class _Unsized:

@@ -108,7 +108,7 @@ class PretrainModule(pl.LightningModule):
     def _check_finite(self, losses: dict[str, Tensor], keys: SampleKeys) -> None:
         if bool(torch.isfinite(losses["total"])):
             return
-        terms = [f"{name} = {float(value):g}" for name, value in losses.items() if not torch.isfinite(value)]
+        terms = [f"{name} = {float(value.detach()):g}" for name, value in losses.items() if not torch.isfinite(value)]
         raise TrainingError(
             f"step {int(self.global_step) + 1} (epoch {keys.epoch + 1}): loss is not finite: {', '.join(terms)}; "
             "training stopped before the weights took it up, the last checkpoint is good"

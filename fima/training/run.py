@@ -23,6 +23,7 @@ from fima.command_line import one_line
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.errors import InputError, TrainingError, VideoError
 from fima.methods import Method
+from fima.training.agreement import AgreementWatch
 from fima.training.batches import steps_per_epoch
 from fima.training.build import build_method, check_coupling, clip_slices
 from fima.training.checkpoints import LAST, AtomicCheckpointIO, CheckpointKeeper, find_resume, sweep
@@ -120,7 +121,8 @@ def _fit(run: _Run, trainer: pl.Trainer) -> None:
     )
     # In this order: a row is added before the state is saved, and the bar moves before anything can stop the run.
     interruption = Interruption(keeper, config.optimizer.accumulate)
-    trainer.callbacks += [failures, progress, recorder, keeper, interruption]  # type: ignore[attr-defined]
+    agreement = AgreementWatch(config.log.every_steps)
+    trainer.callbacks += [failures, progress, recorder, agreement, keeper, interruption]  # type: ignore[attr-defined]
     trainer.fit_loop.epoch_loop.max_steps = last_step
     if trainer.is_global_zero:
         progress.tell(_summary(run))
@@ -136,6 +138,8 @@ def _trainer(config: PretrainConfig, resume_from: Path | None) -> pl.Trainer:
     options = config.trainer
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1 × 1 × 1 convolutions, channels last
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     strategy: Any = options.strategy
     if strategy in ("auto", "ddp") and _several_processes(config):
         # Each process has its own running statistics, as the reference does; queues and weights agree by construction.

@@ -1,0 +1,62 @@
+"""``fima export``: a checkpoint of ours in a form that other programs read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fima.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of ``fima export``."""
+    parser.add_argument("checkpoint", metavar="CKPT", help="a checkpoint of fima pretrain, or any that fima info reads")
+    parser.add_argument("out", metavar="OUT", help="the file to write")
+    parser.add_argument(
+        "--format",
+        choices=("fima", "backbone"),
+        required=True,
+        help="fima: the whole method as the reference code writes it; backbone: the query encoder alone",
+    )
+    parser.add_argument("--arch", metavar="NAME", help="architecture, for files whose keys do not tell")
+    parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file.
+
+    Raises:
+        InputError: if the checkpoint cannot be used, or OUT is there.
+    """
+    out = Path(args.out)
+    if out.exists() and not args.overwrite:
+        raise InputError(f"{out}: is there already; choose another name, or --overwrite")
+    if args.format == "fima":
+        _export_method(args, out)
+    else:
+        _export_backbone(args, out)
+    sys.stdout.write(f"{out}\n")
+    return 0
+
+
+def _export_method(args: argparse.Namespace, out: Path) -> None:
+    from fima.checkpoints.files import read_checkpoint
+    from fima.methods import export_method, load_method
+
+    overrides = {"arch": args.arch} if args.arch else {}
+    method = load_method(args.checkpoint, trust=args.trust_checkpoint, **overrides)
+    content = read_checkpoint(Path(args.checkpoint), trust=args.trust_checkpoint)
+    epoch = content.get("epoch", 0) if isinstance(content, dict) else 0
+    export_method(out, method, epoch=epoch if isinstance(epoch, int) else 0)
+
+
+def _export_backbone(args: argparse.Namespace, out: Path) -> None:
+    from fima.checkpoints import load_backbone, save_backbone
+
+    loaded = load_backbone(args.checkpoint, args.arch, trust=args.trust_checkpoint)
+    extra = {"source": str(loaded.report.format)} | ({} if loaded.epoch is None else {"epoch": loaded.epoch})
+    save_backbone(out, loaded.backbone, arch=loaded.arch, input=loaded.input, extra=extra)
