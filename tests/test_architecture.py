@@ -6,7 +6,13 @@ import pytest
 
 FORBIDDEN = {
     "fima": {"analysis", "matplotlib", "seaborn", "captum", "papermill", "ipywidgets"},
-    "fima/data": {"fima.models", "fima.checkpoints", "fima.methods"},
+    "fima/data": {"fima.models", "fima.checkpoints", "fima.methods", "fima.training", "lightning"},
+    "fima/methods": {"fima.data", "fima.training", "lightning"},
+    "fima/losses.py": {"fima.models", "fima.methods", "fima.data"},
+    "fima/training/config.py": {"torch", "lightning", "fima.methods"},
+    "fima/training/method_options.py": {"torch", "lightning", "fima.methods"},
+    "fima/training/recipes.py": {"torch", "lightning", "fima.methods"},
+    "fima/training/collapse.py": {"lightning", "fima.methods", "fima.data"},
     "fima/checkpoints": {"fima.methods", "fima.training", "fima.evaluation"},
     "fima/models": {"fima.checkpoints", "fima.data"},
     "analysis/affinity.py": {"fima.models", "fima.checkpoints", "fima.data", "analysis.studies", "matplotlib"},

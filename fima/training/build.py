@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import copy
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from fima.augment import ColourAugment
 from fima.checkpoints import load_backbone
+from fima.data.datasets import VideoDataset
+from fima.draws import SampleKeys
 from fima.errors import CheckpointError, InputError
 from fima.memory import FeatureQueue
 from fima.methods import Method, load_method
 from fima.training.config import PretrainConfig
+from fima.training.data import window_dataset
 from fima.training.method_options import METHODS
+from fima.views import draw_crops
 
-__all__ = ["build_method", "check_coupling", "clip_slices", "feature_grid"]
+__all__ = ["build_method", "check_coupling", "check_ranges", "clip_slices", "feature_grid"]
 
 
 def build_method(config: PretrainConfig) -> Method:
@@ -89,21 +95,48 @@ def feature_grid(backbone: nn.Module, num_frames: int, size: int) -> tuple[int, 
     return int(grid[0]), int(grid[1]), int(grid[2])
 
 
+def check_ranges(videos: VideoDataset, config: PretrainConfig) -> None:
+    """Refuse ranges that the parts would refuse in the middle of a run.
+
+    Raises:
+        InputError: names the group and the setting.
+    """
+    windows, views, one = config.windows, config.views, np.array([config.views.size])
+    if windows.short_side is not None and windows.short_side < views.size:
+        raise InputError(
+            f"views.size = {views.size} is larger than the frames that windows.short_side = {windows.short_side} gives"
+        )
+    checks: dict[str, Callable[[], Any]] = {
+        "windows": lambda: window_dataset(videos, config),
+        "colours": lambda: ColourAugment(**config.colours),
+        "views": lambda: draw_crops(
+            SampleKeys(0, 0, one * 0),
+            one,
+            one,
+            1,
+            area=views.area,
+            aspect=views.aspect,
+            flip_probability=views.flip_probability,
+        ),
+    }
+    for group, check in checks.items():
+        try:
+            check()
+        except InputError as error:
+            raise InputError(f"{group}: {error}") from None
+
+
 def check_coupling(method: Method, config: PretrainConfig, num_slices: int, *, world: int) -> None:
     """Refuse settings that each are possible, but not together.
 
     Raises:
         InputError: names the settings and their values.
     """
-    windows, views, batch = config.windows, config.views, config.optimizer.batch_size
+    windows, batch = config.windows, config.optimizer.batch_size
     if windows.num_frames % 2 or (num_slices and windows.num_frames % num_slices):
         raise InputError(
             f"windows.num_frames = {windows.num_frames} gives no {num_slices} local clips, one for each slice of the "
             f"feature map of {windows.num_frames // 2} frames: an even number is needed that {num_slices} divides"
-        )
-    if windows.short_side is not None and windows.short_side < views.size:
-        raise InputError(
-            f"views.size = {views.size} is larger than the frames that windows.short_side = {windows.short_side} gives"
         )
     if batch < 2 and world == 1:
         raise InputError(f"optimizer.batch_size = {batch}: batch statistics and negatives need at least 2 videos")

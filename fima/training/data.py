@@ -18,7 +18,7 @@ from fima.data.windows import WindowBatch, WindowDataset, collate_windows
 from fima.training.batches import BatchStream
 from fima.training.config import PretrainConfig
 
-__all__ = ["TimedLoader", "WindowDataModule"]
+__all__ = ["TimedLoader", "WindowDataModule", "window_dataset"]
 
 
 class TimedLoader(DataLoader[Any]):

@@ -15,6 +15,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -25,7 +26,7 @@ from fima.errors import InputError, TrainingError, VideoError
 from fima.methods import Method
 from fima.training.agreement import AgreementWatch
 from fima.training.batches import steps_per_epoch
-from fima.training.build import build_method, check_coupling, clip_slices
+from fima.training.build import build_method, check_coupling, check_ranges, clip_slices
 from fima.training.checkpoints import LAST, AtomicCheckpointIO, CheckpointKeeper, find_resume, sweep
 from fima.training.config import PretrainConfig
 from fima.training.data import WindowDataModule
@@ -81,6 +82,7 @@ def pretrain(config: PretrainConfig) -> Path:
     """
     resume_from = find_resume(Path(config.out), config.resume)
     videos = open_dataset(config.data, split=config.split)
+    check_ranges(videos, config)
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
@@ -163,9 +165,7 @@ def _trainer(config: PretrainConfig, resume_from: Path | None) -> pl.Trainer:
             plugins=[AtomicCheckpointIO()],
             default_root_dir=config.out,
         )
-    except InputError:
-        raise
-    except (ValueError, RuntimeError) as error:  # Lightning's MisconfigurationException among them
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise InputError(f"trainer: {one_line(str(error))}") from error
 
 

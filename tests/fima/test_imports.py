@@ -20,8 +20,11 @@ def modules_after(code):
         "from fima.cli import main; assert main(['--help']) == 0",
         "from fima.cli import main; assert main(['info', '--help']) == 0",
         "from fima.cli import main; assert main(['info']) == 2",
+        "from fima.cli import main; assert main(['pretrain', '--help']) == 0",
+        "from fima.cli import main; assert main(['pretrain', '--recipe', 'none']) == 2",
+        "from fima.cli import main; assert main(['export', '--help']) == 0",
     ],
-    ids=["package", "light-modules", "help", "info-help", "bad-flags"],
+    ids=["package", "light-modules", "help", "info-help", "bad-flags", "pretrain-help", "bad-recipe", "export-help"],
 )
 def test_light_without_torch(code):
     assert modules_after(code) == []

@@ -151,6 +151,11 @@ def test_weights_can_start_a_new_run(run, whole, tmp_path):
         (("--data", "/nowhere"), "/nowhere: no such file or folder"),
         (("--init", "/nowhere.pt"), "/nowhere.pt"),
         (("--resume", "/nowhere.pt"), "--resume /nowhere.pt: no such file"),
+        (("--views.area", "[0.5,2]"), r"views: area must be .*\(0.5, 2.0\)"),
+        (("--colours.hue", 3), "colours: hue must be"),
+        (("--windows.gap_seconds", "[3,1]"), "windows: gap_seconds must be"),
+        (("--trainer.strategy", "foo"), "trainer: .*foo"),
+        (("--split", "train"), "train"),
         (("--method.momentum", 2), r"momentum must be in \[0, 1\]"),
     ],
 )
@@ -159,7 +164,13 @@ def test_impossible_settings_are_one_line(run, tmp_path, capfd, flags, said):
     error = capfd.readouterr().err.strip().splitlines()[-1]
     assert code in (2, 4)
     assert re.search(said, error), error
-    assert not (tmp_path / "b" / "last.ckpt").exists()
+    assert not (tmp_path / "b").exists() or "frames are" in error  # only decoding tells how large frames are
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there(run, tmp_path, capfd):
+    assert run(tmp_path / "b", "--trainer.accelerator", "gpu") == 2
+    assert capfd.readouterr().err.startswith("fima pretrain: error: trainer: ")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(run, tmp_path, capfd):
