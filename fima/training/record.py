@@ -38,7 +38,8 @@ class MetricsFile:
         if not self.path.is_file():
             return
         with self.path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["step"].isdigit() and int(row["step"]) <= step]
+            whole = [row for row in csv.DictReader(file) if None not in row.values()]  # the last may be cut off
+            rows = [row for row in whole if row["step"].isdigit() and int(row["step"]) <= step]
             self.columns = list(rows[0]) if rows else []
         self._rewrite(rows)
 
