@@ -18,6 +18,8 @@ from fima.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fima.data.datasets import VideoRecord
+
 __all__ = ["FrameReader", "ProceduralVideo", "VideoList", "VideoSource", "list_videos"]
 
 
@@ -49,12 +51,14 @@ class VideoSource:
         path: The file; None is the procedural video.
         label: Class index, where known.
         seed: Of the procedural video.
+        record: What the data set says of it, where it is of one.
     """
 
     video_id: str
     path: Path | None
     label: int | None = None
     seed: int = 0
+    record: VideoRecord | None = None
 
     def open(self) -> FrameReader:
         """Open for reading; use as a context manager.
@@ -65,9 +69,9 @@ class VideoSource:
         """
         if self.path is None:
             return ProceduralVideo(self.seed)
-        from fima.data.video import VideoReader
+        from fima.data.frame_folder import open_video
 
-        return VideoReader(self.path)
+        return open_video(self.record or self.path)
 
 
 class ProceduralVideo:
@@ -131,7 +135,7 @@ def list_videos(settings: Settings) -> VideoList:
         from fima.data.datasets import open_dataset
 
         dataset = open_dataset(settings.data, split=settings.split)
-        sources = [VideoSource(record.video_id, record.path, record.label) for record in dataset.records]
+        sources = [VideoSource(record.video_id, record.path, record.label, record=record) for record in dataset.records]
         return VideoList(sources, dict.fromkeys(dataset.missing, "listed, but there is no such file"))
     if not settings.video:
         return VideoList([VideoSource("procedural", None, seed=settings.seed)])

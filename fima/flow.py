@@ -1,4 +1,4 @@
-"""Optical flow made beforehand and kept on disk, and its cropping along with the frames."""
+"""Optical flow made beforehand and kept on disk."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fima.errors import InputError
-from fima.views import Crops
 
-__all__ = ["FlowFolder", "cut_flow"]
+__all__ = ["FlowFolder"]
 
 _ARRAY = "flow.npy"
 _PICTURES = "flow_{}_{:05d}.jpg"
@@ -71,24 +69,6 @@ class FlowFolder:
         else:
             raise FileNotFoundError(f"{folder}: holds neither {_ARRAY} nor {_PICTURES.format('x', 1)}")
         return torch.from_numpy(flow).transpose(0, 1)
-
-
-def cut_flow(flow: Tensor, crop: Crops, size: int) -> Tensor:
-    """Crops, resizes and flips flow as `fima.views.cut` does with frames; vectors shrink, grow and turn with it.
-
-    Args:
-        flow: ``(2, T, H, W)`` pixels per frame, of the frames' own size.
-        crop: of one clip.
-        size: height and width of the clip.
-
-    Returns:
-        ``(2, T, size, size)`` pixels of the clip per frame.
-    """
-    top, left, height, width = (int(v) for v in (crop.top, crop.left, crop.height, crop.width))
-    region = flow[..., top : top + height, left : left + width]
-    resized = F.interpolate(region, size=(size, size), mode="bilinear", align_corners=False, antialias=False)
-    scale = torch.tensor([-size / width if crop.flipped else size / width, size / height], device=flow.device)
-    return (resized.flip(-1) if crop.flipped else resized) * scale.view(2, 1, 1, 1)
 
 
 def _read_array(path: Path, wanted: list[int]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from fima.draws import SampleKeys, uniforms
 from fima.errors import InputError
 
-__all__ = ["Crops", "Views", "cut", "draw_crops", "make_views"]
+__all__ = ["Crops", "Views", "cut", "cut_flow", "draw_crops", "make_views"]
 
 AREA = (0.2, 1.0)
 ASPECT = (3 / 4, 4 / 3)
@@ -34,6 +34,10 @@ class Views:
         boxes: ``(2, N, 4)``: the global clips' corner pixels x1, y1, x2, y2 over (width − 1, height − 1) of the
             source frame; x1 > x2 in a flipped view.
         keys: what colours are drawn from (`fima.augment`); None: from torch's generator.
+        flow: ``(2, T', N, 2, 2T/T', H, W)``, optical flow of the local clips that was made beforehand, pixels of the
+            clip from one of its frames to the next; None if there is none.
+
+    T' may be 0, for methods that need no local clips.
 
     Raises:
         InputError: if the shapes do not belong together.
@@ -43,6 +47,7 @@ class Views:
     local_clips: Tensor
     boxes: Tensor
     keys: SampleKeys | None = None
+    flow: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape, local, boxes = (tuple(t.shape) for t in (self.global_clips, self.local_clips, self.boxes))
@@ -50,6 +55,8 @@ class Views:
             raise InputError(f"global_clips must be (2, N, 3, T, H, W), got {shape}")
         if len(local) != 7 or (local[0], *local[2:4]) != shape[:3]:
             raise InputError(f"local_clips must be (2, T', {shape[1]}, 3, 2T/T', H, W), got {local}")
+        if self.flow is not None and tuple(self.flow.shape) != (*local[:3], 2, *local[4:]):
+            raise InputError(f"flow must be {(*local[:3], 2, *local[4:])}, got {tuple(self.flow.shape)}")
         if boxes != (2, shape[1], 4):
             raise InputError(f"boxes must be (2, {shape[1]}, 4), got {boxes}")
         if self.keys is not None and len(self.keys) != shape[1]:
@@ -63,7 +70,8 @@ class Views:
         global_clips, local_clips, boxes = (
             tensor.to(device, non_blocking=non_blocking) for tensor in (self.global_clips, self.local_clips, self.boxes)
         )
-        return Views(global_clips, local_clips, boxes, self.keys)
+        flow = None if self.flow is None else self.flow.to(device, non_blocking=non_blocking)
+        return Views(global_clips, local_clips, boxes, self.keys, flow)
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ def make_views(
     *,
     size: int,
     num_slices: int = 2,
+    flow: Sequence[Tensor] | None = None,
     area: tuple[float, float] = AREA,
     aspect: tuple[float, float] = ASPECT,
     flip_probability: float = 0.5,
@@ -113,7 +122,9 @@ def make_views(
         windows: N tensors ``(2, 2T, H, W, 3)`` uint8 RGB on one device; H and W may differ between videos.
         keys: of the N samples; they decide all crops and flips.
         size: height and width of the clips, at most the frames' shorter side.
-        num_slices: T', the number of local clips; it divides 2T.
+        num_slices: T', the number of local clips; it divides 2T; 0 for none.
+        flow: of each window, N tensors ``(2, 2, 2T, H, W)`` floating point, pixels of the frame from one frame of the
+            window to the next; it is cropped with the local clips. None: none.
         area: range of the crop's share of the frame, uniform.
         aspect: range of its width over height, uniform in the logarithm.
         flip_probability: of each clip.
@@ -133,7 +144,7 @@ def make_views(
     crops = draw_crops(
         keys, heights, widths, 1 + num_slices, area=area, aspect=aspect, flip_probability=flip_probability
     )
-    device, length = windows[0].device, num_frames // num_slices
+    device, length = windows[0].device, num_frames // num_slices if num_slices else 0
     global_clips = torch.empty(2, len(windows), 3, num_frames // 2, size, size, device=device)
     local_clips = torch.empty(2, num_slices, len(windows), 3, length, size, size, device=device)
     for number, window in enumerate(windows):
@@ -142,8 +153,10 @@ def make_views(
             for i in range(num_slices):
                 part = window[view, i * length : (i + 1) * length]
                 cut(part, crops[number, view, 1 + i], out=local_clips[view, i, number])
-    boxes = crops[:, :, 0].boxes(heights[:, None], widths[:, None]).swapaxes(0, 1)
-    return Views(global_clips, local_clips, torch.as_tensor(boxes, dtype=torch.float32, device=device), keys)
+    corners = crops[:, :, 0].boxes(heights[:, None], widths[:, None]).swapaxes(0, 1)
+    boxes = torch.as_tensor(corners, dtype=torch.float32, device=device)
+    fields = None if flow is None else _cut_flows(flow, windows, crops, local_clips)
+    return Views(global_clips, local_clips, boxes, keys, fields)
 
 
 def cut(frames: Tensor, crop: Crops, *, out: Tensor) -> None:
@@ -159,6 +172,41 @@ def cut(frames: Tensor, crop: Crops, *, out: Tensor) -> None:
     region = region.to(torch.float32, memory_format=torch.contiguous_format)
     resized = F.interpolate(region, size=out.shape[-2:], mode="bilinear", align_corners=False, antialias=False)
     torch.div(resized.flip(-1) if crop.flipped else resized, 255, out=out)
+
+
+def cut_flow(flow: Tensor, crop: Crops, size: int) -> Tensor:
+    """Crops, resizes and flips flow as `cut` does with frames; vectors shrink, grow and turn with it.
+
+    Args:
+        flow: ``(2, T, H, W)`` pixels per frame, of the frames' own size.
+        crop: of one clip.
+        size: height and width of the clip.
+
+    Returns:
+        ``(2, T, size, size)`` pixels of the clip per frame.
+    """
+    top, left, height, width = (int(v) for v in (crop.top, crop.left, crop.height, crop.width))
+    region = flow[..., top : top + height, left : left + width]
+    resized = F.interpolate(region, size=(size, size), mode="bilinear", align_corners=False, antialias=False)
+    scale = torch.tensor([-size / width if crop.flipped else size / width, size / height], device=flow.device)
+    return (resized.flip(-1) if crop.flipped else resized) * scale.view(2, 1, 1, 1)
+
+
+def _cut_flows(flow: Sequence[Tensor], windows: list[Tensor], crops: Crops, local_clips: Tensor) -> Tensor:
+    """The flow of all local clips, ``(2, T', N, 2, frames, size, size)``, cropped as they are."""
+    if len(flow) != len(windows):
+        raise InputError(f"flow must be of the same samples as the windows, got {len(flow)} and {len(windows)}")
+    _, slices, _, _, length, size, _ = local_clips.shape
+    out = local_clips.new_empty(*local_clips.shape[:3], 2, length, size, size)
+    for number, (field, window) in enumerate(zip(flow, windows, strict=True)):
+        expected = (2, 2, *window.shape[1:4])
+        if tuple(field.shape) != expected:
+            raise InputError(f"the flow of a window must be {expected}, got {tuple(field.shape)}")
+        for view in range(2):
+            for i in range(slices):
+                part = field[view, :, i * length : (i + 1) * length].to(out)
+                out[view, i, number] = cut_flow(part, crops[number, view, 1 + i], size)
+    return out
 
 
 def draw_crops(
@@ -195,7 +243,8 @@ def draw_crops(
     """
     _check_ranges(area, aspect, flip_probability)
     frame_h, frame_w = frame_heights[:, None, None], frame_widths[:, None, None]
-    draws = uniforms(keys, "crop", 2, clips, 2 * _ATTEMPTS + 3)
+    # Clip by clip, so that the global ones are the same for methods with more local clips and with none.
+    draws = uniforms(keys, "crop", clips, 2, 2 * _ATTEMPTS + 3).swapaxes(1, 2)
     shape_draws = draws[..., 3:].reshape(*draws.shape[:-1], _ATTEMPTS, 2)
     areas = (frame_h * frame_w)[..., None] * _between(area, shape_draws[..., 0])
     aspects = np.exp(_between((math.log(aspect[0]), math.log(aspect[1])), shape_draws[..., 1]))
@@ -236,7 +285,7 @@ def _checked_frames(windows: list[Tensor], keys: SampleKeys, size: int, num_slic
             raise InputError(f"a window must be (2, {num_frames or '2T'}, H, W, 3) uint8, got {shape} {window.dtype}")
         if not 1 <= size <= min(shape[2:4]) or min(shape[2:4]) < 2:
             raise InputError(f"size {size} does not fit frames of {shape[3]}×{shape[2]}; it may be at most their sides")
-    if num_frames % 2 or num_slices < 1 or num_frames % num_slices:
+    if num_frames % 2 or num_slices < 0 or (num_slices and num_frames % num_slices):
         raise InputError(
             f"a window of {num_frames} frames gives no {num_slices} local clips: it needs an even number of frames, "
             "which the number of local clips divides"

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fima.errors import InputError
 
-__all__ = ["ListRow", "number_labels", "read_class_ids", "read_list", "read_split"]
+__all__ = [
+    "ListRow",
+    "first_line",
+    "folder_names",
+    "number_labels",
+    "read_class_ids",
+    "read_counted_list",
+    "read_frame_list",
+    "read_json",
+    "read_list",
+    "read_split",
+    "read_table",
+    "read_tags",
+]
 
 _SEPARATORS = {"space": " ", "comma": ",", "tab": "\t"}
 _HEADERS = frozenset({"path", "video", "video_path", "file", "filename", "name"})
@@ -64,7 +79,9 @@ def read_split(path: Path, official: dict[str, int]) -> list[ListRow]:
     return rows
 
 
-def read_list(path: Path, separator: str | None, extensions: Sequence[str]) -> list[ListRow]:
+def read_list(
+    path: Path, separator: str | None, extensions: Sequence[str], *, limit: int | None = None
+) -> list[ListRow]:
     """Rows of ``path label`` or ``path``; a first row that only names the columns is left out.
 
     Args:
@@ -72,16 +89,123 @@ def read_list(path: Path, separator: str | None, extensions: Sequence[str]) -> l
         separator: a word ("space", "comma", "tab"), the character or ``::``; None: the first of ``::``, tab, comma
             and space that a row holds.
         extensions: of video files: a row that ends in one of them is a path without label.
+        limit: rows to read; None: all.
 
     Raises:
         InputError: if a row has more than two columns.
     """
-    lines = list(_lines(path))
+    lines = list(islice(_lines(path), limit))
     mark = _detect(lines) if separator is None else _SEPARATORS.get(separator, separator)
     if not mark:
         raise InputError(f"{path}: separator must be space, comma, tab, :: or another character, got {separator!r}")
     rows = [_split_row(path, number, line, mark, tuple(extensions)) for number, line in lines]
     return rows[1:] if rows and rows[0].name.lower() in _HEADERS else rows
+
+
+def read_counted_list(path: Path, *, limit: int | None = None) -> list[ListRow]:
+    """Rows of ``path n_frames label``, as TSN, MMAction2 and SEVERE write them; paths may hold spaces.
+
+    Raises:
+        InputError: if a row is something else.
+    """
+    rows = []
+    for number, line in islice(_lines(path), limit):
+        columns = line.rsplit(maxsplit=2)
+        if len(columns) != 3 or not columns[1].isdecimal() or not columns[2].isdecimal():
+            raise InputError(f"{path}:{number}: expected a path, a number of frames and a label, got {line!r}")
+        rows.append(ListRow(columns[0], columns[2]))
+    return rows
+
+
+def read_tags(path: Path, *, largest: int) -> list[tuple[str, int]]:
+    """Rows of ``name tag`` (HMDB51); names may hold spaces.
+
+    Raises:
+        InputError: if a row is something else, or a tag is more than ``largest``.
+    """
+    rows = []
+    for number, line in _lines(path):
+        columns = line.rsplit(maxsplit=1)
+        if len(columns) != 2 or not columns[1].isdecimal() or int(columns[1]) > largest:
+            raise InputError(f"{path}:{number}: expected a file name and a tag from 0 to {largest}, got {line!r}")
+        rows.append((columns[0], int(columns[1])))
+    return rows
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a comma-separated file whose first row names its columns.
+
+    Args:
+        path: the file.
+        columns: that must be there.
+
+    Raises:
+        InputError: if one of them is not, or a row is shorter than the first.
+    """
+    lines = list(_lines(path))
+    header = next(csv.reader([lines[0][1]])) if lines else []
+    if absent := [column for column in columns if column not in header]:
+        raise InputError(f"{path}: expected the columns {', '.join(columns)}, found no {', '.join(absent)}")
+    rows = []
+    for (number, line), values in zip(lines[1:], csv.reader(line for _, line in lines[1:]), strict=True):
+        if len(values) < len(header):
+            raise InputError(f"{path}:{number}: expected {len(header)} columns, got {line!r}")
+        rows.append(dict(zip(header, values, strict=False)))
+    return rows
+
+
+def read_frame_list(path: Path) -> dict[str, str]:
+    """Video → the folder of its frames, from PySlowFast's list with a row for every frame.
+
+    Raises:
+        InputError: if it does not start with ``original_vido_id``, or a row has no path.
+    """
+    if not first_line(path).startswith("original_vido_id"):
+        raise InputError(f"{path}: expected the columns original_vido_id video_id frame_id path labels")
+    folders: dict[str, str] = {}
+    with path.open("rb") as lines:  # millions: not all at once, and only a few are of interest
+        for number, line in enumerate(lines, 1):
+            video = line[: line.find(b" ")].decode("utf-8", "replace")
+            if number > 1 and line.strip() and video not in folders:
+                columns = line.decode("utf-8", "replace").split()
+                if len(columns) < 4:
+                    raise InputError(
+                        f"{path}:{number}: expected the path of a frame in the fourth column, got {line!r}"
+                    )
+                folders[video] = columns[3].rpartition("/")[0]
+    return folders
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected this file, found none") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not a JSON file ({error})") from None
+
+
+def first_line(path: Path) -> str:
+    """The first line that is not blank, stripped; empty if there is none or it is no text."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            return next((line.strip() for line in islice(lines, 100) if line.strip()), "")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def folder_names(rows: Sequence[ListRow], ids: dict[str, int]) -> dict[int, str]:
+    """Label → the folder its videos are in, if every label has one folder, and every folder one label."""
+    labelled = ((row.name.rpartition("/")[0], row.class_name) for row in rows)
+    pairs = {(folder.rpartition("/")[2], ids[name]) for folder, name in labelled if name is not None}
+    names = {label: folder for folder, label in pairs}
+    one_to_one = len(names) == len(pairs) == len(set(names.values()))
+    return names if one_to_one and len(names) > 1 else {}
 
 
 def number_labels(path: Path, rows: Sequence[ListRow]) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -109,7 +233,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not a text file (UTF-8)") from None
-    return ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+    # Not splitlines, which also splits at characters that file names may hold.
+    return ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
 def _detect(lines: list[tuple[int, str]]) -> str:

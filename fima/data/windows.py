@@ -6,28 +6,31 @@ Frames leave the loader as they were decoded; crops, resizes and colours happen 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from fima.data.datasets import VideoDataset, VideoRecord
+from fima.data.frame_folder import open_video
 from fima.data.lending import Lender, receive
 from fima.data.sampling import clip_indices, clip_span
-from fima.data.video import VideoReader
 from fima.draws import SampleKeys, uniforms
 from fima.errors import InputError, VideoError
+from fima.flow import FlowFolder
 
 __all__ = ["VideoFailure", "WindowBatch", "WindowDataset", "WindowSample", "collate_windows", "draw_window_starts"]
 
 _SUBSTITUTES = 10  # videos tried in place of one that cannot be read
 _LENDER = Lender()
+_Loan = tuple[Tensor, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class WindowSample:
         keys: of one sample, with the index asked for: what all its draws depend on, whatever video stands in.
         record: the video the frames are from.
         failures: the videos that were tried before it and could not be read; empty if ``record`` is the one asked for.
+        flow: ``(2, 2, F, H, W)`` float16, pixels from each frame of a window to its next; None if none is read.
     """
 
     windows: Tensor
     keys: SampleKeys
     record: VideoRecord
     failures: tuple[VideoFailure, ...] = ()
+    flow: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,13 @@ class WindowBatch:
         windows: N tensors ``(2, F, H, W, 3)`` uint8; H and W may differ from video to video.
         keys: what the draws of `fima.views` and `fima.augment` for these samples depend on.
         failures: all unreadable videos met on the way.
+        flow: N tensors as `WindowSample` has them; None if none is read.
     """
 
     windows: tuple[Tensor, ...]
     keys: SampleKeys
     failures: tuple[VideoFailure, ...] = ()
+    flow: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -75,16 +82,22 @@ class WindowBatch:
     def __reduce__(self) -> tuple[Any, ...]:
         """Frames that leave a loader's worker go through memory that is used again."""
         if get_worker_info() is None:
-            return WindowBatch, (self.windows, self.keys, self.failures)
-        return _received, (tuple(_LENDER.lend(window) for window in self.windows), self.keys, self.failures)
+            return WindowBatch, (self.windows, self.keys, self.failures, self.flow)
+        lent = tuple(_LENDER.lend(window) for window in self.windows)
+        flow = None if self.flow is None else tuple(_LENDER.lend(field.view(torch.uint8)) for field in self.flow)
+        return _received, (lent, self.keys, self.failures, flow)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> WindowBatch:
         """The batch with its frames on a device."""
-        return replace(self, windows=tuple(w.to(device, non_blocking=non_blocking) for w in self.windows))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> WindowBatch:
         """The batch with its frames in page-locked memory (a DataLoader with ``pin_memory`` calls this)."""
-        return replace(self, windows=tuple(window.pin_memory() for window in self.windows))
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> WindowBatch:
+        flow = None if self.flow is None else tuple(change(field) for field in self.flow)
+        return replace(self, windows=tuple(change(window) for window in self.windows), flow=flow)
 
 
 class WindowDataset(Dataset[WindowSample]):
@@ -106,6 +119,8 @@ class WindowDataset(Dataset[WindowSample]):
             too. None: no greatest distance.
         short_side: scale frames on reading so that the shorter side has this many pixels; None: as they are.
         min_side: least pixels of the shorter side after scaling; set it to the crop's size.
+        flow: optical flow made beforehand, from each frame of a video to its next, read along with the frames. With a
+            ``frame_stride`` s, s times that flow stands for the way to the window's next frame, as if it were steady.
 
     Raises:
         InputError: if there is no video or a value is out of its range.
@@ -125,13 +140,14 @@ class WindowDataset(Dataset[WindowSample]):
         gap_seconds: tuple[float, float] | None = None,
         short_side: int | None = None,
         min_side: int = 1,
+        flow: FlowFolder | None = None,
     ) -> None:
         self.records = tuple(videos)
         _check_settings(len(self.records), min_gap, gap_seconds, short_side, min_side)
         self._span = clip_span(num_frames, frame_stride)
         self.seed, self.num_frames, self.frame_stride = seed, num_frames, frame_stride
         self.min_gap, self.gap_seconds = min_gap, gap_seconds
-        self.short_side, self.min_side = short_side, min_side
+        self.short_side, self.min_side, self.flow = short_side, min_side, flow
         # In shared memory, so that a running worker's copy of this data set sees the next epoch.
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         SampleKeys(seed, 0, np.zeros(1, np.int64))  # refuses a seed out of range here, not in a worker
@@ -168,11 +184,11 @@ class WindowDataset(Dataset[WindowSample]):
         for number in self._candidates(index, keys):
             record = self.records[number]
             try:
-                windows = self._read(record.path, keys)
-            except (VideoError, OSError) as error:
+                windows, flow = self._read(record, keys)
+            except (InputError, OSError) as error:
                 failures.append(VideoFailure(record.path, str(error)))
             else:
-                return WindowSample(windows, keys, record, tuple(failures))
+                return WindowSample(windows, keys, record, tuple(failures), flow)
         raise VideoError(
             f"{failures[0].reason}; nor could any of {len(failures) - 1} other videos be read in its place"
         )
@@ -186,8 +202,9 @@ class WindowDataset(Dataset[WindowSample]):
                 tried.add(number)
                 yield number
 
-    def _read(self, path: Path, keys: SampleKeys) -> Tensor:
-        with VideoReader(path) as reader:
+    def _read(self, record: VideoRecord, keys: SampleKeys) -> tuple[Tensor, Tensor | None]:
+        path = record.path
+        with open_video(record) as reader:
             starts = draw_window_starts(len(reader), self._span, keys, gap=self._gap(reader.fps))[0]
             indices = [
                 clip_indices(len(reader), int(start), num_frames=self.num_frames, frame_stride=self.frame_stride)
@@ -198,7 +215,21 @@ class WindowDataset(Dataset[WindowSample]):
         if min(frames.shape[-2:]) < self.min_side:
             height, width = frames.shape[-2:]
             raise VideoError(f"{path}: frames are {width}×{height}, expected at least {self.min_side} on each side")
-        return frames.permute(0, 2, 3, 1).view(2, self.num_frames, *frames.shape[-2:], 3)
+        windows = frames.permute(0, 2, 3, 1).view(2, self.num_frames, *frames.shape[-2:], 3)
+        return windows, None if self.flow is None else self._read_flow(self.flow, record.video_id, indices, windows)
+
+    def _read_flow(
+        self, folder: FlowFolder, video_id: str, indices: list[NDArray[np.int64]], windows: Tensor
+    ) -> Tensor:
+        """Flow of the windows' frames, at the windows' own size: ``(2, 2, F, H, W)``."""
+        height, width = windows.shape[2:4]
+        flow = torch.stack([folder.read(video_id, part) for part in indices])
+        scale = torch.tensor([width / flow.shape[-1], height / flow.shape[-2]]) * self.frame_stride
+        if flow.shape[-2:] != (height, width):
+            flow = F.interpolate(flow.flatten(0, 1), size=(height, width), mode="bilinear", align_corners=False).view(
+                2, 2, -1, height, width
+            )
+        return (flow * scale.view(1, 2, 1, 1, 1)).to(torch.float16)
 
     def _gap(self, fps: float) -> tuple[int, int | None]:
         if self.gap_seconds is None:
@@ -221,13 +252,23 @@ def collate_windows(samples: Sequence[WindowSample]) -> WindowBatch:
         tuple(sample.windows for sample in samples),
         SampleKeys(seed, epoch, np.concatenate([sample.keys.indices for sample in samples])),
         tuple(failure for sample in samples for failure in sample.failures),
+        _flows(samples),
     )
 
 
+def _flows(samples: Sequence[WindowSample]) -> tuple[Tensor, ...] | None:
+    flows = tuple(sample.flow for sample in samples if sample.flow is not None)
+    return flows if len(flows) == len(samples) else None
+
+
 def _received(
-    loans: tuple[tuple[Tensor, tuple[int, ...]], ...], keys: SampleKeys, failures: tuple[VideoFailure, ...]
+    loans: tuple[_Loan, ...],
+    keys: SampleKeys,
+    failures: tuple[VideoFailure, ...],
+    flow: tuple[_Loan, ...] | None,
 ) -> WindowBatch:
-    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures)
+    fields = None if flow is None else tuple(receive(*loan).view(torch.float16) for loan in flow)
+    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures, fields)
 
 
 def draw_window_starts(

@@ -20,7 +20,15 @@ from fima.models.registry import create_backbone
 if TYPE_CHECKING:
     from fima.views import Views
 
-__all__ = ["Method", "check_settings", "frozen_copy", "make_backbone", "mean_contrast", "symmetric_contrast"]
+__all__ = [
+    "Method",
+    "check_settings",
+    "frozen_copy",
+    "laid_out",
+    "make_backbone",
+    "mean_contrast",
+    "symmetric_contrast",
+]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -39,12 +47,14 @@ class Method(nn.Module, ABC):
         encoder_q, encoder_k: the backbone of the RGB clips that is trained, and its key network.
         input_spec: what that backbone is fed.
         colours: how clips are augmented; any callable like `fima.augment.ColourAugment` will do.
+        num_local_clips: local clips to a window; None: one for each slice of the global clip's feature map.
     """
 
     encoder_q: nn.Module
     encoder_k: nn.Module
     input_spec: InputSpec
     colours: Callable[..., Tensor]
+    num_local_clips: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,6 +96,14 @@ def make_backbone(arch: str | nn.Module, settings: dict[str, Any] | None) -> nn.
     if settings:
         raise InputError("backbone_settings belong to a backbone given by name, not to a module")
     return arch
+
+
+def laid_out(backbone: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    """A backbone whose 5-D weights have that layout; other weights stay as they are."""
+    for parameter in backbone.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
+    return backbone
 
 
 def frozen_copy(module: M) -> M:

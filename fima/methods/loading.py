@@ -38,6 +38,9 @@ _METHODS = {
     "MaCLR": "fima.methods.maclr",
 }
 
+#: Settings that name a backbone; a name of the user's own runs the user's code.
+_ARCHS = ("arch", "motion_arch")
+
 #: Queue of the reference → our name; the others keep theirs.
 _QUEUES = {"queue_dense": "pixel_queue"}
 
@@ -73,7 +76,7 @@ def method_state(method: Method) -> dict[str, Any]:
         InputError: as `save_method`.
     """
     name = type(method).__name__
-    if not method.settings.get("arch"):
+    if not (method.settings.get("arch") and method.settings.get("motion_arch", True)):
         raise InputError(f"{name} was built around a module; give its backbone by name (package.module:factory)")
     return {
         "format": METHOD_FORMAT,
@@ -103,7 +106,7 @@ def restore_method(content: Mapping[str, Any], path: object, **overrides: Any) -
         if not isinstance(content.get(word), kind):
             raise CheckpointError(f"{path}: damaged: no {word} in it")
     settings = {**content["settings"], **overrides}
-    method = _build(content["method"], settings, path, trusted_arch=overrides.get("arch"))
+    method = _build(content["method"], settings, path, overrides)
     entries = {key: (key, value) for key, value in content["state_dict"].items()}
     return _fill(method, entries, METHOD_FORMAT, path, overrides)
 
@@ -184,7 +187,7 @@ def _load_reference(content: Any, path: Path, overrides: dict[str, Any]) -> Meth
     if not isinstance(settings, Mapping) or not isinstance(name, str):  # the reference's own file
         name = "FIMA" if "motion_queue.rows" in tensors else "MoCo"
         settings = _settings_from(tensors, name) | {"arch": found.arch, "backbone_settings": found.settings}
-    method = _build(name, {**settings, **overrides}, path, trusted_arch=overrides.get("arch"))
+    method = _build(name, {**settings, **overrides}, path, overrides)
     return _fill(method, entries, "FIMA pre-training", path, overrides)
 
 
@@ -209,13 +212,14 @@ def _settings_from(tensors: Mapping[str, Tensor], name: str) -> dict[str, Any]:
     return settings
 
 
-def _build(name: str, settings: dict[str, Any], path: object, *, trusted_arch: str | None) -> Method:
-    """The method with random weights."""
+def _build(name: str, settings: dict[str, Any], path: object, overrides: Mapping[str, Any]) -> Method:
+    """The method with random weights; a backbone of the user's own only where an override names it."""
     if name not in _METHODS:
         raise CheckpointError(f"{path}: holds a method {name!r}, known are {', '.join(_METHODS)}")
-    if is_custom(str(settings.get("arch"))) and not trusted_arch:
-        arch = settings["arch"]
-        raise CheckpointError(f"{path}: was made with your own {arch}; pass arch={arch!r} to run that code")
+    for word in _ARCHS:
+        arch = str(settings.get(word))
+        if is_custom(arch) and not overrides.get(word):
+            raise CheckpointError(f"{path}: was made with your own {arch}; pass {word}={arch!r} to run that code")
     method_class = getattr(importlib.import_module(_METHODS[name]), name)
     known = _parameters(method_class)
     unknown = sorted(settings.keys() - known)

@@ -12,7 +12,7 @@ from fima.draws import SampleKeys
 from fima.errors import InputError
 from fima.losses import Contrast, unit
 from fima.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
-from fima.methods.base import Method, check_settings, frozen_copy, make_backbone, symmetric_contrast
+from fima.methods.base import Method, check_settings, frozen_copy, laid_out, make_backbone, symmetric_contrast
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
 from fima.motion import frame_difference
@@ -88,7 +88,7 @@ class MoCo(Method):
         backbone = make_backbone(arch, backbone_settings)
         info = backbone_info(backbone)
         self.channels, self.input_spec = info.channels, info.input
-        self.encoder_q = _laid_out(backbone, self.memory_format)
+        self.encoder_q = laid_out(backbone, self.memory_format)
         self.encoder_k = frozen_copy(self.encoder_q)
         self.projector_dense = Projector(self.channels, dim, hidden)
         self.projector_dense_k = frozen_copy(self.projector_dense)
@@ -120,6 +120,11 @@ class MoCo(Method):
         self.accuracies = {name: term.accuracy for name, term in terms.items()}
         losses = {name: term.loss for name, term in terms.items()}
         return losses | {"total": torch.stack(list(losses.values())).sum()}
+
+    @property
+    def num_local_clips(self) -> int | None:  # type: ignore[override]  # it follows from the losses
+        """None if a loss needs the local clips, one for each slice; else 0."""
+        return None if self._needs_local else 0
 
     @property
     def _needs_motion(self) -> bool:
@@ -210,11 +215,3 @@ def _colour_keys(views: Views) -> SampleKeys:
 def _pool(feature_maps: Tensor) -> Tensor:
     """``(…, C, T', H', W')`` → ``(…, C)``."""
     return feature_maps.mean(dim=(-3, -2, -1))
-
-
-def _laid_out(backbone: nn.Module, memory_format: torch.memory_format) -> nn.Module:
-    """A backbone whose 5-D weights have that layout; other weights stay as they are."""
-    for parameter in backbone.parameters():
-        if parameter.ndim == 5:
-            parameter.data = parameter.data.contiguous(memory_format=memory_format)
-    return backbone

@@ -69,9 +69,8 @@ def initialise_from(method: Method, path: Path) -> None:
 
 def clip_slices(method: Method, config: PretrainConfig) -> int:
     """Local clips to a window: one for each slice of the global clip's feature map; 0 for a method that needs none."""
-    fixed = getattr(method, "num_local_clips", None)
-    if fixed is not None:
-        return int(fixed)
+    if method.num_local_clips is not None:
+        return method.num_local_clips
     frames = config.windows.num_frames // 2
     return feature_grid(method.encoder_q, frames, config.views.size)[0]
 

@@ -178,6 +178,8 @@ class PretrainConfig:
         data: a data set's folder, or a list file.
         split: of the data set; null: all of it.
         layout: of the data set; null: found out.
+        frame_template: names of pictures in folders of frames, such as img_{:05d}.jpg; null: found out.
+        frame_fps: their rate, frames per second; null: 30.
         out: folder of the run; null: runs/<recipe>.
         seed: of every draw.
         resume: "auto": from `out`/last.ckpt where there is one; "never"; or a checkpoint's path.
@@ -190,6 +192,8 @@ class PretrainConfig:
     out: str
     split: str | None = None
     layout: str | None = None
+    frame_template: str | None = None
+    frame_fps: float | None = None
     seed: int = 0
     resume: str = "never"
     init: str | None = None

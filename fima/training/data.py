@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from fima.data.datasets import VideoDataset
 from fima.data.windows import WindowBatch, WindowDataset, collate_windows
+from fima.flow import FlowFolder
 from fima.training.batches import BatchStream
 from fima.training.config import PretrainConfig
 
@@ -98,6 +99,7 @@ def window_dataset(videos: VideoDataset, config: PretrainConfig) -> WindowDatase
         gap_seconds=windows.gap_seconds,
         short_side=windows.short_side,
         min_side=config.views.size,
+        flow=None if windows.flow is None else FlowFolder(windows.flow),
     )
 
 

@@ -6,8 +6,9 @@ A test keeps names and defaults equal to the classes of `fima.methods` and to `f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
-__all__ = ["METHODS", "ColourOptions", "FIMAOptions", "MoCoOptions"]
+__all__ = ["METHODS", "ColourOptions", "FIMAOptions", "MaCLROptions", "MoCoOptions"]
 
 
 @dataclass
@@ -69,6 +70,41 @@ class FIMAOptions(MoCoOptions):
 
 
 @dataclass
+class MaCLROptions:
+    """MaCLR; its authors call the training method patent pending.
+
+    Args:
+        motion_arch: backbone of the motion pathway.
+        motion_input: what the motion pathway sees.
+        flow_preset: of OpenCV's flow, quick to careful, where no flow was made beforehand.
+        queue_size: rows of each of the two queues.
+        dim: length of the features that are compared.
+        hidden: channels inside the projectors.
+        momentum: of the key networks, in [0, 1].
+        temperature: of every loss.
+        cross_weight: of each direction of the visual-motion loss.
+        visual_weight: of the visual-visual loss.
+        motion_weight: of the motion-motion loss.
+        channels_last: memory layout of backbones and clips.
+        motion_settings: keyword arguments of the motion backbone; null: the light one for slow_r50, else none.
+    """
+
+    motion_arch: str = "slow_r50"
+    motion_input: Literal["flow_edges", "flow", "frame_difference"] = "flow_edges"
+    flow_preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    queue_size: int = 65536
+    dim: int = 128
+    hidden: int = 2048
+    momentum: float = 0.999
+    temperature: float = 0.1
+    cross_weight: float = 1.0
+    visual_weight: float = 1.0
+    motion_weight: float = 0.0
+    channels_last: bool = True
+    motion_settings: dict[str, Any] | None = None
+
+
+@dataclass
 class ColourOptions:
     """Colour augmentation, drawn for each clip.
 
@@ -96,5 +132,6 @@ class ColourOptions:
 METHODS: dict[str, tuple[str, type]] = {
     "moco": ("MoCo", MoCoOptions),
     "fima": ("FIMA", FIMAOptions),
+    "maclr": ("MaCLR", MaCLROptions),
 }
 """Name of each method in recipes → its class in `fima.methods`, and its options."""

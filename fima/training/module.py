@@ -62,6 +62,7 @@ class PretrainModule(pl.LightningModule):
                 batch.keys,
                 size=views.size,
                 num_slices=self.num_slices,
+                flow=batch.flow,
                 area=views.area,
                 aspect=views.aspect,
                 flip_probability=views.flip_probability,

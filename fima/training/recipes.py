@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -152,12 +152,11 @@ def _parser(name: str, recipe: Path | None) -> ArgumentParser:
 
 def _add_fields(parser: ArgumentParser, cls: type[PretrainConfig], *, skip: set[str]) -> None:
     """The plain settings at the top of a configuration, with the help of its docstring."""
-    helps = _argument_docs(cls)
+    helps, types = _argument_docs(cls), get_type_hints(cls)
     for item in fields(cls):
         if item.name not in skip:
-            kind = str if item.type == "str" else str | None if item.type == "str | None" else int
             default = None if item.name in ("data", "out") else item.default
-            kind = str | None if default is None else kind
+            kind = types[item.name] if default is not None else types[item.name] | None
             parser.add_argument(f"--{item.name}", type=kind, default=default, help=helps[item.name])
 
 

@@ -81,7 +81,14 @@ def pretrain(config: PretrainConfig) -> Path:
         Interrupted: after Ctrl-C, SIGTERM or SIGUSR1, with a checkpoint saved.
     """
     resume_from = find_resume(Path(config.out), config.resume)
-    videos = open_dataset(config.data, split=config.split)
+    videos = open_dataset(
+        config.data,
+        split=config.split,
+        layout=config.layout,
+        frame_template=config.frame_template,
+        frame_fps=config.frame_fps,
+        cache=config.loader.index_cache,
+    )
     check_ranges(videos, config)
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from fima.data.shapes import moving_shape
 from fima.errors import InputError
-from fima.flow import FlowFolder, cut_flow
+from fima.flow import FlowFolder
 from fima.motion import flow_edges, optical_flow
-from fima.views import Crops
+from fima.views import Crops, cut_flow
 
 
 def texture(height, width, seed=0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.views import Crops, Views, cut, draw_crops, make_views
+from fima.views import Crops, Views, cut, cut_flow, draw_crops, make_views
 
 SIZES = [(40, 52), (48, 36), (40, 52), (33, 70)]
 
@@ -241,3 +242,39 @@ def test_refuses_views_that_do_not_belong_together(name, shape, message):
     assert len(Views(**{key: torch.zeros(value) for key, value in shapes.items()})) == 4
     with pytest.raises(InputError, match=message):
         Views(**{key: torch.zeros(value) for key, value in (shapes | {name: shape}).items()})
+
+
+def test_without_local_clips_the_global_ones_are_the_same():
+    windows = random_windows(SIZES)
+    without, with_two = (make_views(windows, keys(4), size=20, num_slices=n) for n in (0, 2))
+    assert torch.equal(without.global_clips, with_two.global_clips)
+    assert torch.equal(without.boxes, with_two.boxes)
+    assert without.local_clips.shape == (2, 0, 4, 3, 0, 20, 20)
+
+
+def test_flow_is_cropped_with_the_local_clips():
+    """Against `cut_flow` by hand, and: constant flow of a crop of known size keeps its direction and scales."""
+    windows, drawn = random_windows(SIZES), keys(4)
+    flow = [torch.randn(2, 2, *window.shape[1:4]) for window in windows]
+    views = make_views(windows, drawn, size=20, num_slices=2, flow=flow)
+    crops = draw_crops(drawn, *sides(SIZES), 3)
+    assert views.flow.shape == (2, 2, 4, 2, 4, 20, 20)
+    for number, view, i in itertools.product(range(4), range(2), range(2)):
+        part = flow[number][view, :, 4 * i : 4 * i + 4]
+        assert torch.equal(views.flow[view, i, number], cut_flow(part, crops[number, view, 1 + i], 20))
+    steady = [torch.ones(2, 2, *window.shape[1:4]) for window in windows]
+    cut_steady = make_views(windows, drawn, size=20, num_slices=1, flow=steady).flow
+    crop = draw_crops(drawn, *sides(SIZES), 2)[2, 1, 1]
+    expected = torch.tensor([20 / int(crop.width) * (-1 if crop.flipped else 1), 20 / int(crop.height)])
+    torch.testing.assert_close(cut_steady[1, 0, 2].mean(dim=(1, 2, 3)), expected)
+
+
+def test_flow_that_does_not_fit_is_refused():
+    windows = random_windows(SIZES[:1])
+    with pytest.raises(InputError, match=r"flow of a window must be \(2, 2, 8, 40, 52\), got \(2, 2, 8, 40, 50\)"):
+        make_views(windows, keys(1), size=20, flow=[torch.zeros(2, 2, 8, 40, 50)])
+    with pytest.raises(InputError, match="same samples"):
+        make_views(windows, keys(1), size=20, flow=[])
+    views = make_views(windows, keys(1), size=20)
+    with pytest.raises(InputError, match="flow must be"):
+        Views(views.global_clips, views.local_clips, views.boxes, flow=views.local_clips)

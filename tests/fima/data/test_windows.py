@@ -21,6 +21,7 @@ from fima.data.video import VideoReader
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
 from fima.draws import SampleKeys
 from fima.errors import InputError, VideoError
+from fima.flow import FlowFolder
 from fima.input_spec import FIMA_112
 from fima.views import make_views
 
@@ -316,3 +317,59 @@ def test_refuses_what_makes_no_batch(videos):
         collate_windows([first, dataset[1]])
     with pytest.raises(InputError, match="got no samples"):
         collate_windows([])
+
+
+def test_a_sample_of_any_epoch_without_setting_it(videos):
+    dataset = WindowDataset(videos, num_frames=8, seed=2)
+    there = WindowDataset(videos, num_frames=8, seed=2)
+    there.set_epoch(5)
+    for index in range(len(videos)):
+        assert torch.equal(dataset.sample(index, 5).windows, there[index].windows)
+        assert torch.equal(dataset[5, index].windows, there[index].windows)
+    assert dataset.epoch == 0
+
+
+@pytest.fixture
+def flows(videos, tmp_path):
+    """A field per video whose values tell the frame: u = entry, v = −entry, half the frames' size."""
+    for record in videos:
+        count, height, width = VIDEOS[record.video_id]
+        entries = np.arange(count - 1, dtype=np.float32)[:, None, None]
+        field = np.stack([entries, -entries], axis=1) * np.ones((1, 1, height // 2, width // 2), np.float32)
+        (tmp_path / record.video_id).mkdir()
+        np.save(tmp_path / record.video_id / "flow.npy", field)
+    return FlowFolder(tmp_path)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_flow_comes_with_its_frames(videos, flows, stride):
+    """At the frames' size (twice the field's), for as many frames as the window strides over."""
+    dataset = WindowDataset(videos, num_frames=6, frame_stride=stride, flow=flows)
+    for index, record in enumerate(videos):
+        sample = dataset[index]
+        count, height, width = VIDEOS[record.video_id]
+        assert sample.flow.shape == (2, 2, 6, height, width)
+        span = 1 + 5 * stride
+        starts = draw_window_starts(count, span, sample.keys)[0]
+        for view in range(2):
+            frames = np.minimum((starts[view] + stride * np.arange(6)) % count, count - 2)
+            expected = torch.tensor(2 * stride * frames, dtype=torch.float16)
+            assert torch.equal(sample.flow[view, 0, :, 0, 0], expected)
+            assert torch.equal(sample.flow[view, 1, :, 3, 4], -expected)
+
+
+def test_flow_goes_through_workers_unchanged(videos, flows):
+    dataset = WindowDataset(videos, num_frames=6, flow=flows)
+    alone, several = (
+        [batch.flow for batch in DataLoader(dataset, batch_size=2, collate_fn=collate_windows, num_workers=n)]
+        for n in (0, 2)
+    )
+    for ours, theirs in zip(alone, several, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_a_video_without_flow_counts_as_unreadable(videos, flows):
+    (flows.root / "a" / "flow.npy").unlink()
+    sample = WindowDataset(videos, num_frames=6, flow=flows)[0]
+    assert sample.record.video_id != "a"
+    assert "holds neither flow.npy" in sample.failures[0].reason

@@ -97,6 +97,19 @@ def test_parameters_and_queues_are_equal_after_every_step(on_two_ranks):
     assert not torch.equal(first[0]["encoder_k.stem.0.weight"], first[1]["encoder_k.stem.0.weight"])
 
 
+def test_maclr_on_two_ranks(on_two_ranks):
+    script = STEP.replace("import FIMA", "import MaCLR")
+    start, end = script.index("method = FIMA("), script.index("wrapped =")
+    settings = (
+        'method = MaCLR("tiny", motion_arch="tiny", queue_size=21, dim=8, hidden=16, motion_input="frame_difference")'
+    )
+    script = script[:start] + settings + "\n" + script[end:].replace("torch.rand(2, 2, 2, 3,", "torch.rand(2, 1, 2, 3,")
+    first, second = on_two_ranks(script)
+    for ours, theirs in zip(first, second, strict=True):
+        assert all("running_" in name for name in ours if not torch.equal(ours[name], theirs[name]))
+    assert first[0]["queue.cursor"] == first[0]["motion_queue.cursor"] == 8
+
+
 def test_rows_of_the_step_s_queues(on_two_ranks):
     """The RGB queue holds n's keys of rank 0 and 1, then m's; the motion queue all of rank 0's, then rank 1's."""
     script = (

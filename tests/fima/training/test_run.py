@@ -100,6 +100,28 @@ def test_vd_alone_in_bfloat16(run, tmp_path):
     assert {"instance", "instance_motion"} <= rows(tmp_path / "vd")[0].keys()
 
 
+MACLR = ["--recipe=maclr-small", "--method.queue_size=16", "--method.hidden=32", "--method.dim=16"]
+
+
+def test_maclr_stops_and_goes_on(tmp_path, shapes, differences):
+    """Its own recipe, because the small one of the other tests is FIMA's."""
+    flags = [
+        *MACLR,
+        "--windows.short_side=null",
+        "--windows.num_frames=16",
+        "--views.size=32",
+        "--optimizer.batch_size=4",
+    ]
+    flags += ["--optimizer.epochs=2", "--loader.workers=0", "--checkpoints.every_epochs=1", "--log.every_steps=1"]
+    flags += ["--log.tensorboard=false", f"--data={shapes}"]
+    assert main(["pretrain", *flags, f"--out={tmp_path / 'a'}"]) == 0
+    assert {"visual", "visual_motion", "motion_visual", "accuracy_visual_motion"} <= rows(tmp_path / "a")[0].keys()
+    assert main(["pretrain", *flags, f"--out={tmp_path / 'b'}", "--trainer.max_steps=1"]) == 0
+    assert main(["pretrain", *flags, f"--out={tmp_path / 'b'}", "--resume=auto"]) == 0
+    assert differences(tmp_path / "a" / "last.ckpt", tmp_path / "b" / "last.ckpt") == []
+    assert load_backbone(tmp_path / "a" / "last.ckpt").epoch == 2
+
+
 def test_a_finished_run_has_nothing_left_to_do(run, whole, differences, tmp_path):
     before = (whole / "last.ckpt").read_bytes()
     assert run(whole, "--resume", "auto") == 0
