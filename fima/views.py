@@ -111,12 +111,14 @@ def make_views(
     area: tuple[float, float] = AREA,
     aspect: tuple[float, float] = ASPECT,
     flip_probability: float = 0.5,
+    shared_crop: bool = False,
 ) -> Views:
     """Cuts the global and local clips of both views out of the windows of N videos.
 
     The global clip takes every second frame of a window, local clip i its i-th part. Each of these clips has a crop
-    and a flip of its own, resized bilinearly without antialiasing. The work is done where the windows are; a clip costs
-    a handful of operations on its cropped region alone, so that frames of different sizes need no padding.
+    and a flip of its own, unless they share one, resized bilinearly without antialiasing. The work is done where the
+    windows are; a clip costs a handful of operations on its cropped region alone, so that frames of different sizes
+    need no padding.
 
     Args:
         windows: N tensors ``(2, 2T, H, W, 3)`` uint8 RGB on one device; H and W may differ between videos.
@@ -128,6 +130,8 @@ def make_views(
         area: range of the crop's share of the frame, uniform.
         aspect: range of its width over height, uniform in the logarithm.
         flip_probability: of each clip.
+        shared_crop: whether the local clips of a view have the crop and flip of its global clip, so that they show the
+            same part of the scene; the global clip is the same either way.
 
     Returns:
         The views, float32 in [0, 1], clips contiguous; they keep the keys.
@@ -144,6 +148,8 @@ def make_views(
     crops = draw_crops(
         keys, heights, widths, 1 + num_slices, area=area, aspect=aspect, flip_probability=flip_probability
     )
+    if shared_crop:
+        crops = crops[:, :, [0] * (1 + num_slices)]
     device, length = windows[0].device, num_frames // num_slices if num_slices else 0
     global_clips = torch.empty(2, len(windows), 3, num_frames // 2, size, size, device=device)
     local_clips = torch.empty(2, num_slices, len(windows), 3, length, size, size, device=device)

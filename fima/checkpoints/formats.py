@@ -63,6 +63,7 @@ _ENOUGH = 0.5
 
 _REASONS = (
     (r"encoder_k\b|_k\.", "key network"),
+    (r"^motion_encoder_q\.", "motion pathway"),
     (r"queue", "queue of keys"),
     (r"transformer_decoder|embedding[12]?\b|cls_token|pos_embedding|motion_decoder", "motion decoder"),
     (r"^(fc|head|classifier|linear)\b|\.(fc|head|classifier|linear)\b", "classifier or head"),

@@ -185,7 +185,7 @@ class WindowDataset(Dataset[WindowSample]):
             record = self.records[number]
             try:
                 windows, flow = self._read(record, keys)
-            except (InputError, OSError) as error:
+            except (VideoError, OSError) as error:
                 failures.append(VideoFailure(record.path, str(error)))
             else:
                 return WindowSample(windows, keys, record, tuple(failures), flow)
@@ -216,7 +216,12 @@ class WindowDataset(Dataset[WindowSample]):
             height, width = frames.shape[-2:]
             raise VideoError(f"{path}: frames are {width}×{height}, expected at least {self.min_side} on each side")
         windows = frames.permute(0, 2, 3, 1).view(2, self.num_frames, *frames.shape[-2:], 3)
-        return windows, None if self.flow is None else self._read_flow(self.flow, record.video_id, indices, windows)
+        if self.flow is None:
+            return windows, None
+        try:
+            return windows, self._read_flow(self.flow, record.video_id, indices, windows)
+        except (InputError, OSError) as error:
+            raise VideoError(f"{path}: its flow cannot be read: {error}") from error
 
     def _read_flow(
         self, folder: FlowFolder, video_id: str, indices: list[NDArray[np.int64]], windows: Tensor
@@ -226,9 +231,10 @@ class WindowDataset(Dataset[WindowSample]):
         flow = torch.stack([folder.read(video_id, part) for part in indices])
         scale = torch.tensor([width / flow.shape[-1], height / flow.shape[-2]]) * self.frame_stride
         if flow.shape[-2:] != (height, width):
-            flow = F.interpolate(flow.flatten(0, 1), size=(height, width), mode="bilinear", align_corners=False).view(
-                2, 2, -1, height, width
-            )
+            # Antialiased, unlike the crops: videos are often read at a fraction of the size that flow was made at.
+            flow = F.interpolate(
+                flow.flatten(0, 1), size=(height, width), mode="bilinear", align_corners=False, antialias=True
+            ).view(2, 2, -1, height, width)
         return (flow * scale.view(1, 2, 1, 1, 1)).to(torch.float16)
 
     def _gap(self, fps: float) -> tuple[int, int | None]:

@@ -53,7 +53,8 @@ class MaCLR(Method):
     Args:
         arch: of the visual pathway: a name for `fima.models.create_backbone`, or a backbone.
         motion_arch: of the motion pathway, likewise.
-        motion_input: "flow_edges", "flow" (right, down, length, pixels) or "frame_difference".
+        motion_input: "flow_edges", "flow" (right, down, length, pixels) or "frame_difference" (in [−1, 1], 0 where
+            nothing changes, as in the others; its first frame repeats the second's).
         flow_preset: of OpenCV's DIS, for flow that the views do not bring.
         queue_size: rows of each of the two queues.
         dim: length of the features that are compared.
@@ -182,7 +183,7 @@ class MaCLR(Method):
         """
         clip = views.local_clips[view, 0]
         if self.motion_input == "frame_difference":
-            motion = frame_difference(clip)
+            motion = 2 * frame_difference(clip, "repeat") - 1
         else:
             brought = views.flow
             flow = optical_flow(clip, preset=self.flow_preset) if brought is None else brought[view, 0].to(clip.dtype)

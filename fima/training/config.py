@@ -51,12 +51,14 @@ class ViewOptions:
         area: range of a crop's share of the frame.
         aspect: range of a crop's width over its height.
         flip_probability: of each clip.
+        shared_crop: give the local clips of a view its global clip's crop and flip.
     """
 
     size: int = 224
     area: tuple[float, float] = (0.2, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip_probability: float = 0.5
+    shared_crop: bool = False
 
 
 @dataclass

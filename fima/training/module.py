@@ -66,6 +66,7 @@ class PretrainModule(pl.LightningModule):
                 area=views.area,
                 aspect=views.aspect,
                 flip_probability=views.flip_probability,
+                shared_crop=views.shared_crop,
             )
         )
         self._check_finite(losses, batch.keys)

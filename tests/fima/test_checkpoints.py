@@ -414,7 +414,7 @@ class TestOwnFormat:
         before = path.read_bytes()
 
         def stop(content, file):
-            file.write_bytes(b"half")
+            file.write(b"half")
             raise KeyboardInterrupt
 
         monkeypatch.setattr(torch, "save", stop)

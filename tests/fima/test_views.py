@@ -278,3 +278,15 @@ def test_flow_that_does_not_fit_is_refused():
     views = make_views(windows, keys(1), size=20)
     with pytest.raises(InputError, match="flow must be"):
         Views(views.global_clips, views.local_clips, views.boxes, flow=views.local_clips)
+
+
+def test_a_shared_crop_is_the_global_clip_s():
+    windows = random_windows(SIZES)
+    apart, shared = (make_views(windows, keys(4), size=20, num_slices=2, shared_crop=s) for s in (False, True))
+    assert torch.equal(apart.global_clips, shared.global_clips)
+    assert torch.equal(apart.boxes, shared.boxes)
+    assert not torch.equal(apart.local_clips, shared.local_clips)
+    # Every second frame of the local clips, one after the other, is the global clip.
+    assert torch.equal(
+        shared.local_clips[:, :, :, :, ::2].transpose(1, 2).transpose(2, 3).flatten(3, 4), shared.global_clips
+    )

@@ -122,3 +122,36 @@ result = {"key": method.observed["key"], "rows": method.queue.rows, "motion": me
     expected = torch.cat([result["key"][view] for view in (1, 0) for result in (first, second)])
     torch.testing.assert_close(first["rows"][:8], expected)
     assert first["motion"] == 16
+
+
+MACLR_STEP = """
+from torch.nn.parallel import DistributedDataParallel
+from fima.methods import MaCLR
+from fima.views import Views
+torch.manual_seed(0)
+method = MaCLR("tiny", motion_arch="tiny", queue_size=21, dim=8, hidden=16, momentum=0.9, motion_weight=0.5)
+wrapped = DistributedDataParallel(method, broadcast_buffers=False)
+optimiser = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
+torch.manual_seed(rank)
+result = []
+for _ in range(3):
+    flow = torch.randn(2, 1, 2, 2, 16, 32, 32)
+    clips = torch.rand(2, 2, 3, 8, 32, 32), torch.rand(2, 1, 2, 3, 16, 32, 32)
+    optimiser.zero_grad()
+    wrapped(Views(*clips, torch.rand(2, 2, 4), flow=flow))["total"].backward()
+    optimiser.step()
+    state = {name: value.clone() for name, value in method.state_dict().items()}
+    result.append(state | {"key": method.observed["key"].clone()})
+"""
+
+
+def test_maclr_is_equal_on_both_ranks_after_every_step(on_two_ranks):
+    first, second = on_two_ranks(MACLR_STEP)
+    for step, (ours, theirs) in enumerate(zip(first, second, strict=True)):
+        own = {name for name in ours if not torch.equal(ours[name], theirs[name])}
+        assert all("running_" in name or name == "key" for name in own), (step, own)
+    assert first[0]["queue.cursor"] == first[0]["motion_queue.cursor"] == 8
+    expected = torch.cat([result[0]["key"][view] for view in (1, 0) for result in (first, second)])
+    torch.testing.assert_close(first[0]["queue.rows"][:8], expected)
+    for name in ("encoder_k.stem.0.weight", "motion_encoder_k.stem.0.weight"):
+        assert not torch.equal(first[0][name], first[1][name])
