@@ -112,7 +112,13 @@ def test_maclr_stops_and_goes_on(tmp_path, shapes, differences):
         "--views.size=32",
         "--optimizer.batch_size=4",
     ]
-    flags += ["--optimizer.epochs=2", "--loader.workers=0", "--checkpoints.every_epochs=1", "--log.every_steps=1"]
+    flags += [
+        "--optimizer.epochs=2",
+        "--optimizer.warmup_epochs=0",
+        "--loader.workers=0",
+        "--checkpoints.every_epochs=1",
+        "--log.every_steps=1",
+    ]
     flags += ["--log.tensorboard=false", f"--data={shapes}"]
     assert main(["pretrain", *flags, f"--out={tmp_path / 'a'}"]) == 0
     assert {"visual", "visual_motion", "motion_visual", "accuracy_visual_motion"} <= rows(tmp_path / "a")[0].keys()
