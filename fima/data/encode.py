@@ -9,23 +9,35 @@ from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fima.errors import InputError, VideoError
 
-__all__ = ["write_video"]
+__all__ = ["YUV", "WriteError", "write_frames", "write_video"]
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 # Values of libav's AVColorPrimaries and AVColorTransferCharacteristic, AVColorSpace, AVColorRange.
 _BT709, _SMPTE170M, _LIMITED_RANGE = 1, 6, 1
+
+YUV: dict[str, Any] = {
+    "format": "yuv420p",
+    "dst_colorspace": Colorspace.SMPTE170M,
+    "dst_color_range": _LIMITED_RANGE,
+    "threads": 1,
+}
+"""What files hold, as arguments of PyAV's ``VideoReformatter.reformat``."""
+
+
+class WriteError(VideoError):
+    """The place refuses the file (no room, no permission), whatever its frames; the message starts with the path."""
 
 
 def write_video(
@@ -50,22 +62,73 @@ def write_video(
     Raises:
         InputError: if there are no frames, one has another shape or type than described, or a value is out of range.
         FileNotFoundError: if the folder does not exist.
-        VideoError: if the file cannot be written.
+        WriteError: if there is no room for the file, or no permission to write it.
+        VideoError: if it cannot be written for another reason.
+    """
+    return write_frames(path, _to_yuv(_checked_pictures(frames)), fps=fps, crf=crf)
+
+
+def write_frames(
+    path: str | Path,
+    frames: Iterable[VideoFrame],
+    *,
+    fps: float,
+    crf: int = 18,
+    gop: int | None = None,
+    quick: bool = False,
+    threads: int = 0,
+) -> Path:
+    """Writes frames that are in `YUV` already; otherwise as `write_video`.
+
+    Args:
+        path: as `write_video` has it.
+        frames: at least one, all of one even height and width; their times are not used.
+        fps: frames per second, more than 0.
+        crf: x264's quality.
+        gop: frames from one keyframe to the next at most, at least 1; None: 250, as x264 has it.
+        quick: to decode: neither arithmetic coding nor frames that wait for later ones. A third more bytes, half the
+            time, and the table of the file alone tells where every frame is (`fima.data.packets.index_table`).
+        threads: of the encoder; 0: as x264 thinks best. The file depends on it.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError, FileNotFoundError, WriteError, VideoError: as `write_video`.
     """
     path = Path(path)
-    rate = _checked_rate(path, fps, crf)
-    pictures = _checked_pictures(frames)
-    first = next(pictures)
+    settings = _X264(_checked_rate(path, fps, crf), crf, gop, quick, threads)
+    if gop is not None and gop < 1:
+        raise InputError(f"gop must be at least 1, got {gop}")
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise InputError("frames must hold at least one frame, got none")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _encode(temporary, chain([first], pictures), rate, crf, _FORMATS[path.suffix.lower()])
+        _encode(temporary, first, iterator, settings, _FORMATS[path.suffix.lower()])
         temporary.replace(path)
     except (av.FFmpegError, PermissionError) as error:
-        raise VideoError(f"{path}: cannot be written ({error.strerror})") from None
+        kind = WriteError if isinstance(error, OSError) else VideoError
+        raise kind(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
     return path
+
+
+class _X264(NamedTuple):
+    rate: Fraction
+    crf: int
+    gop: int | None
+    quick: bool
+    threads: int
+
+    def options(self) -> dict[str, str]:
+        """Without x264's macroblock tree, which reads memory that it has not set: equal frames gave unequal files."""
+        params = "mbtree=0:cabac=0:bframes=0" if self.quick else "mbtree=0"
+        options = {"crf": str(self.crf), "preset": "medium", "x264-params": params}
+        return options if self.gop is None else {**options, "g": str(self.gop)}
 
 
 def _checked_rate(path: Path, fps: float, crf: int) -> Fraction:
@@ -91,8 +154,6 @@ def _checked_pictures(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[n
             raise InputError(f"frame {number} is {picture.shape}, expected {shape} as the first")
         shape = picture.shape
         yield _padded_to_even(picture)
-    if shape is None:
-        raise InputError("frames must hold at least one frame, got none")
 
 
 def _padded_to_even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,36 +163,30 @@ def _padded_to_even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(picture)
 
 
-def _encode(path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fraction, crf: int, container_format: str) -> None:
+def _to_yuv(pictures: Iterator[NDArray[np.uint8]]) -> Iterator[VideoFrame]:
     reformatter = VideoReformatter()
+    for picture in pictures:
+        yield reformatter.reformat(VideoFrame.from_ndarray(picture, format="rgb24"), **YUV)
+
+
+def _encode(path: Path, first: VideoFrame, rest: Iterator[VideoFrame], settings: _X264, container_format: str) -> None:
     options = {} if container_format == "matroska" else {"movflags": "+faststart"}
     with av.open(str(path.absolute()), "w", format=container_format, options=options) as container:
-        stream: VideoStream | None = None
-        for number, picture in enumerate(pictures):
-            if stream is None:
-                stream = _add_stream(container, picture, rate, crf)
-            frame = reformatter.reformat(
-                VideoFrame.from_ndarray(picture, format="rgb24"),
-                format="yuv420p",
-                dst_colorspace=Colorspace.SMPTE170M,
-                dst_color_range=_LIMITED_RANGE,
-            )
-            frame.pts = number
+        stream = _add_stream(container, first, settings)
+        for number, frame in enumerate(chain([first], rest)):
+            frame.pts, frame.time_base = number, 1 / settings.rate
+            frame.pict_type = PictureType.NONE  # x264 decides, not what the source had there
             container.mux(stream.encode(frame))
-        if stream is not None:
-            container.mux(stream.encode())
+        container.mux(stream.encode())
 
 
-def _add_stream(container: OutputContainer, picture: NDArray[Any], rate: Fraction, crf: int) -> VideoStream:
-    """The colours are tagged, or players would guess them from the size.
-
-    Without x264's macroblock tree, which reads memory that it has not set: with it, equal frames give unequal files.
-    """
-    options = {"crf": str(crf), "preset": "medium", "x264-params": "mbtree=0"}
-    stream = container.add_stream("libx264", rate=rate, options=options)
-    stream.height, stream.width = picture.shape[:2]
+def _add_stream(container: OutputContainer, frame: VideoFrame, settings: _X264) -> VideoStream:
+    """The colours are tagged, or players would guess them from the size."""
+    stream = container.add_stream("libx264", rate=settings.rate, options=settings.options())
+    stream.height, stream.width = frame.height, frame.width
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
+    context.thread_count = settings.threads
     context.color_primaries = context.color_trc = _BT709
     context.colorspace, context.color_range = _SMPTE170M, _LIMITED_RANGE
     return stream

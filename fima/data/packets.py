@@ -1,8 +1,9 @@
-"""The frame index of a video file, made from its packets without decoding, and decoding that checks itself against it.
+"""The frame index of a video file, made without decoding, and decoding that checks itself against it.
 
-Sequential decoding is the truth. An index is made only where the packets leave no doubt about what it will give;
-`decode_from` then compares every frame that comes out with the index and raises `UnexpectedFrameError` at the first
-difference, so that the caller can decode from the start instead. A wrong frame is never returned.
+Sequential decoding is the truth. An index is made only where the packets, or the container's own table of them, leave
+no doubt about what it will give; `decode_from` then compares every frame that comes out with the index and raises
+`UnexpectedFrameError` at the first difference, so that the caller can look closer, or decode from the start instead. A
+wrong frame is never returned.
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ from av.video.stream import VideoStream
 
 from fima.data.bitstream import PLACEHOLDER_BYTES, PacketFacts, packet_reader
 
-__all__ = ["Entry", "FrameIndex", "UnexpectedFrameError", "decode_from", "decode_sequentially", "index_packets"]
+__all__ = [
+    "Entry",
+    "FrameIndex",
+    "UnexpectedFrameError",
+    "decode_from",
+    "decode_sequentially",
+    "index_packets",
+    "index_table",
+]
 
+_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers that store presentation times. AVI stores none: those are guesses as soon as frames are reordered.
-_TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+_TIMED_CONTAINERS = frozenset({_MP4, "matroska,webm"})
+_PROGRESSIVE = 1  # libav's AV_FIELD_PROGRESSIVE
 
 
 class UnexpectedFrameError(Exception):
@@ -50,12 +61,14 @@ class FrameIndex:
         entries: where decoding can start, ascending; empty: only at the beginning.
         open_gop: whether some entries are H.264 pictures after which earlier ones may still be referred to, which a
             decoder started there reports as errors, though nothing that is shown later depends on them.
+        unread: made without reading the packets, so that an entry is known to be one only when it is read.
     """
 
     num_frames: int
     pts: Sequence[int] = ()
     entries: Sequence[Entry] = ()
     open_gop: bool = False
+    unread: bool = False
 
     def entry_before(self, index: int) -> Entry:
         """Returns the last entry from which frame ``index`` can be decoded."""
@@ -68,6 +81,27 @@ class _Record(NamedTuple):
     size: int
     discard: bool
     facts: PacketFacts
+
+
+def index_table(container: InputContainer, stream: VideoStream) -> FrameIndex | None:
+    """Indexes the frames from an mp4 file's table, without reading any packet; None where that is not enough.
+
+    It is for H.264 whose frames are whole (progressive) and stored in the order in which they are shown, as `fima.data.
+    reencode` writes them: then the table's decoding times are the presentation times, and a packet is a frame.
+    """
+    context, table = stream.codec_context, getattr(stream, "index_entries", ())
+    if container.format.name != _MP4 or context.codec.name != "h264" or _decoder_depth(stream):
+        return None
+    if getattr(context, "field_order", None) != _PROGRESSIVE or not table or len(table) != stream.frames:
+        return None
+    rows = [(row.timestamp, row.is_keyframe) for row in table if row.size and not row.is_discard]
+    times = [time for time, _ in rows]
+    last = table[-1]
+    whole = len(rows) == len(table) and last.pos + last.size <= container.size
+    if not whole or not rows[0][1] or not all(a < b for a, b in pairwise(times)):
+        return None
+    entries = [Entry(i, time, time) for i, (time, is_keyframe) in enumerate(rows) if is_keyframe]
+    return FrameIndex(len(rows), times, entries, unread=True)
 
 
 def index_packets(container: InputContainer, stream: VideoStream) -> FrameIndex | None:
@@ -230,8 +264,16 @@ def _seek(
         first = next(packets)
         landed = known.get(first.pts) if first.pts is not None else None
         if landed is not None and landed.index <= entry.index:
+            if index.unread and not _forgets_the_past(first, stream):
+                raise UnexpectedFrameError(f"the packet at {first.pts} is no clean start")
             return landed, _chain(first, packets)
     raise UnexpectedFrameError(f"seeking to {entry.pts} does not arrive at a known packet")
+
+
+def _forgets_the_past(packet: Packet[VideoStream], stream: VideoStream) -> bool:
+    read_facts = packet_reader(stream)
+    facts = read_facts(packet) if read_facts is not None else None
+    return facts is not None and facts.entry and not facts.open_gop
 
 
 def _chain(first: Packet[VideoStream], rest: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,26 @@ import numpy as np
 import torch
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from fima.data.orientation import read_orientation, rgb_pixels
-from fima.data.packets import FrameIndex, UnexpectedFrameError, decode_from, decode_sequentially, index_packets
+from fima.data.orientation import Orientation, read_orientation, rgb_pixels
+from fima.data.packets import (
+    FrameIndex,
+    UnexpectedFrameError,
+    decode_from,
+    decode_sequentially,
+    index_packets,
+    index_table,
+)
 from fima.errors import InputError, VideoError
 
 __all__ = ["VideoInfo", "VideoReader", "probe"]
 
-_LARGE_FRAME = 1280 * 720  # from here on, frame threads pay for the frames they decode ahead
+_LARGE_FRAME = 1280 * 720  # from here on, threads pay for being started, and for the frames they decode ahead
 _FPS_TOLERANCE = 0.02
 _DEFAULT_FPS = 25.0  # libav's own assumption where nothing is said
 
@@ -66,21 +74,22 @@ class VideoReader:
     """Frames of one video file by index.
 
     ``len(reader)`` is the number of frames that decoding from the start gives, and ``frames([i])`` is the i-th of them,
-    byte for byte. Opening reads all packets but decodes only the first frame; reading seeks to the keyframe before
-    what is wanted. Where the packets leave doubt (times missing or repeated, damage, a codec whose packets are not
-    understood) the file is decoded once to count its frames, and read from its start. Damage that shows only while
-    reading has the same effect: ``len(reader)`` may then shrink.
+    byte for byte. Opening reads all packets but decodes only the first frame; of a file as `fima.data.reencode` writes
+    it not even that, since its table of packets is enough. Reading seeks to the keyframe before what is wanted. Where
+    the packets leave doubt (times missing or repeated, damage, a codec whose packets are not understood) the file is
+    decoded once to count its frames, and read from its start. Damage that shows only while reading has the same effect:
+    ``len(reader)`` may then shrink.
 
     Use it as a context manager, or call `close`. One reader is for one thread.
 
     Args:
         path: a video file in any format that libav reads; its first video stream is used (a cover picture is none).
+        threads: of the decoder; 0: one, but for large frames as many as there are cores. Processes that each read files
+            of their own are best off with 1.
 
     Attributes:
         path: the file.
         fps: frames per second, the average over the file; the codec's nominal rate where its times are unusable.
-        height, width: of the frames as displayed, in pixels: the file's rotation or mirroring is applied, its pixel
-            aspect ratio is not.
         duration_seconds: ``len(reader) / fps``.
         codec: libav's name of the codec, such as ``"h264"``.
 
@@ -91,15 +100,16 @@ class VideoReader:
 
     path: Path
     fps: float
-    height: int
-    width: int
     codec: str
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, threads: int = 0) -> None:
         self.path = Path(path)
+        self._threads = threads
         self._container: InputContainer | None = None
         self._decoded: Iterator[tuple[int, VideoFrame]] | None = None  # the decoder's position is kept between calls
         self._next = 0  # index of the frame that comes next out of _decoded
+        self._last: VideoFrame | None = None  # the one before
+        self._orientation: Orientation | None = None  # unknown until a frame is decoded
         self._reformatter = VideoReformatter()
         _check_file(self.path)
         try:
@@ -121,7 +131,24 @@ class VideoReader:
         self.close()
 
     def __repr__(self) -> str:
-        return f"VideoReader({str(self.path)!r}, {len(self)} frames, {self.width}×{self.height}, {self.fps:.3g} fps)"
+        size = "" if self._orientation is None else f", {self.width}×{self.height}"
+        return f"VideoReader({str(self.path)!r}, {len(self)} frames{size}, {self.fps:.3g} fps)"
+
+    @property
+    def height(self) -> int:
+        """Of the frames as displayed, in pixels: the file's rotation is applied, its pixel aspect ratio is not."""
+        return self._size()[0]
+
+    @property
+    def width(self) -> int:
+        """Of the frames as displayed, in pixels."""
+        return self._size()[1]
+
+    @property
+    def orientation(self) -> Orientation:
+        """How stored frames are turned to be displayed."""
+        self._size()
+        return cast(Orientation, self._orientation)
 
     @property
     def duration_seconds(self) -> float:
@@ -130,13 +157,17 @@ class VideoReader:
 
     def close(self) -> None:
         """Closes the file; does nothing the second time."""
-        self._decoded = None
+        self._decoded = self._last = None
         if self._container is not None:
             self._container.close()
             self._container = None
 
     def frames(
-        self, indices: Sequence[int] | NDArray[np.integer[Any]], *, short_side: int | None = None
+        self,
+        indices: Sequence[int] | NDArray[np.integer[Any]],
+        *,
+        short_side: int | None = None,
+        allocate: Callable[[tuple[int, ...]], NDArray[np.uint8]] | None = None,
     ) -> torch.Tensor:
         """Decodes the frames with these indices.
 
@@ -144,6 +175,8 @@ class VideoReader:
             indices: in any order, repeats allowed, each in ``[0, len(reader))``.
             short_side: scale so that the shorter side has this many pixels (swscale, bilinear with its support widened
                 when shrinking); the longer side keeps the aspect, rounded to the nearest pixel, halves up.
+            allocate: gives the memory to write into: called once, with the shape ``(T, H, W, 3)``, it returns such a
+                uint8 array. None: new memory, which for many frames may take as long to get as to fill.
 
         Returns:
             ``(T, 3, H, W)`` uint8 RGB, one frame per index, in the order asked. A view with the channels last in memory
@@ -157,34 +190,90 @@ class VideoReader:
         _ = self._opened
         wanted = [operator.index(i) for i in indices]
         self._check_indices(wanted)
-        height, width = self._scaled(short_side)
-        out = np.empty((len(wanted), height, width, 3), np.uint8)
+        height, width = _scaled(*self._size(first=min(wanted, default=0)), short_side)
+        shape = (len(wanted), height, width, 3)
+        out = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
         try:
             with self._readable_errors():
-                self._fill(out, wanted)
+                self._read(lambda: self._decode_into(out, wanted), last=max(wanted, default=0))
         except VideoError:
             self.close()
             raise
         return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+    def decoded(self) -> Iterator[VideoFrame]:
+        """Decodes all frames, one after the other, from the start, whatever else is read meanwhile.
+
+        This is the truth that ``len(reader)`` predicts: of a file whose damage shows only now, there may be fewer.
+
+        Yields:
+            Frames as the decoder gives them: `orientation` says how to turn them.
+
+        Raises:
+            VideoError: if the file cannot be read any more.
+        """
+        with self._readable_errors():
+            container, stream = self._open_container()
+            with container:
+                yield from decode_sequentially(container, stream)
 
     def _open(self) -> None:
         stream = self._reopen()
         self.codec = stream.codec_context.codec.canonical_name
         self._time_base = stream.time_base
         self._header_rates = stream.average_rate, stream.guessed_rate
-        index = index_packets(self._opened, stream)
-        self._index = index if index is not None else self._count()
-        try:
-            first = self._frame_at(0)
-            if first.interlaced_frame and self._index.entries:
-                raise UnexpectedFrameError("a packet may hold one field")
-        except UnexpectedFrameError:
-            self._index = self._count()
-            first = self._frame_at(0)
-        self._orientation = read_orientation(first)
-        self._stored_size = first.height, first.width
-        self.height, self.width = self._stored_size[::-1] if self._orientation.transpose else self._stored_size
+        self._indices = self._ever_surer_indices(stream)
+        self._index = next(self._indices)
+        if not self._index.unread:
+            self._read(lambda: self._look_at(0), last=0)
         self.fps = self._average_rate()
+
+    def _ever_surer_indices(self, stream: VideoStream) -> Iterator[FrameIndex]:
+        """Yields the index that costs least; the next is wanted only if it turns out wrong, and costs more."""
+        index = index_table(self._opened, stream)
+        if index is not None:
+            yield index
+            stream = self._reopen()
+        index = index_packets(self._opened, stream)
+        if index is not None:
+            yield index
+        yield self._count()
+
+    def _read(self, task: Callable[[], None], *, last: int) -> None:
+        """Does what decodes frames up to ``last``, each time with a surer index, until it gets what was promised."""
+        promised = len(self)
+        while True:
+            try:
+                task()
+            except UnexpectedFrameError:
+                self._decoded = None
+                index = next(self._indices, None)
+                if index is None:
+                    raise
+                self._index = index
+                if last >= len(self):
+                    raise VideoError(
+                        f"{self.path}: damaged; only {len(self)} of {promised} frames can be decoded"
+                    ) from None
+            else:
+                return
+
+    def _look_at(self, index: int) -> None:
+        """Learns from one frame what holds for all."""
+        frame = self._frame_at(index)
+        if frame.interlaced_frame and self._index.entries:
+            raise UnexpectedFrameError("a packet may hold one field")
+        self._stored_size = frame.height, frame.width
+        self._orientation = read_orientation(frame)
+
+    def _size(self, *, first: int = 0) -> tuple[int, int]:
+        """Height and width as displayed; if need be, found out from the frame that is to be read first."""
+        if self._orientation is None:
+            _ = self._opened
+            with self._readable_errors():
+                self._read(lambda: self._look_at(first), last=first)
+        height, width = self._stored_size
+        return (width, height) if cast(Orientation, self._orientation).transpose else (height, width)
 
     @property
     def _opened(self) -> InputContainer:
@@ -195,15 +284,27 @@ class VideoReader:
     def _reopen(self) -> VideoStream:
         """Opens the file afresh, at its start."""
         self.close()
+        self._container, self._stream = self._open_container()
+        return self._stream
+
+    def _open_container(self) -> tuple[InputContainer, VideoStream]:
         # Absolute, so that no name looks like a protocol ("a:b.mp4").
-        self._container = av.open(str(self.path.absolute()), metadata_errors="replace")
-        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        container = av.open(str(self.path.absolute()), metadata_errors="replace")
+        try:
+            return container, self._video_stream(container)
+        except BaseException:
+            container.close()
+            raise
+
+    def _video_stream(self, container: InputContainer) -> VideoStream:
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise VideoError(f"{self.path}: holds no video stream")
-        self._stream = streams[0]
-        if self._stream.codec_context is None:
+        if streams[0].codec_context is None:
             raise VideoError(f"{self.path}: this build of libav has no decoder for its video")
-        return self._stream
+        context = streams[0].codec_context
+        context.thread_count = self._threads or (0 if _is_large(context) else 1)
+        return streams[0]
 
     def _count(self) -> FrameIndex:
         """The index of a file whose packets cannot be trusted: decode all of it, keep the number."""
@@ -227,33 +328,30 @@ class VideoReader:
             return average if abs(average - measured) <= _FPS_TOLERANCE * measured else measured
         return float(self._header_rates[1] or self._header_rates[0] or _DEFAULT_FPS)
 
-    def _fill(self, out: NDArray[np.uint8], wanted: list[int]) -> None:
-        try:
-            self._decode_into(out, wanted)
-        except UnexpectedFrameError:
-            promised = len(self)
-            self._index = self._count()
-            if wanted and max(wanted) >= len(self):
-                raise VideoError(
-                    f"{self.path}: damaged; only {len(self)} of {promised} frames can be decoded"
-                ) from None
-            self._decode_into(out, wanted)
-
     def _decode_into(self, out: NDArray[np.uint8], wanted: list[int]) -> None:
         places: dict[int, list[int]] = {}
         for place, index in enumerate(wanted):
             places.setdefault(index, []).append(place)
-        height, width = out.shape[1:3][::-1] if self._orientation.transpose else out.shape[1:3]
+        orientation = cast(Orientation, self._orientation)  # known, since the size of ``out`` is
+        height, width = out.shape[1:3][::-1] if orientation.transpose else out.shape[1:3]
         for index in sorted(places):
             scaled = self._reformatter.reformat(self._frame_at(index), width, height, "rgb24", threads=1)
-            out[places[index]] = self._orientation.apply(rgb_pixels(scaled))
+            picture = orientation.apply(rgb_pixels(scaled))
+            for place in places[index]:
+                out[place] = picture
 
     def _frame_at(self, index: int) -> VideoFrame:
         """Decodes on from where the last call stopped, or from the entry before ``index`` if that is nearer."""
-        if self._decoded is None or index < self._next or self._entry_index(index) > self._next:
+        if self._decoded is not None and self._last is not None and index == self._next - 1:
+            return self._last
+        if (
+            self._decoded is None
+            or index < self._next
+            or (index > self._next and self._entry_index(index) > self._next)
+        ):
             self._restart(index)
         for i, frame in cast(Iterator[tuple[int, VideoFrame]], self._decoded):
-            self._next = i + 1
+            self._next, self._last = i + 1, frame
             if i == index:
                 return frame
         self._decoded = None
@@ -280,21 +378,12 @@ class VideoReader:
             context.thread_type = "NONE"  # with slice threads, H.264 would neither conceal nor mark damage
             return
         context.options = {"err_detect": "explode"}
-        context.thread_type = "AUTO" if context.width * context.height >= _LARGE_FRAME else "SLICE"
+        context.thread_type = "AUTO" if _is_large(context) else "SLICE"
 
     def _check_indices(self, wanted: list[int]) -> None:
         for index in wanted:
             if not 0 <= index < len(self):
                 raise IndexError(f"{self.path}: frame {index} is outside this video of {len(self)} frames")
-
-    def _scaled(self, short_side: int | None) -> tuple[int, int]:
-        if short_side is None:
-            return self.height, self.width
-        if short_side < 1:
-            raise InputError(f"short_side must be at least 1, got {short_side}")
-        short, long = sorted((self.height, self.width))
-        other = (2 * long * short_side + short) // (2 * short)
-        return (short_side, other) if self.height <= self.width else (other, short_side)
 
     @contextmanager
     def _readable_errors(self) -> Iterator[None]:
@@ -308,6 +397,10 @@ class VideoReader:
             raise VideoError(f"{self.path}: cannot be read as video ({reason})") from None
 
 
+def _is_large(context: VideoCodecContext) -> bool:
+    return context.width * context.height >= _LARGE_FRAME
+
+
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
@@ -317,3 +410,13 @@ def _check_file(path: Path) -> None:
         )
     if not path.stat().st_size:
         raise VideoError(f"{path}: the file is empty")
+
+
+def _scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    if short_side is None:
+        return height, width
+    if short_side < 1:
+        raise InputError(f"short_side must be at least 1, got {short_side}")
+    short, long = sorted((height, width))
+    other = (2 * long * short_side + short) // (2 * short)
+    return (short_side, other) if height <= width else (other, short_side)

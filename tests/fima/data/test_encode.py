@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import fima.data.encode as encode
-from fima.data.encode import write_video
+from fima.data.encode import YUV, write_frames, write_video
 from fima.data.shapes import moving_shape
 from fima.data.video import VideoReader, probe
 from fima.errors import InputError, VideoError
@@ -147,3 +149,66 @@ def test_equal_frames_give_equal_files(tmp_path, width):
         [np.full((rng.integers(1, 400), 997), rng.integers(0, 255), np.uint8) for _ in range(20)]
         files.add(write_video(tmp_path / "a.mp4", film, fps=15).read_bytes())
     assert len(files) == 1
+
+
+def yuv(pictures):
+    return [av.VideoFrame.from_ndarray(np.ascontiguousarray(p), format="rgb24").reformat(**YUV) for p in pictures]
+
+
+def keyframes(path):
+    with av.open(str(path)) as container:
+        return [i for i, packet in enumerate(p for p in container.demux(video=0) if p.size) if packet.is_keyframe]
+
+
+def test_keyframes_come_at_least_as_often_as_asked(tmp_path, pictures):
+    film = np.concatenate([pictures] * 4)
+    assert np.diff(keyframes(write_frames(tmp_path / "a.mp4", yuv(film), fps=25, gop=5))).max() == 5
+    assert keyframes(write_frames(tmp_path / "b.mp4", yuv(film), fps=25, gop=1)) == list(range(36))
+    with pytest.raises(InputError, match="gop must be at least 1, got 0"):
+        write_frames(tmp_path / "a.mp4", yuv(film), fps=25, gop=0)
+
+
+def test_quick_files_hold_frames_in_the_order_they_are_shown(tmp_path, pictures):
+    slow, quick = (write_frames(tmp_path / f"{q}.mp4", yuv(pictures), fps=25, quick=q) for q in (False, True))
+    with av.open(str(slow)) as container:
+        assert any(packet.pts != packet.dts for packet in container.demux(video=0) if packet.size)
+    with av.open(str(quick)) as container:
+        assert container.streams.video[0].codec_context.has_b_frames is False
+        assert all(packet.pts == packet.dts for packet in container.demux(video=0) if packet.size)
+    with VideoReader(quick) as reader:
+        assert (
+            min(psnr(a, b) for a, b in zip(reader.frames(range(9)).permute(0, 2, 3, 1).numpy(), pictures, strict=True))
+            > 30
+        )
+
+
+_NO_ROOM = """
+import resource, sys
+import numpy as np
+from fima.data.encode import WriteError, write_video
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+noise = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), dtype=np.uint8)
+try:
+    write_video(sys.argv[1], noise, fps=25)
+except WriteError as error:
+    print(error)
+"""
+
+
+def test_no_room_is_told_apart_and_leaves_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _NO_ROOM, tmp_path / "a.mp4"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{tmp_path / 'a.mp4'}: cannot be written (File too large)\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_whoever_gives_the_frames_are_theirs(tmp_path, pictures):
+    def failing():
+        yield pictures[0]
+        raise OSError(5, "the camera is gone")
+
+    with pytest.raises(OSError, match="the camera is gone") as caught:
+        write_video(tmp_path / "a.mp4", failing(), fps=25)
+    assert not isinstance(caught.value, VideoError)
+    assert not list(tmp_path.iterdir())

@@ -51,10 +51,14 @@ def make_video(
 
 
 def sequential(path):
-    """Every frame that decoding from the start gives; a packet that cannot be decoded is skipped."""
+    """Every frame that decoding from the start gives; a packet that cannot be decoded is skipped.
+
+    By one thread: with several, what becomes of damage depends on how many there are.
+    """
     frames = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
         packets = container.demux(stream)
         while True:
             try:
@@ -99,9 +103,9 @@ def is_seekable(path):
 
 
 def h264(**x264):
-    params = ":".join(f"{k.replace('_', '-')}={v}" for k, v in x264.items())
-    options = {"preset": "veryfast", "g": "12", "bf": "3"}
-    return {"codec": "libx264", "options": options | ({"x264-params": params} if params else {})}
+    # Without x264's macroblock tree, with which equal frames give unequal files.
+    params = ":".join(f"{k.replace('_', '-')}={v}" for k, v in {"mbtree": 0, **x264}.items())
+    return {"codec": "libx264", "options": {"preset": "veryfast", "g": "12", "bf": "3", "x264-params": params}}
 
 
 def h265(**x265):
@@ -111,6 +115,7 @@ def h265(**x265):
 
 MPEG4_B = {"codec": "mpeg4", "options": {"g": "12", "bf": "2"}}
 VPX = {"g": "12", "deadline": "good", "cpu-used": "5", "auto-alt-ref": "1", "lag-in-frames": "16"}
+QUICK = h264(bframes=0, cabac=0)  # as fima prepare writes it
 OPEN_GOP = h264(open_gop=1, b_pyramid="normal", scenecut=0, b_adapt=0)
 # name → how to make it, and whether reading it may seek
 KINDS = {
@@ -133,6 +138,15 @@ KINDS = {
     "h264_vfr.mkv": ({**h264(), "pts": UNEVEN}, True),
     "h264_late_start.mp4": ({**h264(), "pts": [40 * i + 4200 for i in range(40)]}, True),
     "h264_portrait.mp4": ({**h264(), "size": (96, 64)}, True),
+    "h264_quick.mp4": (QUICK, True),
+    "h264_quick.mkv": (QUICK, True),
+    "h264_quick_fragments.mp4": ({**QUICK, "muxer": {"movflags": "frag_keyframe+empty_moov"}}, True),
+    "h264_quick_vfr.mp4": ({**QUICK, "pts": UNEVEN}, True),
+    "h264_quick_late_start.mp4": ({**QUICK, "pts": [40 * i + 4200 for i in range(40)]}, True),
+    "h264_quick_intra_refresh.mp4": (h264(intra_refresh=1, bframes=0), True),  # as far as its table says
+    "h264_quick_open_gop.mp4": (h264(open_gop=1, bframes=0, scenecut=0), True),
+    "h264_quick_interlaced.mp4": (h264(interlaced=1, bframes=0), False),
+    "h264_quick_one_frame.mp4": ({**QUICK, "count": 1}, False),
     "h264_one_frame.mp4": ({**h264(), "count": 1}, False),
     "hevc_open_gop.mp4": (h265(bframes=4, open_gop=1), True),
     "hevc_closed_gop.mkv": (h265(bframes=4, open_gop=0), True),
@@ -167,6 +181,59 @@ def test_every_frame_equals_sequential_decoding(tmp_path, name):
     assert is_seekable(path) == seekable
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_decoded_gives_all_frames_in_order_whatever_is_read_meanwhile(tmp_path, name):
+    path = make_video(tmp_path / name, **KINDS[name][0])
+    expected = sequential(path)
+    with VideoReader(path) as reader:
+        for number, frame in enumerate(reader.decoded()):
+            np.testing.assert_array_equal(frame.to_ndarray(format="rgb24"), expected[number])
+            if number % 16 == 0:
+                last = len(expected) - 1 - number
+                np.testing.assert_array_equal(read(reader, [last])[0], expected[last])
+        assert number == len(expected) - 1
+
+
+@pytest.mark.parametrize("name", ["h264_quick.mp4", "h264_quick_vfr.mp4", "h264_quick_late_start.mp4"])
+def test_a_prepared_file_is_opened_without_reading_a_packet(tmp_path, name, monkeypatch):
+    path = make_video(tmp_path / name, **KINDS[name][0])
+    expected = sequential(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "index_packets", lambda *_: pytest.fail("read the packets"))
+        patch.setattr(video, "decode_from", lambda *_: pytest.fail("decoded"))
+        reader = VideoReader(path)
+        assert (len(reader), reader.codec) == (40, "h264")
+        assert reader.fps == pytest.approx(39e3 / (UNEVEN[-1] - UNEVEN[0]) if "vfr" in name else 25, rel=0.02)
+    with reader:
+        np.testing.assert_array_equal(read(reader, [30, 2, 31]), expected[[30, 2, 31]])
+        assert (reader._index.unread, reader.height, reader.width) == (True, 64, 96)
+
+
+def test_a_prepared_file_tells_its_size_before_and_after_frames_are_read(tmp_path):
+    path = make_video(tmp_path / "a.mp4", **QUICK, rotate=(90,))
+    expected = sequential(path)
+    for order in ("size first", "orientation first", "frames first"):
+        with VideoReader(path) as reader:
+            if order == "size first":
+                assert (reader.height, reader.width) == (96, 64)
+            elif order == "orientation first":
+                assert reader.orientation.transpose
+            np.testing.assert_array_equal(read(reader, [17, 4]), expected[[17, 4]])
+            assert (reader.height, reader.width) == (96, 64)
+
+
+def test_a_table_that_calls_every_packet_a_clean_start_is_not_believed(tmp_path):
+    path = make_video(tmp_path / "a.mp4", **QUICK)
+    with VideoReader(path) as reader:
+        assert len(reader._index.entries) == 4
+    data = path.read_bytes()
+    assert data.count(b"stss") == 1
+    path.write_bytes(data.replace(b"stss", b"free"))  # without this box, every sample of an mp4 file is a keyframe
+    with VideoReader(path) as reader:
+        assert len(reader._index.entries) == 40
+    assert_exact(path)
+
+
 @pytest.mark.parametrize("how", [h264(), OPEN_GOP, h265(bframes=4, open_gop=1)], ids=["h264", "h264_open", "hevc_open"])
 def test_large_frames_which_are_decoded_by_frame_threads(tmp_path, how):
     path = make_video(tmp_path / "a.mp4", **how, size=(720, 1280), count=30)
@@ -181,9 +248,10 @@ def test_every_real_clip(clips_dir):
         assert_exact(path, rounds=4)
 
 
-def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path):
+@pytest.mark.parametrize("how", [h264(), QUICK], ids=["h264", "quick"])
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path, how):
     times = [40 * i - 420 for i in range(40)]  # the muxer hides what lies before time zero
-    path = make_video(tmp_path / "a.mp4", **h264(), pts=times, muxer={"avoid_negative_ts": "disabled"})
+    path = make_video(tmp_path / "a.mp4", **how, pts=times, muxer={"avoid_negative_ts": "disabled"})
     assert len(assert_exact(path)) == 29
     assert is_seekable(path)
 
@@ -230,7 +298,7 @@ def test_a_file_cut_in_the_middle_gives_what_decodes(tmp_path, suffix, share):
     np.testing.assert_array_equal(expected[:10], sequential(source)[:10])
 
 
-@pytest.mark.parametrize("kind", ["h264_b.mp4", "mpeg4_b.mp4", "hevc_open_gop.mp4", "vp9.webm"])
+@pytest.mark.parametrize("kind", ["h264_b.mp4", "h264_quick.mp4", "mpeg4_b.mp4", "hevc_open_gop.mp4", "vp9.webm"])
 @pytest.mark.parametrize("number", [3, 20])
 def test_hidden_damage_never_gives_a_wrong_frame(tmp_path, kind, number):
     path = make_video(tmp_path / kind, **KINDS[kind][0])
@@ -290,6 +358,21 @@ def test_frames_are_uint8_and_independent_of_the_reader(plain):
     frames[0] = 0
     assert torch.equal(frames[2], again[0])
     assert frames[2].any()
+
+
+def test_frames_are_written_into_the_memory_that_is_given(plain):
+    given = []
+
+    def allocate(shape):
+        given.append(np.full(shape, 99, np.uint8))
+        return given[-1]
+
+    with VideoReader(plain) as reader:
+        frames = reader.frames([5, 0, 5], short_side=32, allocate=allocate)
+        assert torch.equal(frames, reader.frames([5, 0, 5], short_side=32))
+    assert [array.shape for array in given] == [(3, 32, 48, 3)]
+    assert frames.data_ptr() == given[0].ctypes.data
+    np.testing.assert_array_equal(frames.permute(0, 2, 3, 1).numpy(), given[0])
 
 
 def test_what_is_known_of_a_file(plain):
