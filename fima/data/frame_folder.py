@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,7 +27,11 @@ DEFAULT_FPS = 30.0
 
 
 def open_video(
-    video: VideoRecord | str | Path, *, frame_template: str | None = None, frame_fps: float | None = None
+    video: VideoRecord | str | Path,
+    *,
+    frame_template: str | None = None,
+    frame_fps: float | None = None,
+    threads: int = 0,
 ) -> VideoReader | FrameFolderReader:
     """Opens a video file, or a folder of its frames.
 
@@ -35,6 +39,7 @@ def open_video(
         video: a path, or a record of a data set, whose own template and rate then hold where none is given here.
         frame_template: the template of `FrameFolderReader`; a video file does not use it.
         frame_fps: the rate of `FrameFolderReader`; a video file does not use it.
+        threads: of `VideoReader`; a folder does not use them.
 
     Raises:
         FileNotFoundError: if there is no such file or folder.
@@ -42,7 +47,7 @@ def open_video(
     """
     record = video if isinstance(video, VideoRecord) else VideoRecord(Path(video), "", None, None)
     if not record.path.is_dir():
-        return VideoReader(record.path)
+        return VideoReader(record.path, threads=threads)
     template = record.frame_template if frame_template is None else frame_template
     fps = record.frame_fps if frame_fps is None else frame_fps
     return FrameFolderReader(record.path, template=template, fps=DEFAULT_FPS if fps is None else fps)
@@ -115,7 +120,11 @@ class FrameFolderReader:
         self._closed = True
 
     def frames(
-        self, indices: Sequence[int] | NDArray[np.integer[Any]], *, short_side: int | None = None
+        self,
+        indices: Sequence[int] | NDArray[np.integer[Any]],
+        *,
+        short_side: int | None = None,
+        allocate: Callable[[tuple[int, ...]], NDArray[np.uint8]] | None = None,
     ) -> torch.Tensor:
         """Decodes the frames with these indices, each once.
 
@@ -123,6 +132,7 @@ class FrameFolderReader:
             indices: in any order, repeats allowed, each in ``[0, len(reader))``.
             short_side: scale so that the shorter side has this many pixels, with the scaler and rounding of
                 `VideoReader.frames`.
+            allocate: gives the memory to write into, as for `VideoReader.frames`.
 
         Returns:
             ``(T, 3, H, W)`` uint8 RGB, one frame per index, in the order asked; channels last in memory.
@@ -139,7 +149,8 @@ class FrameFolderReader:
             if not 0 <= index < len(self):
                 raise IndexError(f"{self.path}: frame {index} is outside this video of {len(self)} frames")
         height, width = _scaled(self.height, self.width, short_side)
-        out = np.empty((len(wanted), height, width, 3), np.uint8)
+        shape = (len(wanted), height, width, 3)
+        out = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
         places: dict[int, list[int]] = {}
         for place, index in enumerate(wanted):
             places.setdefault(index, []).append(place)

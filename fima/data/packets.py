@@ -86,8 +86,9 @@ class _Record(NamedTuple):
 def index_table(container: InputContainer, stream: VideoStream) -> FrameIndex | None:
     """Indexes the frames from an mp4 file's table, without reading any packet; None where that is not enough.
 
-    It is for H.264 whose frames are whole (progressive) and stored in the order in which they are shown, as `fima.data.
-    reencode` writes them: then the table's decoding times are the presentation times, and a packet is a frame.
+    It is for H.264 whose frames are whole (progressive) and stored in the order in which they are shown, as
+    `fima.data.reencode` writes them: then the table's decoding times are the presentation times, and a packet is a
+    frame.
     """
     context, table = stream.codec_context, getattr(stream, "index_entries", ())
     if container.format.name != _MP4 or context.codec.name != "h264" or _decoder_depth(stream):

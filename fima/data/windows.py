@@ -204,14 +204,17 @@ class WindowDataset(Dataset[WindowSample]):
 
     def _read(self, record: VideoRecord, keys: SampleKeys) -> tuple[Tensor, Tensor | None]:
         path = record.path
-        with open_video(record) as reader:
+        worker = get_worker_info() is not None
+        with open_video(record, threads=int(worker)) as reader:
             starts = draw_window_starts(len(reader), self._span, keys, gap=self._gap(reader.fps))[0]
             indices = [
                 clip_indices(len(reader), int(start), num_frames=self.num_frames, frame_stride=self.frame_stride)
                 for start in starts
             ]
             # The reader decodes in ascending order and each frame once, also where the windows overlap.
-            frames = reader.frames(np.concatenate(indices), short_side=self.short_side)
+            frames = reader.frames(
+                np.concatenate(indices), short_side=self.short_side, allocate=_LENDER.allocate if worker else None
+            )
         if min(frames.shape[-2:]) < self.min_side:
             height, width = frames.shape[-2:]
             raise VideoError(f"{path}: frames are {width}×{height}, expected at least {self.min_side} on each side")

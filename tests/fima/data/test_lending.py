@@ -74,3 +74,31 @@ def test_the_receiver_frees_blocks_in_another_process():
     done.release()
     worker.join(20)
     assert worker.exitcode == 0
+
+
+def test_what_is_made_in_allocated_memory_is_lent_as_it_is():
+    lender = Lender()
+    array = lender.allocate((2, 3, 4))
+    array[...] = 7
+    made = torch.from_numpy(array).view(6, 4)
+    block, shape = lender.lend(made)
+    assert (shape, len(lender)) == ((6, 4), 1)
+    del array, made  # the sender's own end must not free what the receiver has
+    got = receive(block, shape)
+    assert receive(*lender.lend(frames(1, 24))).tolist() == [1] * 24
+    assert (len(lender), got.unique().tolist()) == (2, [7])
+    del got
+    assert [lender.allocate((24,)).shape for _ in range(5)] == [(24,)] * 5
+    assert len(lender) == 2
+
+
+def test_a_part_of_allocated_memory_and_a_second_loan_are_copied():
+    lender = Lender()
+    array = lender.allocate((2, 8))
+    array[...] = 5
+    part = receive(*lender.lend(torch.from_numpy(array)[:1]))
+    whole = receive(*lender.lend(torch.from_numpy(array)))
+    again = receive(*lender.lend(torch.from_numpy(array)))
+    assert len(lender) == 3
+    whole[...] = 6
+    assert (part.unique().tolist(), again.unique().tolist()) == ([5], [5])
