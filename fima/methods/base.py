@@ -16,6 +16,7 @@ from fima.input_spec import InputSpec
 from fima.losses import Contrast, contrast
 from fima.memory import FeatureQueue
 from fima.models.registry import create_backbone
+from fima.models.short_clips import guard_short_clips
 
 if TYPE_CHECKING:
     from fima.views import Views
@@ -99,10 +100,11 @@ def make_backbone(arch: str | nn.Module, settings: dict[str, Any] | None) -> nn.
 
 
 def laid_out(backbone: nn.Module, memory_format: torch.memory_format) -> nn.Module:
-    """A backbone whose 5-D weights have that layout; other weights stay as they are."""
+    """A backbone ready to be trained: its 5-D weights have that layout, other weights stay as they are."""
     for parameter in backbone.parameters():
         if parameter.ndim == 5:
             parameter.data = parameter.data.contiguous(memory_format=memory_format)
+    guard_short_clips(backbone)
     return backbone
 
 
