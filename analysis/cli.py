@@ -19,6 +19,8 @@ from fima.command_line import Parser, run
 from fima.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from analysis.studies import Study
 
 __all__ = ["main"]
@@ -32,6 +34,7 @@ examples:
   fima-analyze cam --ckpt fima.pth.tar --video my.mp4    your checkpoint on your video
   fima-analyze temporal --ckpt fima.pth.tar --data UCF101 --split test1
   fima-analyze report --ckpt fima.pth.tar --video a.mp4 b.mp4 --out reports/fima
+  fima-analyze compare --ckpt random moco.pth.tar fima.pth.tar --data UCF101 --split test1
 exit codes: 0 done, 2 bad input, 3 done but some videos of --data were skipped, 130 interrupted
 """
 
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_layers(commands.add_parser("layers", help=what, description=what))
     what = "run the notebooks for checkpoints and videos, with one index page"
     _add_report(commands.add_parser("report", help=what, description=what))
+    what = "compare checkpoints on the same clips: figures side by side, paired intervals, curves over training"
+    _add_compare(commands.add_parser("compare", help=what, description=what))
     return parser
 
 
@@ -65,6 +70,8 @@ _MEASURES = {
     "cam": "class-agnostic activation maps: where the features are strong (figure, arrays, film)",
     "affinity": "spatial affinity: does an RGB position match the motion of the same place?",
     "temporal": "temporal similarity: does an RGB moment match the motion of the same time?",
+    "localize": "localisation: are the features strong where the object truly is? (needs masks, or drawn videos)",
+    "sensitivity": "motion sensitivity: what changes the features more, other motion or another appearance?",
 }
 
 
@@ -75,13 +82,15 @@ def _add_study(parser: argparse.ArgumentParser, measure: str) -> None:
         _add_hop(parser)
     if measure == "cam":
         _add_normalize(parser)
-    parser.add_argument(
-        "--out", default=f"reports/{measure}", metavar="DIR", help="where to write (default: %(default)s)"
-    )
+    _add_out(parser, measure)
+    parser.set_defaults(run=_run_study, measure=measure)
+
+
+def _add_out(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("--out", default=f"reports/{name}", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument(
         "--format", nargs="+", choices=("png", "svg", "pdf"), default=["png"], help="of the figure (default: png)"
     )
-    parser.set_defaults(run=_run_study, measure=measure)
 
 
 def _add_hop(parser: argparse.ArgumentParser) -> None:
@@ -94,9 +103,11 @@ def _add_normalize(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
+def _add_backbone_flags(parser: argparse.ArgumentParser, **ckpt: Any) -> None:
+    """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
     group = parser.add_argument_group("backbone")
-    group.add_argument("--ckpt", metavar="PATH", help="checkpoint (default: the small untrained backbone)")
+    one = {"metavar": "PATH", "help": "checkpoint (default: the small untrained backbone)"}
+    group.add_argument("--ckpt", **{**one, **ckpt})
     group.add_argument(
         "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"
     )
@@ -122,8 +133,11 @@ def _add_video_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--video", nargs="+", default=(), metavar="PATH", help="video files (default: a procedural clip)"
     )
-    group.add_argument("--data", metavar="DIR", help="data set: UCF101-style tree, folders per class, or a list file")
+    group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
     group.add_argument("--split", help="split of the data set, such as test1 (default: every video)")
+    group.add_argument(
+        "--masks", metavar="PATH", help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files"
+    )
     group.add_argument("--clips", type=int, default=1, metavar="K", help="clips per video; 1: its middle (default: 1)")
     group.add_argument("--start-seconds", type=float, metavar="S", help="start of the one clip, instead of --clips")
     group.add_argument("--boundary", choices=BOUNDARIES, default="repeat", help="first frame of the frame difference")
@@ -156,6 +170,26 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report in the folder")
     parser.set_defaults(run=_run_report)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    _add_backbone_flags(
+        parser, action="extend", nargs="+",
+        help="the baseline, then others: files, folders of runs, random or random:SEED (default: two untrained)",
+    )  # fmt: skip
+    _add_video_flags(parser)
+    _add_hop(parser)
+    _add_normalize(parser)
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
+    )
+    group.add_argument(
+        "--measure", action="extend", nargs="+", metavar="MEASURE",
+        help="such as cam, affinity or temporal (default: all that apply)",
+    )  # fmt: skip
+    _add_out(parser, "compare")
+    parser.set_defaults(run=_run_compare)
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
@@ -208,6 +242,25 @@ def _run_report(args: argparse.Namespace) -> int:
     return SOME_SKIPPED if made.skipped else 0
 
 
+def _run_compare(args: argparse.Namespace) -> int:
+    checkpoints, args.ckpt = args.ckpt, None
+    settings = settings_from(args)
+    from analysis.allocator import return_large_blocks
+    from analysis.compare import compare, comparison_folder
+
+    return_large_blocks()
+    with _enough_memory(), comparison_folder(args.out) as folder:
+        with _progress("compare") as progress:
+            made = compare(settings, checkpoints, names=args.name, measures=args.measure, progress=progress)
+        files = made.save(args.out, tuple(args.format), into=folder)
+    _print_rows("compare", made.heads, made.table())
+    notes = [f"untrained weights: {', '.join(made.untrained)}"] if made.untrained else []
+    notes += [f"left out: {measure}: {why}" for measure, why in made.left_out.items()]
+    notes += [*map(str, files), *(f"skipped {video}: {reason}" for video, reason in made.skipped.items())]
+    sys.stdout.write("\n".join(notes) + "\n")
+    return SOME_SKIPPED if made.skipped else 0
+
+
 @contextmanager
 def _enough_memory() -> Iterator[None]:
     """A clip that does not fit into memory is bad input, not a bug."""
@@ -235,15 +288,24 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print_study(study: Study, files: list[Path]) -> None:
+def _print_rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Console:
+    """A table on stdout."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("score", "mean [95 % interval]", "chance", "videos", title=study.measure)
-    for row in study.table():
-        table.add_row(*row)
+    table = Table(title=title)
+    for head in heads:  # as text: names of checkpoints may hold what rich takes for markup
+        table.add_column(Text(head))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
     console = Console(soft_wrap=True)
     console.print(table)
+    return console
+
+
+def _print_study(study: Study, files: list[Path]) -> None:
+    console = _print_rows(study.measure, ("score", "mean [95 % interval]", "chance", "videos"), study.table())
     if study.untrained:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
     if study.repeated:

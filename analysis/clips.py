@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.sources import FrameReader, VideoSource
@@ -23,10 +24,28 @@ from fima.data.sampling import clip_indices, clip_span, start_from_seconds, unif
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
-__all__ = ["Clip", "ClipStream", "Placement", "centre_crop", "place_clips", "read_clip", "to_batch"]
+__all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "centre_crop", "place_clips", "read_clip", "to_batch"]
+
+TruthOf = Callable[[VideoSource, FrameReader, NDArray[np.int64], InputSpec], "ClipTruth | None"]
+"""(video, its open reader, frames of a clip, how clips are cut) → where the object is, if that is known."""
 
 Placement = Callable[[int, float], Sequence[int]]
 """(number of frames, frames per second) → start frames of a video's clips."""
+
+
+@dataclass(frozen=True)
+class ClipTruth:
+    """Where the object is in a clip.
+
+    Attributes:
+        mask: bool ``(T, size, size)``, cut out as the frames are.
+        known: bool ``(T,)``, frames whose mask is known.
+        background: uint8 ``(3, size, size)``, the first frame without the object; None where nobody knows it.
+    """
+
+    mask: Tensor
+    known: Tensor
+    background: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,7 @@ class Clip:
         video_length: Its number of frames.
         frames: uint8 ``(T, 3, size, size)``.
         last: Whether it is the last clip of its video.
+        truth: Where its object is, if a study asked for it and it is known.
     """
 
     video: VideoSource
@@ -50,6 +70,7 @@ class Clip:
     video_length: int
     frames: Tensor
     last: bool
+    truth: ClipTruth | None = None
 
     def seconds(self, spec: InputSpec) -> np.ndarray:
         """Times ``(T,)`` of its frames in the video; they start again where a short video is repeated."""
@@ -115,6 +136,7 @@ class ClipStream:
         missing: Videos known to be missing, to begin ``skipped`` with.
         chunk: Clips of one video that are decoded in one go (neighbouring windows share frames).
         ahead: Clips that may wait decoded.
+        truth: Gives the truth of a clip (``analysis.truth``); None: not asked for.
     """
 
     def __init__(
@@ -127,10 +149,12 @@ class ClipStream:
         missing: Mapping[str, str] | None = None,
         chunk: int = 8,
         ahead: int = 16,
+        truth: TruthOf | None = None,
     ) -> None:
         self.videos = list(videos)
         self.skipped: dict[str, str] = dict(missing or {})
         self._spec, self._place, self._skip_broken, self._chunk, self._ahead = spec, place, skip_broken, chunk, ahead
+        self._truth = truth
 
     def __iter__(self) -> Iterator[Clip]:
         return _ahead(self._decode, self._ahead)
@@ -187,7 +211,15 @@ class ClipStream:
                 part = starts[first : first + self._chunk]
                 for offset, frames in enumerate(self._read(reader, part)):
                     last = first + offset == len(starts) - 1
-                    yield Clip(video, index, part[offset], reader.fps, len(reader), frames, last)
+                    truth = self._truth_of(video, reader, part[offset])
+                    yield Clip(video, index, part[offset], reader.fps, len(reader), frames, last, truth)
+
+    def _truth_of(self, video: VideoSource, reader: FrameReader, start: int) -> ClipTruth | None:
+        if self._truth is None:
+            return None
+        spec = self._spec
+        indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+        return self._truth(video, reader, indices, spec)
 
     def _starts(self, video: VideoSource, reader: FrameReader) -> list[int]:
         """Distinct start frames; a time beyond a video's end is that video's error."""
@@ -215,7 +247,7 @@ class ClipStream:
 
 
 def _without_frames(clip: Clip) -> Clip:
-    return dataclasses.replace(clip, frames=torch.empty(0, dtype=torch.uint8))
+    return dataclasses.replace(clip, frames=torch.empty(0, dtype=torch.uint8), truth=None)
 
 
 _END = object()

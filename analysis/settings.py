@@ -21,7 +21,7 @@ NORMALIZATIONS = ("frame", "clip")
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
 }  # fmt: skip
-_TEXTS = ("ckpt", "arch", "input_spec", "data", "split", "layer", "boundary", "normalize", "device")
+_TEXTS = ("ckpt", "arch", "input_spec", "data", "split", "masks", "layer", "boundary", "normalize", "device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class Settings:
         video: Paths of videos; with neither ``video`` nor ``data``, one procedural clip.
         data: A data set: folder or list of ``path label`` rows.
         split: Split of the data set; None takes every video.
+        masks: Where objects are: a folder of masks, boxes or a data set's annotation (``fima.data.masks``); drawn
+            videos need none.
         num_frames: Frames per clip.
         frame_stride: Frames from one clip frame to the next.
         size: Side of the square, centre-cropped clip in pixels.
@@ -62,6 +64,7 @@ class Settings:
     video: tuple[str, ...] = ()
     data: str | None = None
     split: str | None = None
+    masks: str | None = None
     num_frames: int | None = None
     frame_stride: int | None = None
     size: int | None = None

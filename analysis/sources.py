@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fima.data.datasets import VideoRecord
+    from fima.data.shapes import ShapesRecord
 
-__all__ = ["FrameReader", "ProceduralVideo", "VideoList", "VideoSource", "list_videos"]
+__all__ = ["FrameReader", "VideoList", "VideoSource", "list_videos", "procedural_record"]
 
 
 class FrameReader(Protocol):
@@ -60,6 +61,13 @@ class VideoSource:
     seed: int = 0
     record: VideoRecord | None = None
 
+    @property
+    def drawn(self) -> bool:
+        """Whether it is drawn when it is read, by code that knows where its object is."""
+        from fima.data.shapes import ShapesRecord
+
+        return self.path is None or isinstance(self.record, ShapesRecord)
+
     def open(self) -> FrameReader:
         """Open for reading; use as a context manager.
 
@@ -68,46 +76,26 @@ class VideoSource:
             FileNotFoundError: If there is none.
         """
         if self.path is None:
-            return ProceduralVideo(self.seed)
+            from fima.data.shapes import ShapesReader
+
+            return ShapesReader(procedural_record(self.seed))
         from fima.data.frame_folder import open_video
 
         return open_video(self.record or self.path)
 
 
-class ProceduralVideo:
-    """A textured object moving over a still, textured background: what is shown where no video is given.
+def procedural_record(seed: int = 0) -> ShapesRecord:
+    """What is shown where no video is given: a drawn one, large enough to look at.
 
     Args:
         seed: Same seed, same video.
     """
+    from fima.data.shapes import MOTIONS, ShapesRecord, ShapesWorld
 
-    fps = 25.0
-
-    def __init__(self, seed: int = 0) -> None:
-        from fima.data.shapes import moving_shape
-
-        self._frames = moving_shape(seed, num_frames=96, height=224, width=224).frames
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def frames(self, indices: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """Frames by index, resized (antialiased) where ``short_side`` differs from 224; uint8 ``(T, 3, H, W)``."""
-        import torch
-
-        frames = torch.as_tensor(self._frames[list(indices)])
-        if short_side is None or short_side == frames.shape[-1]:
-            return frames
-        resized = torch.nn.functional.interpolate(
-            frames.float(), size=(short_side, short_side), mode="bilinear", antialias=True, align_corners=False
-        )
-        return resized.round_().clamp_(0, 255).to(torch.uint8)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        return None
+    world = ShapesWorld(num_frames=96, size=224)
+    record = ShapesRecord(Path("procedural"), "procedural", None, None, world=world, seed=(seed,))
+    label = record.draw().label
+    return replace(record, label=label, class_name=MOTIONS[label])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("pretrain", "train a method by a recipe, or go on training it", "fima.pretrain", typed=True),
     Command("export", "write a checkpoint as the reference code does, or its backbone alone", "fima.export"),
     Command("prepare", "re-encode a data set for training: small videos that are quick to seek in", "fima.prepare"),
+    Command("shapes", "write a procedural data set whose truth is known: videos, masks, flow", "fima.shapes"),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
 )
 

@@ -4,12 +4,18 @@ The command line, the notebooks and Python all run these, so they give the same 
 """
 
 from analysis.settings import Settings
-from analysis.studies import affinity, cam, temporal
+from analysis.studies import affinity, cam, localize, sensitivity, temporal
 from analysis.studies.base import Progress, Session, Study, open_session
 
 __all__ = ["STUDIES", "Progress", "Session", "Settings", "Study", "open_session", "run"]
 
-STUDIES = {"cam": cam.run, "affinity": affinity.run, "temporal": temporal.run}
+STUDIES = {
+    "cam": cam.run,
+    "affinity": affinity.run,
+    "temporal": temporal.run,
+    "localize": localize.run,
+    "sensitivity": sensitivity.run,
+}
 
 
 def run(measure: str, session: Session | Settings, progress: Progress | None = None) -> Study:

@@ -21,6 +21,7 @@ from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.sources import VideoSource, list_videos
 from analysis.statistics import Summary
+from analysis.truth import truth_reader
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec
@@ -34,6 +35,7 @@ __all__ = [
     "Session",
     "Study",
     "open_session",
+    "override_clip",
     "provenance",
     "score_arrays",
     "study_folder",
@@ -67,11 +69,25 @@ class Session:
         """Frames, stride, size and normalisation in force."""
         return self.loaded.input
 
-    def stream(self, place: Placement | None = None) -> ClipStream:
-        """Clips where the settings ask for them, or at ``place``; broken videos of a data set are skipped."""
+    @property
+    def has_truth(self) -> bool:
+        """Whether masks can be asked for: they are given, or the videos are drawn."""
+        return self.settings.masks is not None or all(video.drawn for video in self.videos)
+
+    def stream(self, place: Placement | None = None, *, truth: bool = False) -> ClipStream:
+        """Clips where the settings ask for them, or at ``place``; broken videos of a data set are skipped.
+
+        With ``truth`` clips carry their masks.
+
+        Raises:
+            InputError: if masks are asked for and there are none.
+        """
         settings = self.settings
         place = place or place_clips(self.spec, settings.clips, settings.start_seconds)
-        return ClipStream(self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing)
+        reader = truth_reader(settings.masks, self.videos) if truth else None
+        return ClipStream(
+            self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing, truth=reader
+        )
 
 
 def open_session(settings: Settings) -> Session:
@@ -81,13 +97,17 @@ def open_session(settings: Settings) -> Session:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
     listed = list_videos(settings)
-    loaded = _load(settings)
+    loaded = override_clip(_load(settings), settings)
+    extractor = FeatureExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
+    return Session(settings, loaded, extractor, listed.videos, listed.missing)
+
+
+def override_clip(loaded: LoadedBackbone, settings: Settings) -> LoadedBackbone:
+    """The backbone with the frames, stride and size of the settings, where they are given."""
     overrides = {
         name: value for name in ("num_frames", "frame_stride", "size") if (value := getattr(settings, name)) is not None
     }
-    loaded = replace(loaded, input=loaded.input.replace(**overrides))
-    extractor = FeatureExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
-    return Session(settings, loaded, extractor, listed.videos, listed.missing)
+    return replace(loaded, input=loaded.input.replace(**overrides))
 
 
 def _load(settings: Settings) -> LoadedBackbone:

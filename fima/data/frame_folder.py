@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fima.data.datasets.pictures import FrameNamesError, order_frames
 from fima.data.datasets.records import VideoRecord
 from fima.data.orientation import rgb_pixels
+from fima.data.shapes.dataset import ShapesReader, ShapesRecord
 from fima.data.video import VideoReader
 from fima.errors import InputError, VideoError
 
@@ -32,8 +33,8 @@ def open_video(
     frame_template: str | None = None,
     frame_fps: float | None = None,
     threads: int = 0,
-) -> VideoReader | FrameFolderReader:
-    """Opens a video file, or a folder of its frames.
+) -> VideoReader | FrameFolderReader | ShapesReader:
+    """Opens a video file, a folder of its frames, or a video that is drawn when it is read.
 
     Args:
         video: a path, or a record of a data set, whose own template and rate then hold where none is given here.
@@ -45,6 +46,8 @@ def open_video(
         FileNotFoundError: if there is no such file or folder.
         VideoError: as `VideoReader` and `FrameFolderReader`.
     """
+    if isinstance(video, ShapesRecord):
+        return ShapesReader(video)
     record = video if isinstance(video, VideoRecord) else VideoRecord(Path(video), "", None, None)
     if not record.path.is_dir():
         return VideoReader(record.path, threads=threads)

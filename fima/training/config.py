@@ -63,21 +63,23 @@ class ViewOptions:
 
 @dataclass
 class OptimizerOptions:
-    """SGD with a cosine schedule.
+    """SGD, or AdamW, with a cosine schedule.
 
     Args:
+        algorithm: "sgd", as the papers have it, or "adamw", which small networks learn quicker with.
         epochs: passes over the data.
         batch_size: videos in one optimiser's step of one process, before accumulation.
         accumulate: batches whose gradients are summed up (as their mean) before each step.
         lr: peak learning rate, for the total batch as given: it is not scaled by the number of processes.
-        momentum: of SGD.
-        weight_decay: on every parameter.
+        momentum: of SGD; AdamW has its usual 0.9 and 0.999.
+        weight_decay: on every parameter; AdamW decouples it from the gradient.
         schedule: how the rate falls to zero: "cosine", or "constant".
         update: the rate changes once an "epoch" (the reference) or with every "step".
         warmup_epochs: epochs of linear growth from `warmup_start` before.
         warmup_start: first learning rate of the warm-up.
     """
 
+    algorithm: Literal["sgd", "adamw"] = "sgd"
     epochs: int = 200
     batch_size: int = 24
     accumulate: int = 1

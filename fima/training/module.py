@@ -74,10 +74,14 @@ class PretrainModule(pl.LightningModule):
         return losses["total"]  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
-        """SGD on all that has a gradient, its rate a function of the step."""
+        """SGD or AdamW on all that has a gradient, its rate a function of the step."""
         options = self.config.optimizer
         trained = [parameter for parameter in self.method.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.SGD(trained, options.lr, options.momentum, weight_decay=options.weight_decay)
+        optimizer: torch.optim.Optimizer
+        if options.algorithm == "adamw":
+            optimizer = torch.optim.AdamW(trained, options.lr, weight_decay=options.weight_decay)
+        else:
+            optimizer = torch.optim.SGD(trained, options.lr, options.momentum, weight_decay=options.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, self.steps_per_epoch, options) / options.lr
         )

@@ -8,7 +8,8 @@ import torch
 
 from analysis.clips import ClipStream, centre_crop, place_clips, read_clip, to_batch
 from analysis.settings import Settings
-from analysis.sources import ProceduralVideo, VideoSource, list_videos
+from analysis.sources import VideoSource, list_videos, procedural_record
+from fima.data.shapes import ShapesReader
 from fima.errors import InputError, VideoError
 from fima.input_spec import InputSpec
 
@@ -136,10 +137,10 @@ def test_centre_crop_is_central():
 
 
 def test_the_procedural_video_is_the_same_every_time_and_moves():
-    one, two = ProceduralVideo(1), ProceduralVideo(1)
+    one, two = ShapesReader(procedural_record(1)), ShapesReader(procedural_record(1))
     a, b = read_clip(one, 3, SPEC), read_clip(two, 3, SPEC)
     assert torch.equal(a, b)
-    assert not torch.equal(a, read_clip(ProceduralVideo(2), 3, SPEC))
+    assert not torch.equal(a, read_clip(ShapesReader(procedural_record(2)), 3, SPEC))
     assert not torch.equal(a[0], a[-1])
 
 

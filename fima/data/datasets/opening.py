@@ -17,7 +17,7 @@ from fima.data.datasets.records import VideoDataset
 from fima.data.index_cache import load_index, store_index
 from fima.errors import InputError
 
-__all__ = ["open_dataset"]
+__all__ = ["is_shapes", "open_dataset"]
 
 _WORTH_KEEPING = 1000  # videos; fewer are listed about as fast as an index is read
 
@@ -45,7 +45,7 @@ def open_dataset(
     that is not there is kept in ``missing``.
 
     Args:
-        path: a folder or a list file.
+        path: a folder or a list file; or a procedural data set, as `fima.data.shapes.open_shapes` names it.
         split: "train", "test", "val", …, as the layout names them, with a number where there are several (UCF101,
             HMDB51: "train2"; no number means 1); None: every video, where class folders or lists tell.
         separator: of list files: "space", "comma", "tab", "::" or the character itself; None: found out.
@@ -64,6 +64,10 @@ def open_dataset(
         InputError: if nothing there is understood, no video is left, an annotation contradicts itself, or there is no
             such split or layout.
     """
+    if is_shapes(path):
+        from fima.data.shapes import open_shapes
+
+        return open_shapes(str(path), split=split)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
@@ -81,6 +85,11 @@ def open_dataset(
     if cache and len(index.rows) + len(index.missing) >= _WORTH_KEEPING:
         store_index(key, path, index.to_json(path), request.disk.seen)
     return dataset
+
+
+def is_shapes(path: str | Path) -> bool:
+    """Whether this names a procedural data set, as ``shapes:easy`` does, and no place on the disk."""
+    return str(path).startswith("shapes:")
 
 
 def _chosen(request: Request, name: str | None) -> Layout:

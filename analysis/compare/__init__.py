@@ -1,0 +1,21 @@
+"""Several checkpoints on the same clips, side by side: figures on one scale, scores with paired intervals.
+
+``fima-analyze compare``, ``compare.ipynb`` and Python run the same ``compare``.
+"""
+
+from analysis.compare.differences import Difference, compare_scores
+from analysis.compare.result import Comparison, comparison_folder
+from analysis.compare.running import compare
+from analysis.compare.sources import DEFAULT_CHECKPOINTS, Source
+from analysis.compare.training import TrainingStep
+
+__all__ = [
+    "DEFAULT_CHECKPOINTS",
+    "Comparison",
+    "Difference",
+    "Source",
+    "TrainingStep",
+    "compare",
+    "compare_scores",
+    "comparison_folder",
+]

@@ -1,0 +1,114 @@
+"""Checkpoints against the first of them, score by score, on the same videos."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.statistics import paired_difference
+from analysis.studies import Study
+
+__all__ = ["Difference", "compare_scores", "number"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score of two checkpoints on the same videos.
+
+    Attributes:
+        measure: Such as ``affinity``.
+        score: Its name in the study.
+        baseline: Name of the first checkpoint.
+        other: Name of the one compared with it.
+        baseline_mean: Over the videos that have both scores.
+        other_mean: The same.
+        difference: Mean of other minus baseline.
+        low: Lower end of its 95 % interval, of a bootstrap over videos in pairs; NaN for fewer than 2.
+        high: Upper end.
+        share_higher: Share of videos on which the other is higher, equal ones half, in [0, 1].
+        num_videos: Videos that have both scores.
+    """
+
+    measure: str
+    score: str
+    baseline: str
+    other: str
+    baseline_mean: float
+    other_mean: float
+    difference: float
+    low: float
+    high: float
+    share_higher: float
+    num_videos: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def sentence(self) -> str:
+        """In words, such as "B higher on 73 % of videos, difference 0.110 [0.070, 0.150]"."""
+        if not self.num_videos:
+            return "no video has both scores"
+        interval = f" [{number(self.low)}, {number(self.high)}]" if math.isfinite(self.low) else ""
+        share = f"{self.share_higher * 100:.0f} % of videos" if self.num_videos > 1 else "the one video"
+        where = f"higher on {share}" if self.num_videos > 1 else _one(self.difference, share)
+        return f"{self.other} {where}, difference {number(self.difference)}{interval}"
+
+
+def _one(difference: float, where: str) -> str:
+    if difference == 0:
+        return f"the same on {where}"
+    return f"{'higher' if difference > 0 else 'lower'} on {where}"
+
+
+def number(value: float) -> str:
+    """Three decimals; two digits of what is smaller than that; an en dash for not-a-number."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
+
+
+def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[Difference]:
+    """Every checkpoint against the first, for every score that both have.
+
+    Args:
+        studies: Name → study of one measure, the baseline first.
+        seed: Of the bootstrap.
+    """
+    baseline, *others = studies
+    for score in studies[baseline].scores:
+        for other in others:
+            if score in studies[other].scores:
+                yield _compare(studies, score, baseline, other, seed)
+
+
+def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str, seed: int) -> Difference:
+    first, second = _on_the_same_videos(studies[baseline], studies[other], score)
+    paired = paired_difference(first, second, seed=seed)
+    both = np.isfinite(first) & np.isfinite(second)
+    return Difference(
+        measure=studies[baseline].measure,
+        score=score,
+        baseline=baseline,
+        other=other,
+        baseline_mean=float(first[both].mean()) if both.any() else math.nan,
+        other_mean=float(second[both].mean()) if both.any() else math.nan,
+        difference=paired.mean,
+        low=paired.low,
+        high=paired.high,
+        share_higher=paired.share_higher,
+        num_videos=paired.num_videos,
+    )
+
+
+def _on_the_same_videos(first: Study, second: Study, score: str) -> tuple[np.ndarray, np.ndarray]:
+    """Scores ``(V,)`` of the videos that both studies hold, in the order of the first."""
+    places = {str(video): at for at, video in enumerate(second.per_video["video_id"])}
+    shared = [(i, places[str(v)]) for i, v in enumerate(first.per_video["video_id"]) if str(v) in places]
+    ours, theirs = [i for i, _ in shared], [j for _, j in shared]
+    return first.per_video[score][ours], second.per_video[score][theirs]

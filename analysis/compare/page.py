@@ -1,0 +1,60 @@
+"""The page of a comparison: what was compared, the table, the figures; needs no network."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader
+
+from analysis.compare.differences import number
+from analysis.output import timestamp
+
+if TYPE_CHECKING:
+    from analysis.compare.result import Comparison
+
+__all__ = ["write_page"]
+
+_ABOUT = {
+    "compare-cam": "Where the RGB features are strong, over the same frames. Bright is strong; the box encloses what "
+    "is above half of a frame's maximum.",
+    "compare-affinity": "Mean affinity of RGB positions (rows) to motion positions (columns), one colour scale for "
+    "all: a bright diagonal says that a place is matched with its own motion. Below, the scores.",
+    "compare-temporal": "Similarity of RGB windows with motion windows of the same time and of other times, on the "
+    "same axes; below, how it falls with the offset.",
+    "compare-scores": "Every score: grey dots are videos, the mark with its bar the mean with its 95 % bootstrap "
+    "interval over videos, the dashed line chance.",
+    "compare-training": "Every score over the optimiser's steps of the runs, with its 95 % band over videos.",
+}
+
+
+def write_page(path: Path, comparison: Comparison, pictures: list[str], *, title: str) -> None:
+    """Write the page.
+
+    Args:
+        path: The file; the figures stand beside it.
+        comparison: What to show.
+        pictures: Stems of the figures.
+        title: Of the page.
+    """
+    folder = str(resources.files("analysis") / "templates")
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True)
+    environment.filters["number"] = number
+    names = ", ".join(comparison.names)
+    page = environment.get_template("compare.html").render(
+        title=title,
+        names=comparison.names,
+        checkpoints=comparison.report()["checkpoints"],
+        inputs=next(iter(comparison.every_study)).provenance["inputs"],
+        untrained=comparison.untrained,
+        differences=comparison.differences,
+        figures=[
+            (stem, _ABOUT.get(stem, ""), f"{stem} figure of {names}: {_ABOUT.get(stem, '')}") for stem in pictures
+        ],
+        left_out=comparison.left_out,
+        skipped=sorted(comparison.skipped),
+        command=comparison.command,
+        created=timestamp(),
+    )
+    path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")

@@ -1,0 +1,227 @@
+"""A comparison: its scores, differences, figures and files."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.compare.differences import Difference, number
+from analysis.compare.page import write_page
+from analysis.compare.sources import Source
+from analysis.compare.training import TrainingStep, training_arrays
+from analysis.output import output_folder, timestamp, versions, write_json, write_npz
+from analysis.plotting.compare import FIGURES
+from analysis.plotting.compare_scores import draw_compared_scores
+from analysis.plotting.compare_training import draw_training
+from analysis.plotting.style import save_figure
+from analysis.settings import Settings
+from analysis.statistics import Summary
+from analysis.studies import Study
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from matplotlib.figure import Figure
+
+__all__ = ["Comparison", "comparison_folder"]
+
+
+@dataclass
+class Comparison:
+    """Studies of the same clips for several checkpoints.
+
+    Attributes:
+        columns: What stands side by side, the baseline first.
+        studies: Measure → name of the checkpoint → study.
+        differences: Every checkpoint against the baseline, score by score.
+        training: Run → its checkpoints by step.
+        left_out: Measures that do not apply, and why.
+        settings: The same for all.
+        command: Repeats it from the command line.
+    """
+
+    columns: list[Source]
+    studies: dict[str, dict[str, Study]]
+    differences: list[Difference]
+    training: dict[str, list[TrainingStep]]
+    left_out: dict[str, str]
+    settings: Settings
+    command: str
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns."""
+        return [column.name for column in self.columns]
+
+    @property
+    def every_study(self) -> list[Study]:
+        """In no order that matters."""
+        return [study for of in self.studies.values() for study in of.values()]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Broken videos of a data set and why."""
+        return {video: why for study in self.every_study for video, why in study.skipped.items()}
+
+    @property
+    def untrained(self) -> list[str]:
+        """Names of the columns with random weights."""
+        return [name for name, study in self._first_studies().items() if study.untrained]
+
+    def _first_studies(self) -> dict[str, Study]:
+        return next(iter(self.studies.values()))
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Stem of the file and figure, drawn one at a time."""
+        for measure, studies in self.studies.items():
+            if measure in FIGURES:
+                yield f"compare-{measure}", FIGURES[measure](studies)
+        yield "compare-scores", draw_compared_scores(self.studies)
+        if any(len(steps) > 1 for steps in self.training.values()):
+            references = [column.name for column in self.columns if column.run is None]
+            yield "compare-training", draw_training(self.training, self.studies, references)
+
+    def arrays(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """Stem of the file and everything that its figures draw; ``0_`` is the first of ``names``, and so on."""
+        for measure, studies in self.studies.items():
+            arrays = {"names": np.array(list(studies))}
+            for at, study in enumerate(studies.values()):
+                arrays |= {f"{at}_{name}": array for name, array in study.arrays.items() if _is_drawn(name, measure)}
+                arrays |= {name: study.arrays[name] for name in _SHARED if name in study.arrays and measure == "cam"}
+            yield f"compare-{measure}", arrays
+        if self.training:
+            yield "compare-training", training_arrays(self.training)
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows of text: score, baseline's mean, other, its mean, difference with interval, share, videos."""
+        return [
+            (
+                f"{d.measure}: {d.score.replace('_', ' ')}", number(d.baseline_mean), d.other, number(d.other_mean),
+                f"{number(d.difference)} [{number(d.low)}, {number(d.high)}]",
+                f"{d.share_higher * 100:.0f} %" if d.num_videos else "–", str(d.num_videos),
+            )
+            for d in self.differences
+        ]  # fmt: skip
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Of the columns of ``table``."""
+        return ("score", self.names[0], "against", "mean", "difference [95 %]", "higher on", "videos")
+
+    def report(self) -> dict[str, Any]:
+        """The content of the json file."""
+        first = self._first_studies()
+        some = first[self.names[0]].provenance
+        return {
+            "checkpoints": [
+                {**asdict(column), **{name: first[column.name].provenance[name] for name in ("checkpoint", "input")}}
+                for column in self.columns
+            ],
+            "baseline": self.names[0],
+            "differences": [asdict(d) | {"sentence": d.sentence} for d in self.differences],
+            "measures": {
+                measure: {
+                    name: {"scores": _plain(study.scores), "per_video": study.per_video}
+                    for name, study in studies.items()
+                }
+                for measure, studies in self.studies.items()
+            },
+            "training": {
+                run: [
+                    {
+                        "step": s.step,
+                        "checkpoint": s.checkpoint,
+                        "scores": {m: _plain(of) for m, of in s.scores.items()},
+                    }
+                    for s in steps
+                ]
+                for run, steps in self.training.items()
+            },
+            "left_out": self.left_out,
+            "skipped": self.skipped,
+            "repeated": sorted({video for study in self.every_study for video in study.repeated}),
+            "provenance": {
+                **{name: some[name] for name in ("inputs", "space", "boundary", "layer", "crop", "device", "seed")},
+                "settings": self.settings.changed(),
+                "versions": versions(),
+                "command": self.command,
+            },
+            "created": timestamp(),
+        }
+
+    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
+        """Write figures, arrays, table and page to a folder; all files appear together or none.
+
+        Args:
+            out: The folder.
+            formats: Of the figures; ``png``, which the page shows, is always among them.
+            into: A ``comparison_folder`` scratch that the caller already holds, to write to instead.
+
+        Returns:
+            Where the files are once the folder is complete.
+        """
+        with comparison_folder(out) if into is None else nullcontext(into) as folder:
+            pictures = []
+            for stem, figure in self.figures():
+                for kind in dict.fromkeys(("png", *formats)):
+                    save_figure(figure, folder / f"{stem}.{kind}", kind)
+                pictures.append(stem)
+            for stem, arrays in self.arrays():
+                write_npz(folder / f"{stem}.npz", arrays)
+            write_json(folder / "compare.json", self.report())
+            names = [field.name for field in fields(Difference)]
+            _write_csv(folder / "compare.csv", names, [[getattr(d, name) for name in names] for d in self.differences])
+            if self.skipped:
+                _write_csv(folder / "skipped.csv", ["video_id", "reason"], self.skipped.items())
+            write_page(folder / "index.html", self, pictures, title=Path(out).name or "compare")
+            return [Path(out) / path.name for path in sorted(folder.iterdir())]
+
+    def _repr_html_(self) -> str:
+        pictures = []
+        for stem, figure in self.figures():
+            buffer = io.BytesIO()
+            save_figure(figure, buffer, "png")
+            source = base64.b64encode(buffer.getvalue()).decode()
+            pictures.append(
+                f'<img alt="{html.escape(stem)} figure" style="max-width:100%" src="data:image/png;base64,{source}"/>'
+            )
+        head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.table()
+        )
+        return f"<table><tr>{head}</tr>{rows}</table>" + "".join(pictures)
+
+
+def comparison_folder(out: str | Path) -> AbstractContextManager[Path]:
+    """``output_folder`` for a comparison; what an earlier one left there is replaced."""
+    kinds = ("png", "svg", "pdf", "npz")
+    return output_folder(out, replaces=("skipped.csv", *(f"compare-*.{kind}" for kind in kinds)))
+
+
+_SHARED = ("example_frames", "example_seconds", "example_video_id")
+"""Of the activation maps: the clips, which are the same for all checkpoints."""
+
+
+def _is_drawn(name: str, measure: str) -> bool:
+    """Examples are drawn of the activation maps only."""
+    return not name.startswith("example_") or (measure == "cam" and name.startswith("example_rgb_"))
+
+
+def _plain(scores: dict[str, Summary]) -> dict[str, dict[str, Any]]:
+    return {name: vars(summary) for name, summary in scores.items()}
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)

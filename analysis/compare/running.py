@@ -1,0 +1,189 @@
+"""Run the same studies of the same clips for several checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from analysis.compare.differences import compare_scores
+from analysis.compare.result import Comparison
+from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.compare.sources import DEFAULT_CHECKPOINTS, Plan, Source, plan_sources
+from analysis.compare.training import TrainingStep
+from analysis.settings import Settings
+from analysis.sources import VideoList, list_videos
+from analysis.studies import STUDIES, Progress, Session, Study
+from analysis.studies.base import override_clip
+from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.errors import CheckpointError, InputError, VideoError
+
+__all__ = ["compare"]
+
+
+def compare(
+    settings: Settings,
+    checkpoints: Sequence[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    measures: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare checkpoints on the same clips; the first is the baseline.
+
+    Args:
+        settings: Videos, clips and how to measure; its ``ckpt`` is not used.
+        checkpoints: Files, folders of training runs (whose checkpoints make curves over steps), ``random`` or
+            ``random:SEED`` (an untrained backbone of the others' architecture); None is ``DEFAULT_CHECKPOINTS``.
+        names: One for each, instead of those made from the paths.
+        measures: Keys of ``analysis.studies.STUDIES``; None is all that apply.
+        progress: Called with (steps done, steps in all) after each video; a step is a video of a study.
+
+    Raises:
+        InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
+    """
+    wanted = _measures(measures)
+    given = tuple(checkpoints or DEFAULT_CHECKPOINTS)
+    plan = plan_sources(given, names, seed=settings.seed, trust=settings.trust_checkpoint)
+    listed = list_videos(settings)
+    listed = replace(listed, videos=share_videos(listed.videos, FrameCache()))
+    sessions = _open(plan.columns, settings, listed)
+    _check_same_clips(sessions)
+    later = [step for steps in plan.runs.values() for step in steps if step.key not in {s.key for s in plan.columns}]
+    counter = _Counter(progress, len(wanted) * (len(sessions) + len(later)))
+    studies, left_out = _run_columns(sessions, wanted, counter, explicit=bool(measures))
+    return Comparison(
+        columns=plan.columns,
+        studies=studies,
+        differences=[d for of in studies.values() for d in compare_scores(of, seed=settings.seed)],
+        training=_training(plan, settings, listed, studies, counter),
+        left_out=left_out,
+        settings=settings,
+        command=_command(settings, given, names, measures),
+    )
+
+
+def _measures(wanted: Sequence[str] | None) -> list[str]:
+    if unknown := sorted(set(wanted or ()) - set(STUDIES)):
+        raise InputError(f"--measure {unknown[0]}: there is no such measure; known: {', '.join(STUDIES)}")
+    return [measure for measure in STUDIES if not wanted or measure in wanted]
+
+
+def _open(columns: list[Source], settings: Settings, listed: VideoList) -> dict[str, Session]:
+    """Name → session, checkpoints first, because untrained ones take after them."""
+    model: LoadedBackbone | None = None
+    sessions: dict[str, Session] = {}
+    digests: dict[str, str] = {}
+    for source in sorted(columns, key=lambda source: source.ckpt is None):
+        session = _session(source, settings, listed, model)
+        sessions[source.name] = session
+        model = model or session.loaded
+        digest = session.loaded.sha256
+        if digest is not None and digests.setdefault(digest, source.name) != source.name:
+            raise InputError(
+                f"--ckpt: {digests[digest]} and {source.name} are the same checkpoint (SHA-256 {digest[:12]}…); "
+                "give each once"
+            )
+    return {source.name: sessions[source.name] for source in columns}
+
+
+def _session(source: Source, settings: Settings, listed: VideoList, model: LoadedBackbone | None = None) -> Session:
+    """A study's session that shares decoded frames with the others, and features among its own studies."""
+    settings = replace(settings, ckpt=source.ckpt)
+    loaded = override_clip(_load(source, settings, model), settings)
+    extractor = SharedExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
+    return Session(settings, loaded, extractor, listed.videos, listed.missing)
+
+
+def _load(source: Source, settings: Settings, model: LoadedBackbone | None) -> LoadedBackbone:
+    if source.ckpt is not None:
+        return load_backbone(
+            source.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec
+        )
+    seed = source.seed or 0
+    if model is None:
+        return untrained_backbone(settings.arch or "tiny", seed=seed, input_spec=settings.input_spec)
+    return untrained_backbone(model.arch, seed=seed, input_spec=model.input, **model.settings)
+
+
+def _check_same_clips(sessions: dict[str, Session]) -> None:
+    """Frames and stride decide where a clip lies; the size may differ, each backbone is fed its own."""
+    seen = {name: (s.spec.num_frames, s.spec.frame_stride) for name, s in sessions.items()}
+    if len(set(seen.values())) > 1:
+        what = "; ".join(f"{name}: {frames} frames, stride {stride}" for name, (frames, stride) in seen.items())
+        raise InputError(
+            f"the checkpoints expect different clips ({what}); give --num-frames and --frame-stride to use one for all"
+        )
+
+
+class _Counter:
+    """Progress over studies that each count their own videos."""
+
+    def __init__(self, progress: Progress | None, studies: int) -> None:
+        self._progress, self._studies, self._done = progress, studies, 0
+
+    def study(self) -> Callable[[int, int], None] | None:
+        """For one more study."""
+        if self._progress is None:
+            return None
+        progress, before = self._progress, self._done
+        self._done += 1
+        return lambda done, total: progress(before * total + done, self._studies * total)
+
+
+def _run_columns(
+    sessions: dict[str, Session], wanted: list[str], counter: _Counter, *, explicit: bool
+) -> tuple[dict[str, dict[str, Study]], dict[str, str]]:
+    """Measure → name → study, and why a measure was left out that does not apply to one of the checkpoints."""
+    studies: dict[str, dict[str, Study]] = {measure: {} for measure in wanted}
+    left_out: dict[str, str] = {}
+    for name, session in sessions.items():
+        for measure in wanted:
+            if measure in left_out:
+                continue
+            try:
+                studies[measure][name] = STUDIES[measure](session, counter.study())
+            except (VideoError, CheckpointError):
+                raise
+            except InputError as error:
+                if explicit or len(left_out) + 1 == len(wanted):
+                    raise
+                left_out[measure] = f"{name}: {error}"
+        _forget(session)
+    return {measure: of for measure, of in studies.items() if measure not in left_out}, left_out
+
+
+def _forget(session: Session) -> None:
+    """A checkpoint's features are of no use to the next."""
+    if isinstance(session.extractor, SharedExtractor):
+        session.extractor.forget()
+
+
+def _training(
+    plan: Plan, settings: Settings, listed: VideoList, studies: dict[str, dict[str, Study]], counter: _Counter
+) -> dict[str, list[TrainingStep]]:
+    """Run → its scores step by step; a step that is also a column is not measured again."""
+    columns = {source.key: source.name for source in plan.columns}
+    runs: dict[str, list[TrainingStep]] = {}
+    for name, steps in plan.runs.items():
+        runs[name] = []
+        for source in steps:
+            if source.key in columns:
+                done = {measure: of[columns[source.key]] for measure, of in studies.items()}
+            else:
+                session = _session(source, settings, listed)
+                done = {measure: STUDIES[measure](session, counter.study()) for measure in studies}
+            runs[name].append(TrainingStep.of(source, done))
+    return runs
+
+
+def _command(
+    settings: Settings, given: Sequence[str], names: Sequence[str] | None, measures: Sequence[str] | None
+) -> str:
+    """The command line that repeats the comparison, but for ``--out``."""
+    import shlex
+
+    words: list[Any] = ["--ckpt", *given]
+    words += ["--name", *names] if names else []
+    words += ["--measure", *measures] if measures else []
+    return replace(settings, ckpt=None).command("compare") + " " + shlex.join(words)

@@ -1,0 +1,124 @@
+"""Activation over frames with the true outline, and the scores: the figure of ``fima-analyze localize``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plotting.frames import overlay_map, show_frame
+from analysis.plotting.style import COLOURS, WIDTH, caption, colourbar, new_figure, printed, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.image import AxesImage
+
+    from analysis.studies.base import Study
+
+__all__ = ["draw_localize", "draw_located", "draw_location_scores", "outline_mask"]
+
+_COLUMNS = 5
+SCORES = {
+    "energy": "energy\ninside",
+    "pointing": "pointing\ngame",
+    "iou": "IoU at\n0.5 × max",
+    "best_iou": "IoU, best\nthreshold",
+    "auroc": "pixel\nAUROC",
+}
+# Shape as well as colour tells the maps apart.
+MAPS = {
+    "": ("backbone, RGB", "o", COLOURS["aligned"]),
+    "motion_": ("backbone, motion", "s", COLOURS["misaligned"]),
+    "difference_": ("frame difference", "^", "#6b6b6b"),
+    "centre_": ("centred Gaussian", "v", "#6b6b6b"),
+}
+
+
+def draw_localize(study: Study) -> Figure:
+    """Strips of clips with the object's outline, and every score of four maps beside the uniform one."""
+    arrays = study.arrays
+    count, length = arrays["example_frames"].shape[:2]
+    times = np.linspace(0, length - 1, min(_COLUMNS, length)).round().astype(int)
+    with printed():
+        side = (WIDTH - 1.1) / len(times)
+        figure = new_figure(0.65 + count * (side + 0.16) + 2.3)
+        grid = figure.add_gridspec(count + 1, len(times), height_ratios=[*[side] * count, 1.9])
+        axes = np.array([[figure.add_subplot(grid[i, j]) for j in range(len(times))] for i in range(count)])
+        for i in range(count):
+            example = {
+                name: arrays[f"example_{name}"][i]
+                for name in ("video_id", "seconds", "frames", "map", "mask", "known", "energy", "chance")
+            }
+            image = draw_located(example, times, axes[i])
+        colourbar(
+            figure, image, list(axes.ravel()), "activation, min–max per frame (no unit)", shrink=min(1, 1.6 / count)
+        )
+        draw_location_scores(arrays, ax=figure.add_subplot(grid[count, :]))
+        videos = len(arrays["video_id"])
+        what = (
+            "Localisation: activation should lie inside the cyan outline of the object.\nBelow: mean and 95 % interval of "
+            f"{videos} video{'' if videos == 1 else 's'}; bars are chance, what a uniform map scores"
+        )
+        figure.suptitle(caption(study, what))
+    return figure
+
+
+def draw_located(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarray) -> AxesImage:
+    """One clip: its RGB activation over some frames, and the outline of the mask.
+
+    Args:
+        example: ``frames`` (T, H, W, 3), ``map`` (T, h, w), ``mask`` bool (T, H, W), ``known`` bool (T,), ``seconds``
+            (T,), and the clip's ``energy`` and ``chance``.
+        times: Which frames, one per axes.
+        axes: ``(len(times),)``.
+
+    Returns:
+        An overlay image, for the colour bar.
+    """
+    shape = example["frames"].shape[1:3]
+    for ax, t in zip(axes, times, strict=True):
+        show_frame(example["frames"][t], ax=ax).set_title(f"{example['seconds'][t]:.2f} s", pad=2)
+        image = overlay_map(example["map"][t], shape, ax=ax)
+        outline_mask(example["mask"][t], ax=ax)
+    share = f"energy {float(example['energy']):.2f}\n(chance {float(example['chance']):.2f})"
+    axes[0].set_ylabel(f"{shortened(str(example['video_id']), 16)}\n{share}")
+    return image
+
+
+def outline_mask(mask: np.ndarray, *, ax: Axes) -> None:
+    """The edge of a mask ``(H, W)`` over a frame of its size: a cyan line on a dark one, seen on any ground."""
+    if not mask.any():
+        return
+    for width, colour in ((1.8, "black"), (0.9, "#56E0FF")):
+        ax.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=[width])
+
+
+def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """Every score of the four maps with its interval; the bar behind them is chance.
+
+    Args:
+        arrays: ``summary_<map><score>``: mean, low, high, chance.
+        ax: Where to draw.
+    """
+    for place, name in enumerate(SCORES):
+        ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
+        for step, (prefix, (_, marker, colour)) in enumerate(MAPS.items()):
+            mean, low, high, _ = arrays[f"summary_{prefix}{name}"]
+            x = place + (step - 1.5) * 0.19
+            ax.vlines(x, low, high, color=colour, linewidth=1.4, zorder=3)
+            ax.scatter([x], [mean], marker=marker, s=20, color=colour, zorder=4)
+            ax.annotate(
+                f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
+                textcoords="offset points", ha="center", va="bottom", fontsize=6,
+            )  # fmt: skip
+    ax.set_xticks(range(len(SCORES)), list(SCORES.values()))
+    ax.set_ylabel("score (no unit)")
+    ax.set_ylim(0, 1.08)
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linewidth=1.4, markersize=4.5, label=label)
+        for label, marker, colour in MAPS.values()
+    ]
+    ax.legend(handles=handles, ncols=4, loc="upper center", frameon=False, bbox_to_anchor=(0.5, 1.14))
+    return ax

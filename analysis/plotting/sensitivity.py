@@ -1,0 +1,143 @@
+"""Distances under changes of motion and of appearance: the figure of ``fima-analyze sensitivity``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plotting.frames import show_frame
+from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
+from analysis.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["draw_distances", "draw_sensitivity", "draw_strips"]
+
+_GROUPS = {
+    "motion changed": (MOTION_CHANGES, COLOURS["aligned"], "o"),
+    "appearance changed": (APPEARANCE_CHANGES, COLOURS["misaligned"], "D"),
+}
+_LEFT, _RIGHT = 3.9, 2.1  # inches, of the frames and of the distances
+
+
+def draw_sensitivity(study: Study) -> Figure:
+    """A clip under every alteration; in the same rows, how far the alterations move the features."""
+    frames = study.arrays["example_frames"]
+    rows, columns = frames.shape[:2]
+    with printed():
+        figure = new_figure(1.55 + rows * min(_LEFT / columns, 0.7))
+        figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
+        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT])
+        strips = [[figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)]
+        draw_strips(study.arrays, np.array(strips, dtype=object))
+        draw_distances(study.arrays, ax=figure.add_subplot(grid[:, columns]))
+        title = (
+            "Motion sensitivity: how far do the features go when only motion or only appearance is changed?\n"
+            "Features of motion: circles far to the right, diamonds near 0. Features of appearance: the reverse"
+        )
+        figure.suptitle(caption(study, title))
+    return figure
+
+
+def draw_strips(arrays: dict[str, np.ndarray], axes: np.ndarray) -> None:
+    """Moments of one clip, a row for the original and for each alteration.
+
+    Args:
+        arrays: ``example_frames`` (R, K, H, W, 3), ``example_name`` (R,), ``example_seconds`` (K,) from its start,
+            ``example_video_id``.
+        axes: ``(R, K)``.
+    """
+    for row, name in enumerate(arrays["example_name"].tolist()):
+        for column, frame in enumerate(arrays["example_frames"][row]):
+            show_frame(frame, ax=axes[row, column])
+        colour = next((colour for names, colour, _ in _GROUPS.values() if name in names), "black")
+        label = name.replace("_", "\n" if len(name) > 13 else " ")
+        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", color=colour, labelpad=4)
+    for ax, seconds in zip(axes[0], arrays["example_seconds"], strict=True):
+        ax.set_title(f"{seconds:.2f} s", pad=2)
+    axes[-1, 0].set_xlabel(shortened(str(arrays["example_video_id"]), 40), loc="left", labelpad=3)
+
+
+def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """Mean distance with its 95 % interval in the row of each alteration; another video's as a line.
+
+    Args:
+        arrays: ``example_name`` (R,), which gives the rows; ``score_*`` (V,) and ``summary_*`` (mean, low, high,
+            chance) of each alteration, of ``other_video`` and of ``motion_share`` where there are any; ``video_id``.
+        ax: Where to draw.
+    """
+    rows = arrays["example_name"].tolist()
+    for names, colour, marker in _GROUPS.values():
+        for name in names:
+            if f"summary_{name}" in arrays:
+                _draw_row(arrays[f"score_{name}"], arrays[f"summary_{name}"], rows.index(name), colour, marker, ax)
+    if "summary_other_video" in arrays:
+        _draw_other(arrays["summary_other_video"], len(rows), ax)
+    ax.set_ylim(len(rows) - 0.5, -0.5)  # as the frames beside it
+    ax.set_xlim(0, 1.22 * ax.get_xlim()[1])  # room for the numbers
+    ax.set_yticks(range(1, len(rows)), [""] * (len(rows) - 1))
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    several = "\nbar: 95 % interval, grey: videos" if len(arrays["video_id"]) > 1 else ""
+    ax.set_xlabel(f"cosine distance to the original\n(0: the same features){several}")
+    ax.set_title(_share(arrays), pad=4)
+    ax.legend(handles=_legend(arrays), loc="upper left", frameon=False, borderaxespad=0, handletextpad=0.4)
+    return ax
+
+
+def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, colour: str, marker: str, ax: Axes) -> None:
+    """Videos as grey dots below the interval, the mean, and its number at the right."""
+    mean, low, high, _ = summary
+    finite = values[np.isfinite(values)]
+    if len(finite) > 1:
+        # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
+        spread = ((np.arange(len(finite)) * 0.618034) % 1 - 0.5) * 0.5
+        ax.scatter(finite, at + spread, s=5, color="#9a9a9a", linewidths=0, alpha=0.6, zorder=2)
+    if np.isfinite(low):
+        ax.hlines(at, low, high, color=colour, linewidth=2, zorder=3)
+    ax.scatter([mean], [at], s=26, color=colour, marker=marker, zorder=4)
+    number = ax.text(1, at, _text(mean), transform=ax.get_yaxis_transform(), ha="right", va="center", color=colour)
+    number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+
+
+def _draw_other(summary: np.ndarray, rows: int, ax: Axes) -> None:
+    """Below the first row, where the legend is."""
+    mean, low, high, _ = summary
+    colour = COLOURS["chance"]
+    if np.isfinite(low):
+        ax.fill_betweenx([0.5, rows - 0.5], low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
+    ax.vlines(mean, 0.5, rows - 0.5, color=colour, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
+
+
+def _legend(arrays: dict[str, np.ndarray]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linewidth=2, markersize=4.5, label=label)
+        for label, (_, colour, marker) in _GROUPS.items()
+    ]
+    if "summary_other_video" in arrays:
+        label = f"another video: {_text(arrays['summary_other_video'][0])}"
+        handles.append(Line2D([], [], color=COLOURS["chance"], linewidth=1, linestyle=(0, (3, 2)), label=label))
+    return handles
+
+
+def _share(arrays: dict[str, np.ndarray]) -> str:
+    """The motion share in words, or why there is none."""
+    if "summary_motion_share" not in arrays:
+        return "no motion share: it needs masks\nand a video before"
+    mean, low, high, even = arrays["summary_motion_share"]
+    if not np.isfinite(mean):
+        return "no motion share: neither\nmotion nor background matters"
+    interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
+    return f"motion share {mean:.2f}{interval}\n({even:.1f}: as much as the background)"
+
+
+def _text(value: float) -> str:
+    if not np.isfinite(value):
+        return "none"
+    return "0" if value == 0 else f"{value:.0e}" if value < 1e-3 else f"{value:#.2g}"

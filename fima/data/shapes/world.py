@@ -1,0 +1,120 @@
+"""What a world of moving shapes is: its knobs, and the regimes that name their settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_type_hints
+
+from fima.errors import InputError
+
+__all__ = ["REGIMES", "ShapesWorld", "world_from_text"]
+
+_Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ShapesWorld:
+    """The settings that all videos of a data set share; lengths are in shares of the picture's side.
+
+    Attributes:
+        num_frames: of a video, at least 1.
+        size: height and width, pixels, at least 16.
+        fps: that the videos are said to have.
+        radius: range of the object's.
+        amplitude: range of its way, to one side.
+        period: range of the time that a motion takes, in frames.
+        pan: greatest speed of the camera, per frame, in a direction of each video's own.
+        shake: standard deviation of the camera's trembling in x and in y.
+        segments: motions that follow each other along the video; the longest gives the label.
+        distractors: smaller shapes that drift and turn as no class does.
+        distractor_radius: range of theirs.
+        static_distractors: shapes that rest on the background.
+        movers: 1, or 2: a second, smaller shape, with a motion class of its own.
+        noise: standard deviation of noise in every pixel of every frame, of the range [0, 1].
+        correlation: share of the videos whose background's pattern is given by the label; the others draw it.
+        swapped: the correlated share gets the pattern of another class, each class always of the same one.
+    """
+
+    num_frames: int = 64
+    size: int = 64
+    fps: float = 25.0
+    radius: _Range = (0.13, 0.19)
+    amplitude: _Range = (0.1, 0.15)
+    period: _Range = (14.0, 26.0)
+    pan: float = 0.0
+    shake: float = 0.0
+    segments: int = 1
+    distractors: int = 0
+    distractor_radius: _Range = (0.05, 0.08)
+    static_distractors: int = 0
+    movers: Literal[1, 2] = 1
+    noise: float = 0.0
+    correlation: float = 0.0
+    swapped: bool = False
+
+    def __post_init__(self) -> None:
+        for name, lowest in (
+            ("num_frames", 1),
+            ("size", 16),
+            ("segments", 1),
+            ("distractors", 0),
+            ("static_distractors", 0),
+        ):
+            if getattr(self, name) < lowest:
+                raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        for name in ("pan", "shake", "noise", "correlation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        for name in ("radius", "amplitude", "period", "distractor_radius"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise InputError(f"{name} must be two ascending values above 0, got {low} and {high}")
+        if self.movers not in (1, 2):
+            raise InputError(f"movers must be 1 or 2, got {self.movers}")
+        if not self.fps > 0:
+            raise InputError(f"fps must be more than 0, got {self.fps}")
+
+
+REGIMES: dict[str, ShapesWorld] = {
+    "easy": ShapesWorld(),
+    "camera": ShapesWorld(pan=0.012, shake=0.02),
+    "clutter": ShapesWorld(radius=(0.1, 0.14), distractors=4, static_distractors=2),
+    "changing": ShapesWorld(segments=2),
+}
+"""Where FIMA's claims are put to the test. In all but ``easy``, motion and object are weakly aligned: in space by a
+moving camera or by moving clutter, in time by motions that change."""
+
+
+def world_from_text(regime: str, knobs: dict[str, str]) -> ShapesWorld:
+    """A regime with some knobs turned, as ``--data shapes:camera,shake=0.04`` gives them.
+
+    Raises:
+        InputError: if there is no such regime or knob, or a value is none of its kind.
+    """
+    if regime not in REGIMES:
+        raise InputError(f"shapes: the regime must be one of {', '.join(REGIMES)}, got {regime!r}")
+    hints = get_type_hints(ShapesWorld)
+    known = {field.name: hints[field.name] for field in fields(ShapesWorld)}
+    values: dict[str, Any] = {}
+    for name, text in knobs.items():
+        if name not in known:
+            raise InputError(f"shapes: {name!r} is no knob; there are videos, seed, {', '.join(known)}")
+        values[name] = _value(name, text, known[name])
+    return replace(REGIMES[regime], **values)
+
+
+def _value(name: str, text: str, kind: Any) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind is float:
+            return float(text)
+        if kind == _Range:
+            low, high = text.split("-")
+            return float(low), float(high)
+        return int(text)
+    except (ValueError, KeyError):
+        wanted = (
+            "LOW-HIGH" if kind == _Range else {bool: "true or false", float: "a number"}.get(kind, "a whole number")
+        )
+        raise InputError(f"shapes: {name} must be {wanted}, got {text!r}") from None

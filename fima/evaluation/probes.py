@@ -1,0 +1,134 @@
+"""Probes on frozen features: a linear classifier, nearest neighbours, retrieval. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fima.errors import InputError
+
+__all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbours", "recall_at"]
+
+_Floats = NDArray[np.floating[Any]]
+_Ints = NDArray[np.int64]
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+"""Inverse regularisation strengths that a linear probe is chosen from."""
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A linear classifier of standardised features.
+
+    Attributes:
+        strength: inverse regularisation that the validation videos chose.
+        validation_accuracy: what it reached there, in [0, 1].
+        mean, scale: ``(C,)``, of the training features.
+        model: scikit-learn's logistic regression.
+    """
+
+    strength: float
+    validation_accuracy: float
+    mean: _Floats
+    scale: _Floats
+    model: Any
+
+    def predict(self, features: _Floats) -> _Ints:
+        """Labels ``(V,)`` of features ``(V, C)``."""
+        return np.asarray(self.model.predict((features - self.mean) / self.scale), np.int64)
+
+    def accuracy(self, features: _Floats, labels: _Ints) -> float:
+        """Share of right labels."""
+        return float((self.predict(features) == labels).mean())
+
+
+def fit_linear_probe(
+    train: _Floats,
+    train_labels: _Ints,
+    val: _Floats,
+    val_labels: _Ints,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+) -> LinearProbe:
+    """Multinomial logistic regression on features that are standardised by the training set.
+
+    The regularisation is chosen on the validation videos; the test videos are never seen. Deterministic.
+
+    Args:
+        train: ``(V, C)`` features.
+        train_labels: ``(V,)``, at least two classes.
+        val: ``(W, C)``.
+        val_labels: ``(W,)``.
+        strengths: inverse regularisation strengths to choose from; of equals the strongest regularisation.
+
+    Raises:
+        InputError: if the shapes do not fit or there are fewer than two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    _check(train, train_labels, "train")
+    _check(val, val_labels, "val")
+    if len(np.unique(train_labels)) < 2:
+        raise InputError("a linear probe needs videos of at least two classes to be trained on")
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(scale > 0, scale, 1)
+    inputs, val_inputs = (train - mean) / scale, (val - mean) / scale
+    best: LinearProbe | None = None
+    for strength in sorted(strengths):
+        model = LogisticRegression(C=strength, max_iter=2000).fit(inputs, train_labels)
+        accuracy = float((model.predict(val_inputs) == val_labels).mean())
+        if best is None or accuracy > best.validation_accuracy:
+            best = LinearProbe(strength, accuracy, mean, scale, model)
+    if best is None:
+        raise InputError("a linear probe needs at least one strength to choose from")
+    return best
+
+
+def neighbours(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Floats]:
+    """The nearest by cosine similarity.
+
+    Args:
+        queries: ``(Q, C)``.
+        gallery: ``(G, C)``.
+        count: at most G are given.
+
+    Returns:
+        Indices and similarities ``(Q, count)``, the nearest first; of equals the one with the lower index.
+    """
+    similarity = _unit(queries) @ _unit(gallery).T
+    count = min(count, gallery.shape[0])
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+    return order, np.take_along_axis(similarity, order, axis=1)
+
+
+def knn_predictions(queries: _Floats, gallery: _Floats, gallery_labels: _Ints, *, k: int = 1) -> _Ints:
+    """Labels ``(Q,)`` by the vote of the k nearest; a tie goes to the label whose votes are nearer in sum."""
+    order, similarity = neighbours(queries, gallery, k)
+    votes = np.zeros((len(queries), int(gallery_labels.max()) + 1))
+    nearness = np.zeros_like(votes)
+    rows = np.arange(len(queries))[:, None]
+    np.add.at(votes, (rows, gallery_labels[order]), 1)
+    np.add.at(nearness, (rows, gallery_labels[order]), similarity + 1)
+    return np.asarray(np.argmax(votes + nearness / (2 * k + 1), axis=1), np.int64)
+
+
+def recall_at(
+    queries: _Floats, query_labels: _Ints, gallery: _Floats, gallery_labels: _Ints, ranks: Sequence[int] = (1, 5, 10)
+) -> dict[int, NDArray[np.bool_]]:
+    """Whether one of a query's nearest has its label, for each number of nearest: rank → ``(Q,)``."""
+    order, _ = neighbours(queries, gallery, max(ranks))
+    hit = gallery_labels[order] == query_labels[:, None]
+    return {rank: hit[:, :rank].any(axis=1) for rank in ranks}
+
+
+def _unit(features: _Floats) -> _Floats:
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.where(length > 0, length, 1))
+
+
+def _check(features: _Floats, labels: _Ints, name: str) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise InputError(f"{name} must be (V, C) features with (V,) labels, got {features.shape} and {labels.shape}")
