@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.frames import overlay_map, show_frame
-from analysis.plotting.style import COLOURS, WIDTH, caption, colourbar, new_figure, printed, shortened
+from analysis.plotting.style import COLOURS, WIDTH, caption, colourbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -58,8 +58,8 @@ def draw_localize(study: Study) -> Figure:
         draw_location_scores(arrays, ax=figure.add_subplot(grid[count, :]))
         videos = len(arrays["video_id"])
         what = (
-            "Localisation: activation should lie inside the cyan outline of the object.\nBelow: mean and 95 % interval of "
-            f"{videos} video{'' if videos == 1 else 's'}; bars are chance, what a uniform map scores"
+            "Localisation: activation should lie inside the cyan outline of the object.\nBelow: mean, 95 % interval, "
+            f"{counted(videos, 'video')}; bars are chance, what a uniform map scores"
         )
         figure.suptitle(caption(study, what))
     return figure

@@ -64,7 +64,8 @@ class PickledArray:
         """
         if not isinstance(self._kind, _NumberType) or not _is_shape(self._shape):
             raise ValueError("expected an array of numbers")
-        flat = np.frombuffer(_to_bytes(self._data), self._kind.read())
+        kind = self._kind.read()
+        flat = np.frombuffer(_to_bytes(self._data), kind)
         if math.prod(self._shape) != flat.size:
             raise ValueError(f"an array of shape {self._shape} holds {flat.size} numbers")
         return flat.reshape(self._shape, order="F" if self._order == "F" else "C")
@@ -101,11 +102,23 @@ def _encode(text: Any, encoding: Any = None) -> bytes:
     return str(text).encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    """What Python 3 asks ``bytes`` for in old protocols; a length given here could take all memory."""
+    return b""
+
+
 _NUMPY: dict[str, dict[str, Any]] = {
     "multiarray": {"_reconstruct": _reconstruct, "scalar": _scalar},
     "numeric": {"_frombuffer": _from_buffer},
 }
-_CONTAINERS = {"dict": dict, "list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_CONTAINERS: dict[str, Any] = {
+    "dict": dict,
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "bytes": _no_bytes,
+}
 _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _ArrayType,
     ("numpy", "dtype"): _NumberType,
