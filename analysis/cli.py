@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands.add_parser("report", help=what, description=what))
     what = "compare checkpoints on the same clips: figures side by side, paired intervals, curves over training"
     _add_compare(commands.add_parser("compare", help=what, description=what))
+    what = "train all methods alike on moving shapes, and measure what they learnt (hours; goes on where it stopped)"
+    _add_reproduce(commands.add_parser("reproduce", help=what, description=what))
     return parser
 
 
@@ -190,6 +192,43 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_out(parser, "compare")
     parser.set_defaults(run=_run_compare)
+
+
+def _add_reproduce(parser: argparse.ArgumentParser) -> None:
+    from analysis.reproduction.plan import BUDGETS, METHODS
+
+    parser.add_argument("--budget", choices=tuple(BUDGETS), default="small", help="how much to spend (default: small)")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), metavar="NAME", help="default: all six")
+    parser.add_argument("--regimes", nargs="+", default=["camera"], metavar="NAME", help="default: camera")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default: 0")
+    parser.add_argument("--runs", default="runs/reproduction", metavar="DIR", help="trainings (default: %(default)s)")
+    parser.add_argument("--out", default="reports/reproduction", metavar="DIR", help="the page (default: %(default)s)")
+    parser.add_argument("--lanes", type=int, default=2, metavar="N", help="trainings at a time (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor, each (default: 1)")
+    parser.add_argument("--device", default="cpu", help="to score on (default: cpu)")
+    parser.add_argument("--no-training", action="store_true", help="only what is trained by now")
+    parser.set_defaults(run=_run_reproduce)
+
+
+def _run_reproduce(args: argparse.Namespace) -> int:
+    from analysis.reproduction.plan import BUDGETS, plan_runs
+
+    if args.lanes < 1 or args.threads < 1:
+        raise InputError(f"--lanes and --threads must be at least 1, got {args.lanes} and {args.threads}")
+    runs = plan_runs(BUDGETS[args.budget], args.runs, args.methods, args.regimes, args.seeds)
+    from analysis.reproduction.run import reproduce
+
+    page = reproduce(
+        runs, args.out, lanes=args.lanes, threads=args.threads, device=args.device, training=not args.no_training,
+        tell=_tell,
+    )  # fmt: skip
+    sys.stdout.write(f"{page}\n")
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def settings_from(args: argparse.Namespace) -> Settings:

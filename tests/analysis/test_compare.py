@@ -1,20 +1,23 @@
 """Comparisons: the numbers of the separate studies, one scale for all, pages and command lines."""
 
 import csv
+import dataclasses
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
-from analysis.cli import main
+from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
 from analysis.compare.differences import number
 from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
 from analysis.compare.sources import plan_sources, run_checkpoints
 from analysis.plotting.compare import affinity_range, draw_compared_affinity, draw_compared_temporal
+from analysis.report import notebook_parameters, notebook_path
 from analysis.settings import Settings
 from analysis.sources import VideoSource, list_videos
 from analysis.statistics import paired_difference
@@ -190,7 +193,7 @@ def test_features_of_a_batch_are_computed_once():
     assert extractor(changed) is not first
     assert len(calls) == 2 * passes
     extractor.forget()
-    torch.testing.assert_close(extractor(clip), first)
+    torch.testing.assert_close(extractor(clip).motion, first.motion)
     assert len(calls) == 3 * passes
     full = SharedExtractor(untrained_backbone("tiny"), limit=0)
     assert full(clip) is not full(clip)
@@ -293,7 +296,7 @@ class _Page(HTMLParser):
 def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
     hostile = '<script>alert("1")</script>'
     argv = ["compare", "--ckpt", checkpoints[0], "--ckpt", checkpoints[1], "random", "--data", str(videos), *FLAGS]
-    argv += ["--name", "[bold]one", hostile, "$none$", "--out", str(tmp_path / "out"), "--format", "svg"]
+    argv += ["--name", "[bold]one", hostile, "$none$", "--out", str(tmp_path / "out"), "--format", "svg", "--show", "1"]
     assert main([*argv, "--measure", *MEASURES]) == 0
     out = tmp_path / "out"
     stems = ["affinity", "cam", "scores", "temporal"]
@@ -323,6 +326,22 @@ def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
     np.testing.assert_array_equal(
         arrays["1_score_contrast"], report["measures"]["affinity"][hostile]["per_video"]["contrast"]
     )
+
+
+def test_notebook_parameters_and_flags_are_the_settings():
+    fields = {field.name: field.default for field in dataclasses.fields(Settings) if field.name != "ckpt"}
+    own = {"ckpts", "names", "measures", "out"}
+    assert notebook_parameters("compare") == {*fields, *own}
+    cells = nbformat.read(notebook_path("compare"), as_version=4).cells
+    values: dict = {}
+    exec(next(cell for cell in cells if cell.metadata.get("tags") == ["parameters"]).source, values)
+    flags = vars(_parser().parse_args(["compare"]))
+    assert flags["ckpt"] is None
+    for name, default in fields.items():
+        assert values[name] == (None if default == () else default), name
+        assert flags[name] == default, name
+    assert all(values[name] is None for name in own)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
 def test_equal_runs_give_equal_files(settings, tmp_path):

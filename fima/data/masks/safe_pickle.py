@@ -11,8 +11,10 @@ import io
 import math
 import pickle
 import re
+import struct
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +138,20 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+def _load_bytearray(unpickler: Any) -> None:
+    """Reads before it makes room: a false length must not take all memory."""
+    (size,) = struct.unpack("<Q", unpickler.read(8))
+    content = unpickler.read(size)
+    if len(content) != size:
+        raise ValueError(f"expected {size} bytes, found {len(content)}")
+    unpickler.append(bytearray(content))
+
+
+# The one in Python: where the one in C notes an object under a number, it makes room for all numbers up to it, so that
+# six bytes of a damaged file take all memory.
+class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}
+
     def __init__(self, path: Path, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="latin-1")  # bytes of Python 2 are kept one by one
         self._path = path
@@ -181,16 +196,19 @@ def load_plain(path: str | Path) -> Any:
 
 
 def numbers(value: Any) -> NDArray[np.float64]:
-    """An array, a number or nested lists of them, as float64.
+    """An array of any shape, or a flat list or tuple, as float64.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if it is none of these, or holds anything but numbers.
     """
-    plain = value.read() if isinstance(value, PickledArray) else value
-    try:
-        return np.array(plain, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"expected numbers, found {type(value).__name__}") from None
+    if isinstance(value, PickledArray):
+        with np.errstate(invalid="ignore"):  # NaN is for the caller to refuse
+            return value.read().astype(np.float64)
+    # Flat: nested lists that share their parts could stand for more numbers than there is memory.
+    if isinstance(value, list | tuple) and all(isinstance(number, int | float) for number in value):
+        with suppress(OverflowError):
+            return np.array(value, np.float64)
+    raise ValueError(f"expected numbers, found {type(value).__name__}")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,0 +1,53 @@
+"""The reproduction's own figure: every score of every method, regimes as columns."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.plotting.style import COLOURS, new_figure, printed
+from analysis.reproduction.plan import METHODS
+from analysis.reproduction.table import Table
+
+__all__ = ["draw_table"]
+
+_DRAWN = {
+    "linear": "motion, linear probe\n(accuracy)",
+    "energy_ratio": "activation energy\n(× chance)",
+    "top1_agreement": "affinity top-1\n(share of places)",
+    "offset_auroc": "temporal AUROC",
+    "bias_gap": "background-bias gap\n(accuracy lost)",
+}
+
+
+def draw_table(table: Table, note: str) -> Figure:
+    """Dots with 95 % intervals over test videos, small dots for single seeds; dashed: chance."""
+    with printed():
+        figure = new_figure(0.7 + 1.25 * len(_DRAWN))
+        axes = figure.subplots(len(_DRAWN), len(table), sharey="row", sharex=True, squeeze=False)
+        for column, (regime, methods) in enumerate(table.items()):
+            for row, (name, label) in enumerate(_DRAWN.items()):
+                ax = axes[row, column]
+                for place, method in enumerate(METHODS):
+                    if method not in methods:
+                        continue
+                    cell = methods[method][name]
+                    ax.vlines(place, cell.summary.low, cell.summary.high, color=COLOURS["aligned"], linewidth=2)
+                    ax.scatter([place], [cell.summary.mean], s=22, color=COLOURS["aligned"], zorder=3)
+                    if len(cell.seeds) > 1:
+                        beside = place + 0.22 + np.zeros(len(cell.seeds))
+                        ax.scatter(beside, cell.seeds, s=6, color=COLOURS["misaligned"], zorder=3)
+                chance = next(iter(methods.values()))[name].summary.chance
+                if chance is not None and np.isfinite(chance):
+                    ax.axhline(chance, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
+                ax.set_xlim(-0.6, len(METHODS) - 0.4)
+                ax.set_xticks(range(len(METHODS)), list(METHODS.values()), rotation=40, ha="right")
+                if column == 0:
+                    ax.set_ylabel(label)
+                if row == 0:
+                    ax.set_title(regime)
+        what = (
+            "Methods (across) by regime (columns). Blue: mean and 95 % interval over test videos; orange: single seeds"
+        )
+        figure.suptitle(f"{what};\ndashed: chance. {note}")
+    return figure

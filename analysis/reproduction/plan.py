@@ -1,0 +1,119 @@
+"""Which runs a reproduction is made of. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fima.data.shapes import REGIMES
+from fima.errors import InputError
+
+__all__ = ["BUDGETS", "METHODS", "Budget", "Run", "plan_runs"]
+
+METHODS = {
+    "random": "untrained",
+    "moco": "MoCo",
+    "vd": "MoCo + L_VD",
+    "pixel": "MoCo + L_Pix",
+    "fima": "FIMA",
+    "maclr": "MaCLR",
+}
+"""In the order of the paper's ablation; all but the first have a recipe ``<name>-shapes``. L_Pix alone is without
+motion decoder, foreground sampling and frame loss."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is spent.
+
+    Attributes:
+        name: of the budget.
+        epochs: of pre-training, on ``videos`` training videos.
+        videos: to train on.
+        probe_videos: of the train, val and test splits, for probes.
+        measured: test videos for localisation, alignment and sensitivity.
+        warning: what a reader must know, on top of the page; empty if nothing.
+    """
+
+    name: str
+    epochs: int
+    videos: int
+    probe_videos: tuple[int, int, int]
+    measured: int
+    warning: str = ""
+
+
+BUDGETS = {
+    "small": Budget("small", 40, 1600, (1600, 500, 1000), 200),
+    "quick": Budget(
+        "quick", 5, 480, (480, 150, 200), 40,
+        "This is the quick run: it shows that everything works. It is far too short to conclude anything from.",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method trained in one regime from one seed.
+
+    Attributes:
+        method: a key of `METHODS`.
+        regime: a key of `fima.data.shapes.REGIMES`.
+        seed: of weights and draws.
+        folder: of the run.
+        budget: what it may take.
+    """
+
+    method: str
+    regime: str
+    seed: int
+    folder: Path
+    budget: Budget
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is anything to train."""
+        return self.method != "random"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What training ends with."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return not self.trained or (self.folder / "finished").exists()
+
+    def command(self, threads: int) -> list[str]:
+        """Arguments of ``fima`` that train it, or go on."""
+        data = f"shapes:{self.regime},videos={self.budget.videos}"
+        return [
+            "pretrain", "--recipe", f"{self.method}-shapes", "--data", data,
+            "--out", str(self.folder), "--seed", str(self.seed), "--resume", "auto", "--optimizer.epochs",
+            str(self.budget.epochs), "--trainer.threads", str(threads), "--log.progress", "lines",
+        ]  # fmt: skip
+
+
+def plan_runs(
+    budget: Budget, folder: str | Path, methods: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]
+) -> list[Run]:
+    """The runs in the order in which they are worth most: all methods of a regime and seed before the next.
+
+    Raises:
+        InputError: for an unknown method or regime, or no seed.
+    """
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise InputError(f"--methods: there is no {unknown[0]!r}; known: {', '.join(METHODS)}")
+    if unknown := [name for name in regimes if name not in REGIMES]:
+        raise InputError(f"--regimes: there is no {unknown[0]!r}; known: {', '.join(REGIMES)}")
+    if not seeds or min(seeds) < 0 or not methods or not regimes:
+        raise InputError("--methods, --regimes and --seeds need at least one value each, seeds of at least 0")
+    return [
+        Run(method, regime, seed, Path(folder) / budget.name / regime / f"{method}-{seed}", budget)
+        for seed in dict.fromkeys(seeds)
+        for regime in dict.fromkeys(regimes)
+        for method in METHODS
+        if method in methods
+    ]

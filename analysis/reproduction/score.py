@@ -1,0 +1,180 @@
+"""What a trained backbone is worth in its world: probes, background bias, and the per-video measures of the studies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.reproduction.plan import Run
+from analysis.settings import Settings
+from analysis.studies import run as run_study
+from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.data.datasets import VideoDataset, open_dataset
+from fima.evaluation.features import pooled_features
+from fima.evaluation.probes import fit_linear_probe, knn_predictions, recall_at
+
+__all__ = ["SCORES", "score"]
+
+SCORES = {
+    "linear": "motion, linear probe",
+    "nearest": "motion, 1-NN",
+    "recall_at_5": "retrieval R@5",
+    "background": "background, linear probe",
+    "bias_gap": "background-bias gap",
+    "energy": "activation energy in object",
+    "energy_ratio": "energy / chance",
+    "auroc": "localisation AUROC",
+    "top1_agreement": "affinity top-1",
+    "affinity_auroc": "affinity AUROC",
+    "offset_auroc": "temporal AUROC",
+    "motion_share": "motion share",
+}
+"""Every score per test video (right or wrong for probes), so that methods are compared in pairs."""
+
+_VERSION = 1
+_CLIPS = 2
+_CORRELATION = 0.9
+_STUDIES = {
+    "localize": ("energy", "auroc"),
+    "affinity": ("top1_agreement", "auroc"),
+    "temporal": ("offset_auroc",),
+    "sensitivity": ("motion_share",),
+}
+Array = NDArray[np.float64]
+
+
+def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Scores of a finished run, from its ``scores.json`` if that was made from the same checkpoint.
+
+    Returns:
+        ``values``: score → one number per test video; ``chance``: score → level; ``checkpoint``: SHA-256; ``choices``:
+        what validation chose.
+    """
+    loaded = load_backbone(run.checkpoint) if run.trained else untrained_backbone("tiny", seed=run.seed)
+    path = run.folder / "scores.json"
+    key = {
+        "version": _VERSION,
+        "checkpoint": loaded.sha256,
+        "probe_videos": list(run.budget.probe_videos),
+        "measured": run.budget.measured,
+    }
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return dict(kept)
+    if tell is not None:
+        tell(f"scoring {run.method}, {run.regime}, seed {run.seed}")
+    values, choices = _probes(loaded, run, device)
+    gap, more = _bias_gap(loaded, run, device)
+    measured, chance = _measures(run, device)
+    values |= gap | measured
+    content = {
+        "key": key,
+        "values": {name: np.asarray(values[name]).round(6).tolist() for name in SCORES},
+        "chance": chance
+        | {"linear": 0.1, "nearest": 0.1, "background": 0.1, "recall_at_5": _chance_at(5), "bias_gap": 0.0},
+        "choices": choices | more,
+    }
+    _write(path, content)
+    return content
+
+
+def _chance_at(rank: int, classes: int = 10) -> float:
+    return 1 - (1 - 1 / classes) ** rank
+
+
+def _probes(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Right or wrong for each test video: linear probe, nearest neighbour, retrieval; and the background's probe."""
+    train, val, test = (
+        _world(run.regime, split, count)
+        for split, count in zip(("train", "val", "test"), run.budget.probe_videos, strict=True)
+    )
+    features = {
+        name: pooled_features(loaded, part.records, clips=_CLIPS, device=device).mean
+        for name, part in (("train", train), ("val", val), ("test", test))
+    }
+    labels = {name: _labels(part) for name, part in (("train", train), ("val", val), ("test", test))}
+    probe = fit_linear_probe(features["train"], labels["train"], features["val"], labels["val"])
+    nearest = knn_predictions(features["test"], features["train"], labels["train"])
+    found = recall_at(features["test"], labels["test"], features["train"], labels["train"], (5,))
+    patterns = {name: _patterns(part) for name, part in (("train", train), ("val", val), ("test", test))}
+    background = fit_linear_probe(features["train"], patterns["train"], features["val"], patterns["val"])
+    values = {
+        "linear": probe.predict(features["test"]) == labels["test"],
+        "nearest": nearest == labels["test"],
+        "recall_at_5": found[5],
+        "background": background.predict(features["test"]) == patterns["test"],
+    }
+    choices = {"linear_C": probe.strength, "linear_val": probe.validation_accuracy, "background_C": background.strength}
+    return {name: np.asarray(right, np.float64) for name, right in values.items()}, choices
+
+
+def _bias_gap(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What a motion probe loses that was trained where the background tells the class on 90 % of the videos.
+
+    Right with such backgrounds minus right with another class's, video by video: the same motion and object.
+    """
+    regime = f"{run.regime},correlation={_CORRELATION}"
+    train = _world(regime, "train", run.budget.probe_videos[0])
+    val = _world(regime, "val", run.budget.probe_videos[1])
+    test = _world(regime, "test", run.budget.probe_videos[2])
+    swapped = _world(f"{regime},swapped=true", "test", run.budget.probe_videos[2])
+    features = [pooled_features(loaded, part.records, device=device).mean for part in (train, val, test, swapped)]
+    probe = fit_linear_probe(features[0], _labels(train), features[1], _labels(val))
+    right = [probe.predict(part) == _labels(data) for part, data in zip(features[2:], (test, swapped), strict=True)]
+    gap = right[0].astype(np.float64) - right[1]
+    return {"bias_gap": gap}, {
+        "bias_C": probe.strength,
+        "with_correlated": float(right[0].mean()),
+        "with_swapped": float(right[1].mean()),
+    }
+
+
+def _measures(run: Run, device: str) -> tuple[dict[str, Array], dict[str, float]]:
+    """The studies' scores per video, as ``fima-analyze`` gives them."""
+    settings = Settings(
+        ckpt=str(run.checkpoint) if run.trained else None,
+        data=f"shapes:{run.regime},videos={run.budget.measured}",
+        split="test",
+        show=1,
+        batch_size=16,
+        device=device,
+        seed=run.seed,
+    )
+    values: dict[str, Array] = {}
+    chance: dict[str, float] = {}
+    for measure, names in _STUDIES.items():
+        study = run_study(measure, settings)
+        for name in names:
+            key = "affinity_auroc" if (measure, name) == ("affinity", "auroc") else name
+            values[key] = study.per_video[name]
+            level = study.scores[name].chance
+            if level is not None:
+                chance[key] = level
+    values["energy_ratio"] = values["energy"] / chance["energy"]
+    return values, chance | {"energy_ratio": 1.0}
+
+
+def _world(regime: str, split: str, videos: int) -> VideoDataset:
+    return open_dataset(f"shapes:{regime},videos={videos}", split=split)
+
+
+def _labels(data: VideoDataset) -> NDArray[np.int64]:
+    return np.array([record.label for record in data])
+
+
+def _patterns(data: VideoDataset) -> NDArray[np.int64]:
+    return np.array([getattr(record, "pattern", -1) for record in data])
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,82 @@
+"""A reproduction from end to end, small enough for a test, interrupted and taken up again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from analysis.cli import main
+from analysis.reproduction.plan import BUDGETS, Budget, plan_runs
+from analysis.reproduction.run import reproduce
+from fima.errors import TrainingError
+
+TINY = Budget("tiny", 2, 64, (64, 40, 40), 8, "This is a test.")
+pytestmark = pytest.mark.slow
+
+
+def test_train_score_and_write(tmp_path):
+    runs = plan_runs(TINY, tmp_path / "runs", ["random", "moco", "vd"], ["easy"], [0])
+    said = []
+    page = reproduce(runs, tmp_path / "out", lanes=2, threads=1, tell=said.append)
+    text = page.read_text()
+    assert "**This is a test.**" in text
+    for name in ("untrained", "| MoCo |", "| MoCo + L_VD |", "holds", "not run"):
+        assert name in text or name == "holds"
+    for picture in ("scores.png", "compare/compare-cam.png", "compare/compare-affinity.png", "compare/compare-temporal.png"):  # fmt: skip  # noqa: E501
+        assert (tmp_path / "out" / picture).stat().st_size > 10_000
+        assert f"({picture})" in text
+    content = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [run["method"] for run in content["runs"]] == ["random", "moco", "vd"]
+    gap = content["runs"][1]["scores"]
+    # Right minus right, from the same 40 videos.
+    expected = gap["choices"]["with_correlated"] - gap["choices"]["with_swapped"]
+    assert sum(gap["values"]["bias_gap"]) / 40 == pytest.approx(expected, abs=1e-6)
+    # Nothing is trained or scored twice.
+    before = [line for line in said if line.startswith(("trained", "scoring"))]
+    said.clear()
+    reproduce(runs, tmp_path / "out", lanes=2, threads=1, tell=said.append)
+    assert len(before) == 5
+    assert not [line for line in said if line.startswith(("trained", "scoring"))]
+
+
+def test_a_failed_training_names_its_log(tmp_path):
+    runs = plan_runs(Budget("bad", 2, 8, (64, 40, 40), 8), tmp_path, ["moco"], ["easy"], [0])
+    with pytest.raises(TrainingError, match=r"moco-0: training ended with exit code 2: .*optimizer.batch_size"):
+        reproduce(runs, tmp_path / "out", lanes=1, threads=1, tell=lambda line: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_interrupted_it_ends_its_trainings_and_goes_on(tmp_path):
+    flags = [
+        "reproduce",
+        "--budget",
+        "quick",
+        "--methods",
+        "moco",
+        "--regimes",
+        "easy",
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    command = [sys.executable, "-m", "analysis.cli", *flags, "--out", str(tmp_path / "out"), "--lanes", "1"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "runs" / "quick" / "easy" / "moco-0" / "log.txt"
+    deadline = time.monotonic() + 240
+    while "step 10/" not in (log.read_text() if log.exists() else "") and time.monotonic() < deadline:
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=120)
+    assert child.returncode == 130, errors
+    assert "stopped after a whole step and saved" in log.read_text()
+    assert not (tmp_path / "out").exists()
+    assert (log.parent / "last.ckpt").exists()
+    assert not (log.parent / "finished").exists()
+    assert main([*flags, "--out", str(tmp_path / "out"), "--no-training"]) == 2  # nothing is trained to its end yet
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert BUDGETS["quick"].warning

@@ -1,0 +1,122 @@
+"""Tables and verdicts from scores whose answers are worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.plotting.style import save_figure
+from analysis.reproduction.figures import draw_table
+from analysis.reproduction.plan import BUDGETS, plan_runs
+from analysis.reproduction.score import SCORES
+from analysis.reproduction.table import CLAIMS, Claim, collect, judge, to_csv, to_markdown
+from fima.errors import InputError
+
+QUICK = BUDGETS["quick"]
+
+
+def content(**values):
+    """Scores of 40 test videos: constant but for those given."""
+    return {
+        "values": {name: list(values.get(name, [0.5] * 40)) for name in SCORES},
+        "chance": dict.fromkeys(SCORES, 0.1),
+    }
+
+
+def runs_of(methods, seeds=(0,), regimes=("camera",)):
+    return plan_runs(QUICK, "nowhere", methods, regimes, seeds)
+
+
+def test_seeds_are_averaged_video_by_video():
+    first, second = runs_of(["fima"], seeds=(0, 1))
+    right = [[1.0] * 20 + [0.0] * 20, [1.0] * 30 + [0.0] * 10]
+    table = collect({first: content(linear=right[0]), second: content(linear=right[1])})
+    cell = table["camera"]["fima"]["linear"]
+    assert cell.seeds == (0.5, 0.75)
+    np.testing.assert_allclose(cell.values, [1.0] * 20 + [0.5] * 10 + [0.0] * 10)
+    assert cell.summary.mean == 0.625
+    assert cell.text(percent=True).startswith("62.5 [")
+    assert cell.text(percent=True).endswith("(50.0–75.0, 2 seeds)")
+
+
+def test_verdicts():
+    moco, vd, fima = runs_of(["moco", "vd", "fima"])
+    third = [1.0] * 12 + [0.0] * 28
+    scored = {
+        moco: content(linear=third, bias_gap=[1.0] * 20 + [0.0] * 20),
+        vd: content(linear=[0.9] * 40),
+        fima: content(linear=[0.91] * 40, bias_gap=[0.05] * 40, energy_ratio=[1.7] * 40),
+    }
+    methods = collect(scored)["camera"]
+    assert judge(Claim("", "linear", "vd", "moco", 0.4), methods)[0] == "holds"  # 0.6 above
+    assert judge(Claim("", "linear", "vd", "moco", 0.9), methods)[0] == "fails"
+    assert judge(Claim("", "linear", "vd", "moco", 0.6), methods)[0] == "open"
+    verdict, difference = judge(Claim("", "linear", "fima", "vd"), methods)
+    assert verdict == "holds"
+    assert difference.mean == pytest.approx(0.01)
+    assert judge(Claim("", "energy_ratio", "fima", "", 1.8), methods)[0] == "fails"
+    # At most half: half of 0.5 is 0.25, 0.2 above 0.05.
+    verdict, difference = judge(Claim("", "bias_gap", "fima", "moco"), methods)
+    assert (verdict, round(difference.mean, 6)) == ("holds", 0.2)
+    assert judge(Claim("", "linear", "maclr", "moco"), methods) == ("not run", None)
+
+
+def test_every_claim_is_about_a_score_and_methods_that_exist():
+    for claim in CLAIMS:
+        assert claim.score in SCORES
+        runs_of([claim.first, *([claim.second] if claim.second else [])], regimes=claim.regimes or ("easy",))
+
+
+def test_table_as_text():
+    moco, fima = runs_of(["moco", "fima"])
+    table = collect({moco: content(energy=[0.2] * 40), fima: content(bias_gap=[-0.1] * 40)})
+    text = to_markdown(table)
+    assert "### camera" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert "| MoCo |" in text
+    assert "−10.0 [−10.0, −10.0]" in text
+    listed = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert len(listed) == 2 * len(SCORES)
+    assert float(next(r["mean"] for r in listed if (r["method"], r["score"]) == ("moco", "energy"))) == 0.2
+
+
+def test_figure_draws_means_where_they_are(tmp_path):
+    runs = runs_of(["random", "moco", "fima"], seeds=(0, 1), regimes=("easy", "camera"))
+    table = collect({run: content(linear=[0.1 + 0.3 * (run.method == "fima")] * 40) for run in runs})
+    figure = draw_table(table, "")
+    ax = figure.axes[0]
+    points = [tuple(p.get_offsets()[0]) for p in ax.collections if len(p.get_offsets()) == 1]
+    assert (4.0, pytest.approx(0.4)) in points
+    save_figure(figure, tmp_path / "scores.png", "png")
+    assert (tmp_path / "scores.png").stat().st_size > 10_000
+
+
+def test_plan_puts_a_whole_regime_before_the_next_seed():
+    runs = plan_runs(QUICK, "runs/x", ["fima", "random", "vd"], ["camera", "easy"], [0, 1])
+    assert [(r.method, r.regime, r.seed) for r in runs[:4]] == [
+        ("random", "camera", 0), ("vd", "camera", 0), ("fima", "camera", 0), ("random", "easy", 0),
+    ]  # fmt: skip
+    assert runs[1].folder == Path("runs/x/quick/camera/vd-0")
+    command = runs[1].command(1)
+    assert command[command.index("--recipe") + 1] == "vd-shapes"
+    assert command[command.index("--data") + 1] == "shapes:camera,videos=480"
+
+
+@pytest.mark.parametrize(
+    ("methods", "regimes", "seeds", "words"),
+    [
+        (["simclr"], ["easy"], [0], "--methods: there is no 'simclr'"),
+        (["moco"], ["hard"], [0], "--regimes: there is no 'hard'"),
+        (["moco"], ["easy"], [-1], "seeds of at least 0"),
+        ([], ["easy"], [0], "at least one value each"),
+    ],
+)
+def test_bad_plans(methods, regimes, seeds, words):
+    with pytest.raises(InputError) as error:
+        plan_runs(QUICK, "x", methods, regimes, seeds)
+    assert words in str(error.value)
