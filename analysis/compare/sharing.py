@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,7 @@ class FrameCache:
     def __init__(self, limit: int = FRAMES_LIMIT) -> None:
         self.limit, self.used = limit, 0
         self._frames: dict[tuple[str, int | None, int], Tensor] = {}
+        self._truth: dict[tuple[Any, ...], np.ndarray] = {}
         self._facts: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()  # a study decodes in a thread, and reads the clips it shows in another
 
@@ -57,13 +59,24 @@ class FrameCache:
 
     def add(self, video_id: str, short_side: int | None, indices: Sequence[int], frames: Tensor) -> None:
         """Keep frames ``(len(indices), 3, H, W)`` decoded together, all or (without room) none of them."""
-        size = frames.numel() * frames.element_size()
-        with self._lock:
-            if self.used + size > self.limit:
-                return
-            self.used += size
+        if self._takes(frames.numel() * frames.element_size()):
             for index, frame in zip(indices, frames, strict=True):
                 self._frames[video_id, short_side, index] = frame
+
+    def truth(self, key: tuple[Any, ...]) -> np.ndarray | None:
+        """What a drawn video knows of itself, if it is kept."""
+        return self._truth.get(key)
+
+    def add_truth(self, key: tuple[Any, ...], array: np.ndarray) -> None:
+        """Keep what ``truth`` returns, where there is room."""
+        if self._takes(array.nbytes):
+            self._truth[key] = array
+
+    def _takes(self, size: int) -> bool:
+        with self._lock:
+            fits = self.used + size <= self.limit
+            self.used += size if fits else 0
+            return fits
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class SharedVideo(VideoSource):
 
     def open(self) -> FrameReader:
         """See ``VideoSource.open``."""
-        return _SharedReader(self)
+        return _DrawnReader(self) if self.drawn else _SharedReader(self)
 
     def open_file(self) -> FrameReader:
         """The video itself, past the cache."""
@@ -115,6 +128,12 @@ class _SharedReader:
             found |= dict(zip(missing, decoded, strict=True))
         return torch.stack([frame for i in indices if (frame := found[i]) is not None])
 
+    def __getattr__(self, name: str) -> Any:
+        """Anything else that the video's own reader has, such as its height."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._file(), name)
+
     def _file(self) -> FrameReader:
         if self._reader is None:
             self._reader = self._video.open_file().__enter__()
@@ -129,6 +148,24 @@ class _SharedReader:
         if self._reader is not None:
             self._reader.__exit__(kind, error, trace)
             self._reader = None
+
+
+class _DrawnReader(_SharedReader):
+    """Of a drawn video, whose truth is drawn with it: see ``analysis.truth.KnowsTruth``."""
+
+    def masks(self, indices: Sequence[int]) -> np.ndarray:
+        return self._truth("masks", indices)
+
+    def background(self, indices: Sequence[int]) -> np.ndarray:
+        return self._truth("background", indices)
+
+    def _truth(self, what: str, indices: Sequence[int]) -> np.ndarray:
+        key = (self._video.video_id, what, tuple(indices))
+        if (known := self._cache.truth(key)) is not None:
+            return known
+        array: np.ndarray = getattr(self._file(), what)(indices)
+        self._cache.add_truth(key, array)
+        return array
 
 
 class SharedExtractor(FeatureExtractor):

@@ -44,7 +44,7 @@ def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
     moments = np.linspace(0, length - 1, max(1, min(3, _IMAGES // blocks, length)) + 2).round().astype(int)[1:-1]
     with printed():
         side = (WIDTH - 1.1) / (blocks * len(moments) + _GAP * (blocks - 1))
-        figure = new_figure(0.65 + count * (side + 0.17))
+        figure = new_figure(0.75 + count * (side + 0.17))
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
         axes = _blocks(figure, count, blocks, len(moments))
         for row in range(count):
@@ -57,6 +57,7 @@ def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
         for title, block in zip(["frames", *_titles(studies, wide)], axes[0], strict=True):
             block[0].set_title(title, loc="left", pad=4)
         label = f"activation, min–max per {first.provenance['normalize']} (no unit)"
+        label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
         every = [ax for blocks in axes for block in blocks for ax in block]
         colourbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
         figure.suptitle(
@@ -217,7 +218,8 @@ def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str]
         upper.fill_between(offset, *band, color=marks.colour(name), alpha=0.2, linewidth=0)
         upper.plot(offset, arrays["offset_change"], color=marks.colour(name), linewidth=1.2, linestyle=marks.line(name))
     upper.set_ylabel("similarity minus\nthat at Δ = 0")
-    upper.set_title("mean over videos, 95 % band")
+    unit = {"video": "videos", "window pair": "window pairs"}[str(next(iter(studies.values())).arrays["offset_unit"])]
+    upper.set_title(f"mean, 95 % band over {unit}")
     upper.tick_params(labelbottom=False)
     draw_counts(next(iter(studies.values())).arrays, ax=lower)
     if scores:

@@ -215,7 +215,8 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
 def _text(value: float) -> str:
     if not np.isfinite(value):
         return "–"
-    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
+    digits = ".2g" if 0 < abs(value) < 0.0095 else ".3f" if abs(value) < 10 else ".1f"
+    return f"{value:{digits}}".replace("-", "−")
 
 
 def _draw_summary(summary: Summary, at: float, colour: str, marker: str, ax: Axes) -> None:

@@ -21,7 +21,7 @@ from analysis.report import notebook_parameters, notebook_path
 from analysis.settings import Settings
 from analysis.sources import VideoSource, list_videos
 from analysis.statistics import paired_difference
-from analysis.studies import run
+from analysis.studies import STUDIES, run
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main as fima
 from fima.data.encode import write_video
@@ -73,6 +73,16 @@ def test_a_study_is_the_same_alone_and_in_a_comparison(measure, compared, settin
             np.testing.assert_array_equal(values, inside.per_video[key])
         for key, array in alone.arrays.items():
             np.testing.assert_array_equal(array, inside.arrays[key])
+
+
+@pytest.mark.parametrize("measure", list(STUDIES))
+def test_any_study_of_a_drawn_video_is_the_same_in_a_comparison(measure):
+    settings = Settings(num_frames=8, size=32)
+    alone = run(measure, settings)
+    made = compare(settings, measures=[measure])
+    for name, values in alone.per_video.items():
+        np.testing.assert_array_equal(made.studies[measure]["untrained"].per_video[name], values)
+    assert [stem for stem, _ in made.figures()][-1] == "compare-scores"
 
 
 def _nan_equal(first, second):

@@ -1,0 +1,55 @@
+"""How much of a run on moving shapes goes by drawing them; limit 5 % of the recipe's 40 epochs.
+
+Runs the quickest recipe, `moco-shapes`, on the world that takes longest to draw, for three epochs as a user types it:
+the first draws every video, the others copy from memory. The share of 40 epochs follows from the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIMIT = 0.05
+EPOCHS = 40
+VIDEOS, BATCH = 480, 32
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", default="moco-shapes")
+    parser.add_argument("--regime", default="clutter")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        rows = _rows(args.recipe, args.regime, Path(name))
+    steps = VIDEOS // BATCH
+    seconds = [BATCH / float(row["clips_per_second"]) for row in rows]
+    waits = [s * float(row["data_wait"]) for s, row in zip(seconds, rows, strict=True)]
+    first, later = sum(waits[:steps]), sum(waits[steps:]) / (len(rows) / steps - 1)
+    epoch = sum(s - w for s, w in zip(seconds, waits, strict=True)) / (len(rows) / steps)
+    share = (first + (EPOCHS - 1) * later) / (first + (EPOCHS - 1) * later + EPOCHS * epoch)
+    print(f"first epoch: {first / VIDEOS * 1000:.1f} ms of drawing a video; later epochs wait {later / epoch:.1%}")
+    verdict = "ok" if share <= LIMIT else "MISSED"
+    print(f"{args.recipe} on {args.regime}: waiting {share:.1%} of {EPOCHS} epochs (limit {LIMIT:.0%})  {verdict}")
+    return int(share > LIMIT)
+
+
+def _rows(recipe: str, regime: str, out: Path) -> list[dict[str, str]]:
+    flags = [
+        f"--recipe={recipe}",
+        f"--data=shapes:{regime},videos={VIDEOS}",
+        f"--out={out / 'run'}",
+        f"--trainer.max_steps={3 * VIDEOS // BATCH}",
+        "--trainer.threads=1",
+        "--log.every_steps=1",
+    ]
+    subprocess.run([sys.executable, "-m", "fima.cli", "pretrain", *flags], check=True, stderr=subprocess.DEVNULL)
+    with (out / "run" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
