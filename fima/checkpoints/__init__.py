@@ -8,8 +8,10 @@ from fima.checkpoints.loading import (
     untrained_backbone,
 )
 from fima.checkpoints.report import LoadReport
+from fima.checkpoints.shipped import SHIPPED
 
 __all__ = [
+    "SHIPPED",
     "IncompleteCheckpointError",
     "LoadReport",
     "LoadedBackbone",

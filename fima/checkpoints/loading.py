@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
 from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
 from fima.checkpoints.report import LoadReport, ShapeMismatch
+from fima.checkpoints.shipped import shipped_path
 from fima.command_line import one_line
 from fima.errors import CheckpointError, InputError
 from fima.input_spec import FIMA_112, InputSpec
@@ -90,7 +91,7 @@ def load_backbone(
     """Load the backbone of a checkpoint: ours, FIMA's, FAME's, MoCo's, MaCLR's, PySlowFast's, torchvision's or TCLR's.
 
     Args:
-        path: the file.
+        path: the file, or the name of one that comes with the package (`fima.checkpoints.SHIPPED`).
         arch: a name of `fima.models.backbone_names` or ``package.module:factory``; found out from the keys if left out,
             except where keys do not tell (TCLR's dilated R3D-18 and the plain one).
         trust: also read files that run code when they are read.
@@ -104,7 +105,7 @@ def load_backbone(
             (`IncompleteCheckpointError`, which carries the report); one line that starts with the path.
         InputError: for an unknown architecture or an input spec that cannot be used.
     """
-    file = Path(path)
+    file = shipped_path(Path(path)) or Path(path)
     content = read_checkpoint(file, trust=trust)
     kind = content.get("format") if isinstance(content, Mapping) else None
     load = _OURS.get(kind, _load_foreign) if isinstance(kind, str) else _load_foreign
