@@ -1,7 +1,7 @@
-"""How much of a run on moving shapes goes by drawing them; limit 5 % of the recipe's 40 epochs.
+"""How much of a run on moving shapes goes by drawing them; limit 5 % of the recipe's 24 epochs.
 
 Runs the quickest recipe, `moco-shapes`, on the world that takes longest to draw, for three epochs as a user types it:
-the first draws every video, the others copy from memory. The share of 40 epochs follows from the two.
+the first draws every video, the others copy from memory. The share of 24 epochs follows from the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 LIMIT = 0.05
-EPOCHS = 40
+EPOCHS = 24
 VIDEOS, BATCH = 480, 32
 
 

@@ -45,7 +45,7 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget("small", 40, 1600, (1600, 500, 1000), 200),
+    "small": Budget("small", 24, 1600, (1600, 500, 1000), 200),
     "quick": Budget(
         "quick", 5, 480, (480, 150, 200), 40,
         "This is the quick run: it shows that everything works. It is far too short to conclude anything from.",
