@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup demo test test-slow lint type notebooks bench clean
+.PHONY: help setup demo test test-slow lint type notebooks reproduce-small reproduce-quick bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -37,8 +37,14 @@ type: setup  ## mypy, strict
 
 notebooks: setup  ## execute the notebooks as they stand, into reports/notebooks/
 	@mkdir -p reports/notebooks
-	@for n in cam affinity temporal; do \
+	@for n in cam affinity temporal localize sensitivity compare; do \
 	    $(BIN)/papermill analysis/$$n.ipynb reports/notebooks/$$n.ipynb || exit 1; done
+
+reproduce-small: setup  ## train all methods alike on moving shapes and compare them (hours; goes on where it stopped)
+	@$(BIN)/fima-analyze reproduce --budget small
+
+reproduce-quick: setup  ## the same in 20 minutes, too short to conclude from
+	@$(BIN)/fima-analyze reproduce --budget quick --out reports/reproduction-quick
 
 bench: setup  ## speed and memory, each as a ratio measured in one run
 	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done

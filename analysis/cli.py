@@ -19,8 +19,6 @@ from fima.command_line import Parser, run
 from fima.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from analysis.studies import Study
 
 __all__ = ["main"]
@@ -292,8 +290,8 @@ def _run_compare(args: argparse.Namespace) -> int:
         with _progress("compare") as progress:
             made = compare(settings, checkpoints, names=args.name, measures=args.measure, progress=progress)
         files = made.save(args.out, tuple(args.format), into=folder)
-    _print_rows("compare", made.heads, made.table())
-    notes = [f"untrained weights: {', '.join(made.untrained)}"] if made.untrained else []
+    notes = [made.text(), ""]
+    notes += [f"untrained weights: {', '.join(made.untrained)}"] if made.untrained else []
     notes += [f"left out: {measure}: {why}" for measure, why in made.left_out.items()]
     notes += [*map(str, files), *(f"skipped {video}: {reason}" for video, reason in made.skipped.items())]
     sys.stdout.write("\n".join(notes) + "\n")
@@ -327,24 +325,15 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print_rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Console:
-    """A table on stdout."""
+def _print_study(study: Study, files: list[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=title)
-    for head in heads:  # as text: names of checkpoints may hold what rich takes for markup
-        table.add_column(Text(head))
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    table = Table("score", "mean [95 % interval]", "chance", "videos", title=study.measure)
+    for row in study.table():
+        table.add_row(*row)
     console = Console(soft_wrap=True)
     console.print(table)
-    return console
-
-
-def _print_study(study: Study, files: list[Path]) -> None:
-    console = _print_rows(study.measure, ("score", "mean [95 % interval]", "chance", "videos"), study.table())
     if study.untrained:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
     if study.repeated:

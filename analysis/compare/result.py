@@ -117,6 +117,13 @@ class Comparison:
         """Of the columns of ``table``."""
         return ("score", self.names[0], "against", "mean", "difference [95 %]", "higher on", "videos")
 
+    def text(self) -> str:
+        """The table for a terminal: aligned, nothing shortened, a line for each row."""
+        rows = [self.heads, *self.table()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self.heads))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
     def report(self) -> dict[str, Any]:
         """The content of the json file."""
         first = self._first_studies()

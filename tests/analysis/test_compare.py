@@ -329,7 +329,20 @@ def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
     assert all(hostile in image["alt"] for image in page.images)
     assert "http" not in text
     printed = capsys.readouterr().out
-    assert "[bold]one" in printed
+    lines = printed.splitlines()
+    assert lines[0].split()[:2] == ["score", "[bold]one"]
+    assert len(lines[2 : lines.index("")]) == len(rows)  # a line each
+    assert (
+        len(
+            {
+                line.index(name)
+                for line in lines
+                for name in (hostile, "$none$ ")
+                if line.startswith(MEASURES) and name in line
+            }
+        )
+        == 1
+    )
     assert "untrained weights: $none$" in printed
     arrays = np.load(out / "compare-affinity.npz")
     assert arrays["names"].tolist() == ["[bold]one", hostile, "$none$"]
