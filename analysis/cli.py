@@ -28,7 +28,7 @@ SOME_SKIPPED = 3
 
 _EPILOG = """\
 examples:
-  fima-analyze affinity                                  an untrained backbone on a procedural clip
+  fima-analyze affinity                                  the backbone that comes along, on a drawn clip
   fima-analyze cam --ckpt fima.pth.tar --video my.mp4    your checkpoint on your video
   fima-analyze temporal --ckpt fima.pth.tar --data UCF101 --split test1
   fima-analyze report --ckpt fima.pth.tar --video a.mp4 b.mp4 --out reports/fima
@@ -106,7 +106,7 @@ def _add_normalize(parser: argparse.ArgumentParser) -> None:
 def _add_backbone_flags(parser: argparse.ArgumentParser, **ckpt: Any) -> None:
     """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
     group = parser.add_argument_group("backbone")
-    one = {"metavar": "PATH", "help": "checkpoint (default: the small untrained backbone)"}
+    one = {"metavar": "PATH", "help": "file, tiny-vd, tiny-fima, or random (default: tiny-fima)"}
     group.add_argument("--ckpt", **{**one, **ckpt})
     group.add_argument(
         "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"
@@ -159,7 +159,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if action.dest == "ckpt":
             action.nargs = "+"
-            action.help = "checkpoints, each with its own pages (default: the small untrained backbone)"
+            action.help = "checkpoints, each with its own pages (default: tiny-fima)"
     _add_hop(parser)
     _add_normalize(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")

@@ -6,6 +6,7 @@ Importing this module does not import torch.
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from typing import Any
 
 from fima.errors import InputError
 
-__all__ = ["BOUNDARIES", "NORMALIZATIONS", "Settings"]
+__all__ = ["BOUNDARIES", "DEFAULT_CKPT", "NORMALIZATIONS", "Settings", "untrained_seed"]
 
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
 }  # fmt: skip
+DEFAULT_CKPT = "tiny-fima"
+"""Comes with the package: without any flag, every command shows something trained."""
+_RANDOM = re.compile(r"random(?::(\d+))?")
 _TEXTS = ("ckpt", "arch", "input_spec", "data", "split", "masks", "layer", "boundary", "normalize", "device")
 
 
@@ -29,7 +33,8 @@ class Settings:
     """What a study looks at and how; ``None`` means "what the checkpoint expects" or "the built-in one".
 
     Attributes:
-        ckpt: Checkpoint path; None is the small untrained backbone that needs no file.
+        ckpt: Checkpoint path; ``random`` or ``random:SEED``, an untrained backbone; or the name of one that comes with
+            the package. None is ``DEFAULT_CKPT``, or, where ``arch`` is given, an untrained one of that architecture.
         arch: Architecture, where the checkpoint's keys cannot tell it, or ``package.module:factory``.
         input_spec: Overrides the checkpoint's input specification (file or inline, see ``InputSpec.parse``).
         trust_checkpoint: Allow a checkpoint that runs code when unpickled.
@@ -116,6 +121,13 @@ class Settings:
         names = [field.name for field in dataclasses.fields(cls)]
         return cls.from_parameters({name: namespace[name] for name in names if name in namespace})
 
+    @property
+    def checkpoint(self) -> str:
+        """What ``ckpt`` comes to."""
+        if self.ckpt is not None:
+            return self.ckpt
+        return DEFAULT_CKPT if self.arch is None else "random"
+
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults, in the order of the fields."""
         return {
@@ -145,6 +157,12 @@ def _as_paths(video: str | Path | Sequence[str | Path] | None) -> tuple[str, ...
     if isinstance(video, str | Path):
         return (str(video),)
     return tuple(str(path) for path in video)
+
+
+def untrained_seed(ckpt: str, seed: int) -> int | None:
+    """The seed of the weights that ``random`` (``seed`` itself) or ``random:SEED`` asks for; None for anything else."""
+    match = _RANDOM.fullmatch(ckpt)
+    return None if match is None else int(match[1] or seed)
 
 
 def _as_text(name: str, value: Any) -> str | None:

@@ -36,6 +36,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("export", "write a checkpoint as the reference code does, or its backbone alone", "fima.export"),
     Command("prepare", "re-encode a data set for training: small videos that are quick to seek in", "fima.prepare"),
     Command("shapes", "write a procedural data set whose truth is known: videos, masks, flow", "fima.shapes"),
+    Command("extract", "the features of a data set's videos, as a table", "fima.extract"),
+    Command("knn", "classify test videos by their nearest training videos' classes", "fima.knn"),
+    Command("retrieve", "find training videos of the same class as each test video", "fima.retrieve"),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
 )
 

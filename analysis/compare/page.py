@@ -23,7 +23,7 @@ _ABOUT = {
     "all: a bright diagonal says that a place is matched with its own motion. Below, the scores.",
     "compare-temporal": "Similarity of RGB windows with motion windows of the same time and of other times, on the "
     "same axes; below, how it falls with the offset.",
-    "compare-scores": "Every score: grey dots are videos, the mark with its bar the mean with its 95 % bootstrap "
+    "compare-scores": "The scores: grey dots are videos, the mark with its bar the mean with its 95 % bootstrap "
     "interval over videos, the dashed line chance.",
     "compare-training": "Every score over the optimiser's steps of the runs, with its 95 % band over videos.",
 }
@@ -48,7 +48,7 @@ def write_page(path: Path, comparison: Comparison, pictures: list[str], *, title
         checkpoints=comparison.report()["checkpoints"],
         inputs=next(iter(comparison.every_study)).provenance["inputs"],
         untrained=comparison.untrained,
-        differences=comparison.differences,
+        differences={m: [d for d in comparison.differences if d.measure == m] for m in comparison.studies},
         figures=[
             (stem, _ABOUT.get(stem, ""), f"{stem} figure of {names}: {_ABOUT.get(stem, '')}") for stem in pictures
         ],

@@ -6,6 +6,7 @@ import base64
 import csv
 import html
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
@@ -85,7 +86,9 @@ class Comparison:
         for measure, studies in self.studies.items():
             if measure in FIGURES:
                 yield f"compare-{measure}", FIGURES[measure](studies)
-        yield "compare-scores", draw_compared_scores(self.studies)
+        # The figure of the affinity holds all of its scores.
+        if others := {measure: of for measure, of in self.studies.items() if measure != "affinity"}:
+            yield "compare-scores", draw_compared_scores(others)
         if any(len(steps) > 1 for steps in self.training.values()):
             references = [column.name for column in self.columns if column.run is None]
             yield "compare-training", draw_training(self.training, self.studies, references)
@@ -106,7 +109,7 @@ class Comparison:
         return [
             (
                 f"{d.measure}: {d.score.replace('_', ' ')}", number(d.baseline_mean), d.other, number(d.other_mean),
-                f"{number(d.difference)} [{number(d.low)}, {number(d.high)}]",
+                number(d.difference) + (f" [{number(d.low)}, {number(d.high)}]" if math.isfinite(d.low) else ""),
                 f"{d.share_higher * 100:.0f} %" if d.num_videos else "–", str(d.num_videos),
             )
             for d in self.differences

@@ -117,7 +117,7 @@ def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
             image = draw_matrix(study.arrays["affinity_mean"], tuple(study.arrays["grid"]), limits=limits, ax=ax)
             ax.set_title(title)
             rows_, columns = study.arrays["grid"]
-            ax.set_xlabel(f"motion position (row of {rows_} × {columns})")
+            ax.set_xlabel(f"motion position{' ' if beside < _BESIDE else chr(10)}(row of {rows_} × {columns})")
         for ax in axes[len(studies) :]:
             ax.remove()
         for ax in (ax for at, ax in enumerate(axes[: len(studies)]) if at % beside):

@@ -69,7 +69,8 @@ class Marks:
 def readable(name: str, study: Study, most: int) -> str:
     """A checkpoint's name for a figure, with a word on untrained weights where the name does not say so."""
     said = name.lower().startswith(("untrained", "random"))
-    return shortened(name, most) + (" (untrained)" if study.untrained and not said else "")
+    note = " (untrained)" if study.untrained and not said else ""
+    return shortened(name, max(4, most - len(note))) + note
 
 
 def compared_caption(studies: Mapping[str, Study], what: str) -> str:

@@ -18,7 +18,7 @@ from analysis.clips import Clip, ClipStream, Placement, place_clips
 from analysis.features import FeatureExtractor
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.plotting.style import save_figure
-from analysis.settings import Settings
+from analysis.settings import Settings, untrained_seed
 from analysis.sources import VideoSource, list_videos
 from analysis.statistics import Summary
 from analysis.truth import truth_reader
@@ -111,9 +111,12 @@ def override_clip(loaded: LoadedBackbone, settings: Settings) -> LoadedBackbone:
 
 
 def _load(settings: Settings) -> LoadedBackbone:
-    if settings.ckpt is None:
-        return untrained_backbone(settings.arch or "tiny", seed=settings.seed, input_spec=settings.input_spec)
-    return load_backbone(settings.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec)
+    seed = untrained_seed(settings.checkpoint, settings.seed)
+    if seed is not None:
+        return untrained_backbone(settings.arch or "tiny", seed=seed, input_spec=settings.input_spec)
+    return load_backbone(
+        settings.checkpoint, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec
+    )
 
 
 class Examples:
@@ -243,7 +246,7 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
     given = [video.path for video in session.videos] if settings.data is None else None
     return {
         "checkpoint": {
-            "path": settings.ckpt,
+            "path": settings.checkpoint if loaded.trained else None,
             "sha256": loaded.sha256,
             "trained": loaded.trained,
             "arch": loaded.arch,

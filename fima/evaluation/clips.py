@@ -17,7 +17,7 @@ from fima.errors import VideoError
 from fima.evaluation.protocol import TestProtocol
 from fima.input_spec import InputSpec
 
-__all__ = ["TestProtocol", "cut_crops", "iterate_test_clips", "read_test_clips", "clip_starts"]
+__all__ = ["TestProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
 
 
 def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: TestProtocol) -> Tensor:

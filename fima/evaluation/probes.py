@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
+from fima.evaluation.retrieval import hits, nearest, recall, vote
 
 __all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbours", "recall_at"]
 
@@ -98,21 +99,14 @@ def neighbours(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _
     Returns:
         Indices and similarities ``(Q, count)``, the nearest first; of equals the one with the lower index.
     """
-    similarity = _unit(queries) @ _unit(gallery).T
-    count = min(count, gallery.shape[0])
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-    return order, np.take_along_axis(similarity, order, axis=1)
+    return nearest(queries, gallery, count)
 
 
 def knn_predictions(queries: _Floats, gallery: _Floats, gallery_labels: _Ints, *, k: int = 1) -> _Ints:
     """Labels ``(Q,)`` by the vote of the k nearest; a tie goes to the label whose votes are nearer in sum."""
     order, similarity = neighbours(queries, gallery, k)
-    votes = np.zeros((len(queries), int(gallery_labels.max()) + 1))
-    nearness = np.zeros_like(votes)
-    rows = np.arange(len(queries))[:, None]
-    np.add.at(votes, (rows, gallery_labels[order]), 1)
-    np.add.at(nearness, (rows, gallery_labels[order]), similarity + 1)
-    return np.asarray(np.argmax(votes + nearness / (2 * k + 1), axis=1), np.int64)
+    votes = vote(order, similarity, gallery_labels, k=k, temperature=None)
+    return np.asarray(votes.argmax(axis=1), np.int64)
 
 
 def recall_at(
@@ -120,13 +114,7 @@ def recall_at(
 ) -> dict[int, NDArray[np.bool_]]:
     """Whether one of a query's nearest has its label, for each number of nearest: rank → ``(Q,)``."""
     order, _ = neighbours(queries, gallery, max(ranks))
-    hit = gallery_labels[order] == query_labels[:, None]
-    return {rank: hit[:, :rank].any(axis=1) for rank in ranks}
-
-
-def _unit(features: _Floats) -> _Floats:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.where(length > 0, length, 1))
+    return recall(hits(order, query_labels, gallery_labels), ranks)
 
 
 def _check(features: _Floats, labels: _Ints, name: str) -> None:

@@ -7,10 +7,14 @@ from typing import Any, Literal
 
 from fima.errors import InputError
 
-__all__ = ["CROPS", "TestProtocol"]
+__all__ = ["CROPS", "INPUTS", "TestProtocol"]
 
 CROPS = (1, 3, 10)
 """Crops of a frame that there are."""
+
+
+INPUTS = ("rgb", "frozen", "motion")
+"""What of a clip a backbone is shown: the clip; its middle frame, repeated; its frame difference (`fima.motion`)."""
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,14 @@ def _refused(capsys, tmp_path, argv, said, out="out"):
 
 @pytest.mark.parametrize("measure", ["cam", "affinity", "temporal"])
 def test_defaults_write_figure_arrays_and_scores(measure, tmp_path, capsys):
-    assert main([measure, "--out", str(tmp_path / "out"), "--format", "png", "svg", *SMALL]) == 0
+    flags = ["--ckpt", "random", *SMALL]
+    assert main([measure, "--out", str(tmp_path / "out"), "--format", "png", "svg", *flags]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {f"{measure}.png", f"{measure}.svg", f"{measure}.npz", f"{measure}.json"} <= names
     assert ("cam.mp4" in names) == (measure == "cam")
     report = json.loads((tmp_path / "out" / f"{measure}.json").read_text())
     assert report["untrained"] is True
-    assert report["provenance"]["command"].startswith(f"fima-analyze {measure} --num-frames 8")
+    assert report["provenance"]["command"].startswith(f"fima-analyze {measure} --ckpt random --num-frames 8")
     assert report["provenance"]["checkpoint"]["load_report"]["missing"] == []
     saved = np.load(tmp_path / "out" / f"{measure}.npz")
     for name in report["scores"]:

@@ -11,15 +11,16 @@ from analysis.report import Report, _labels, make_report, notebook_parameters, n
 from analysis.settings import Settings
 from fima.errors import InputError
 
-MEASURES = ("cam", "affinity", "temporal")
-OWN = {"temporal": "hop", "cam": "normalize"}  # settings of one measure only
+MEASURES = ("cam", "affinity", "temporal", "localize", "sensitivity")
+# Settings of some measures only.
+OWN = {"hop": ("temporal",), "normalize": ("cam",), "masks": ("localize", "sensitivity")}
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_notebook_parameters_are_the_settings(name):
     fields = {field.name: field.default for field in dataclasses.fields(Settings)}
-    for measure, own in OWN.items():
-        if name != measure:
+    for own, measures in OWN.items():
+        if name not in measures:
             del fields[own]
     assert notebook_parameters(name) == {*fields, "out"}
     cells = nbformat.read(notebook_path(name), as_version=4).cells
@@ -35,7 +36,7 @@ def test_notebook_parameters_are_the_settings(name):
 def test_flags_are_the_settings(name):
     args = vars(_parser().parse_args([name]))
     fields = {field.name for field in dataclasses.fields(Settings)} - {
-        own for measure, own in OWN.items() if name != measure
+        own for own, measures in OWN.items() if name not in measures
     }
     assert fields <= set(args)
     for field in dataclasses.fields(Settings):
@@ -58,7 +59,7 @@ def test_labels_are_unique_folder_names():
 
 def test_unknown_parameters_are_refused_before_anything_is_made(tmp_path):
     report = Report(Settings(), (None,), MEASURES, tmp_path / "out", parameters={"siez": "1"})
-    with pytest.raises(InputError, match=r"'siez' is in none of the notebooks cam, affinity, temporal; known: .*size"):
+    with pytest.raises(InputError, match=r"'siez' is in none of the notebooks cam, affinity, temporal, localize, sensitivity; known: .*size"):
         make_report(report)
     assert not (tmp_path / "out").exists()
 

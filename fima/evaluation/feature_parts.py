@@ -1,0 +1,129 @@
+"""The parts of a table of features that is being made, in a hidden folder beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from fima.errors import InputError
+from fima.evaluation.feature_table import read_metadata, schema
+
+__all__ = ["Parts", "check_same", "skipped_path", "whole_file"]
+
+
+def skipped_path(out: Path) -> Path:
+    """Where the videos that could not be read are listed."""
+    return out.with_name(f"{out.name}.skipped.csv")
+
+
+class Parts:
+    """The parts of a file that is being made.
+
+    Args:
+        out: the file.
+        count: parts.
+    """
+
+    def __init__(self, out: Path, count: int) -> None:
+        self.out, self.count = out, count
+        self._folder = out.with_name(f".{out.name}.parts")
+
+    def path(self, number: int) -> Path:
+        """Of a part."""
+        return self._folder / f"{number:06d}.parquet"
+
+    def forget(self) -> None:
+        """Remove everything, so that all is made again."""
+        self.remove()
+        self.out.unlink(missing_ok=True)
+        skipped_path(self.out).unlink(missing_ok=True)
+
+    def open(self, content: Mapping[str, Any]) -> None:
+        """Make the folder, or see that it is of the same features."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        settings = self._folder / "settings.json"
+        if not settings.exists():
+            with whole_file(settings) as partial:
+                partial.write_text(json.dumps(content), encoding="utf-8")
+        check_same(json.loads(settings.read_text(encoding="utf-8")), content, self._folder)
+
+    def write(self, number: int, rows: Any) -> None:
+        """A chunk's rows; the part appears whole or not at all."""
+        with whole_file(self.path(number)) as partial:
+            pq.write_table(rows, partial, compression="zstd")
+
+    def wait(self, patience: float) -> None:
+        """Until all parts are there."""
+        left, since = self.count, time.monotonic()
+        while missing := [number for number in range(self.count) if not self.path(number).exists()]:
+            if len(missing) < left:
+                left, since = len(missing), time.monotonic()
+            if time.monotonic() - since > patience:
+                raise InputError(
+                    f"{self.out}: {len(missing)} of {self.count} parts are missing and none came for "
+                    f"{patience / 60:.0f} minutes; the same command, started alone, makes them"
+                )
+            time.sleep(0.2)
+
+    def skipped(self, numbers: Iterable[int]) -> dict[str, str]:
+        """Videos of these parts that could not be read; parts that are not there have none."""
+        found: dict[str, str] = {}
+        for number in numbers:
+            with suppress(FileNotFoundError):
+                found.update(dict(read_metadata(self.path(number))["skipped"]))
+        return found
+
+    def remove(self) -> None:
+        """Remove the parts."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def join(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Write the file from its parts, and remove them."""
+        skipped = self.skipped(range(self.count))
+        filled = [number for number in range(self.count) if pq.read_metadata(self.path(number)).num_rows]
+        if not filled:
+            reason = next(iter(skipped.values()))
+            self.remove()
+            raise InputError(f"none of the {len(skipped)} videos can be read; the first: {reason}")
+        channels = pq.read_schema(self.path(filled[0])).field("vector").type.list_size
+        form = schema(channels, {**content, "skipped": list(skipped.items())})
+        if skipped:
+            with whole_file(skipped_path(self.out)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("video", "reason"), *skipped.items()])
+        with whole_file(self.out) as partial, pq.ParquetWriter(partial, form, compression="zstd") as writer:
+            for number in filled:
+                writer.write_table(pq.read_table(self.path(number)).replace_schema_metadata(form.metadata))
+        self.remove()
+        return skipped
+
+
+def check_same(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: Path) -> None:
+    """Refuse features of another backbone, data set or protocol.
+
+    Raises:
+        InputError: names the first key that differs, and both values.
+    """
+    for key in sorted(ours.keys() - {"checkpoint", "versions"}):
+        if theirs.get(key) != ours[key]:
+            found, wanted = (json.dumps(side.get(key))[:100] for side in (theirs, ours))
+            raise InputError(f"{where}: is of other features: {key} is {found}, here {wanted}; pass --overwrite")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its name once it is written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

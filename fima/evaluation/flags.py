@@ -1,0 +1,88 @@
+"""What the commands that read features share: flags, progress, skipped videos. Imports no torch."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "progress", "write_rows"]
+
+SOME_SKIPPED = 3
+"""Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
+
+_EVERY_SECONDS = 15.0
+
+
+def add_backbone_flags(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Which backbone, which videos, and how they are run."""
+    parser.add_argument("--ckpt", metavar="CKPT", required=required, help="a file, tiny-vd, tiny-fima, or random")
+    parser.add_argument("--arch", metavar="NAME", help="architecture; default: from the file (random: tiny)")
+    parser.add_argument("--input-spec", metavar="SPEC", help="a file, or words such as num_frames=8;size=224")
+    parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")
+    parser.add_argument(
+        "--data", metavar="DIR", required=required, help="a data set or list, or shapes:REGIME (see docs/datasets.md)"
+    )
+    parser.add_argument("--layer", metavar="NAME", help="whose feature map is averaged (default: the output)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (default: auto)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="views at a time (default: 32)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="that decode (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of random weights and draws (default: 0)")
+
+
+def add_protocol_flags(parser: argparse.ArgumentParser) -> None:
+    """Which clips and crops."""
+    parser.add_argument(
+        "--preset",
+        default="fima",
+        metavar="NAME",
+        help="fima, fame, tclr, coclr, mscl, maclr or severe (default: fima)",
+    )
+    parser.add_argument("--clips", type=int, metavar="K", help="of a video, evenly spread (default: the preset's)")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr where that is a terminal, otherwise a line now and then; call it with (done, total) videos."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(what: str) -> Callable[[int, int], None]:
+    began = said = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _EVERY_SECONDS:
+            said = now
+            pace = done / (now - began)
+            sys.stderr.write(
+                f"{what}: {done}/{total} videos, {pace:.1f}/s, {(total - done) / pace / 60:.0f} min left\n"
+            )
+            sys.stderr.flush()
+
+    return show
+
+
+def write_rows(path: Path, header: tuple[str, ...], rows: Iterator[tuple[object, ...]] | Mapping[str, str]) -> None:
+    """A .csv file; it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows.items() if isinstance(rows, Mapping) else rows)
+    partial.replace(path)

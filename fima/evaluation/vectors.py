@@ -1,0 +1,203 @@
+"""Pooled feature vectors of test clips, video by video, in constant memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.data.datasets import VideoRecord
+from fima.errors import InputError
+from fima.evaluation.clips import iterate_test_clips
+from fima.evaluation.features import to_clip_batch
+from fima.evaluation.protocol import INPUTS, TestProtocol
+from fima.models.registry import backbone_info
+from fima.motion import frame_difference
+from fima.normalise import normalise
+
+__all__ = ["VideoVectors", "iterate_vectors", "open_backbone", "show"]
+
+
+@dataclass(frozen=True)
+class VideoVectors:
+    """What became of one video.
+
+    Attributes:
+        place: in the sequence of videos.
+        record: the video.
+        vectors: input → ``(K, C)`` float32, one vector per clip, the mean over its crops; empty if it was not read.
+        reason: why it could not be read, in one line; None if it was.
+    """
+
+    place: int
+    record: VideoRecord
+    vectors: dict[str, NDArray[np.float32]]
+    reason: str | None = None
+
+
+def open_backbone(
+    name: str,
+    *,
+    arch: str | None = None,
+    seed: int = 0,
+    trust: bool = False,
+    input_spec: str | None = None,
+    device: str = "auto",
+) -> tuple[LoadedBackbone, torch.device]:
+    """The backbone that ``--ckpt`` names, on its device.
+
+    Args:
+        name: a file, the name of a shipped one, or ``random``: untrained weights.
+        arch: as of `fima.checkpoints.load_backbone`; of random weights ``tiny`` by default.
+        seed: of random weights.
+        trust: as of `fima.checkpoints.load_backbone`.
+        input_spec: as of `fima.checkpoints.load_backbone`.
+        device: ``auto`` is the first CUDA device, if there is one, else the CPU.
+
+    Raises:
+        FileNotFoundError, CheckpointError, InputError: as `fima.checkpoints.load_backbone`.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"--device {device}: cannot be used here ({str(error).splitlines()[0]})") from None
+    if name == "random":
+        loaded = untrained_backbone(arch or "tiny", seed=seed, input_spec=input_spec)
+    else:
+        loaded = load_backbone(name, arch, trust=trust, input_spec=input_spec)
+    return replace(loaded, backbone=loaded.backbone.to(place)), place
+
+
+def iterate_vectors(
+    loaded: LoadedBackbone,
+    videos: Sequence[VideoRecord],
+    protocol: TestProtocol,
+    *,
+    inputs: Sequence[str] = ("rgb",),
+    layer: str | None = None,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+    threads: int = 1,
+    chunk: int | None = None,
+) -> Iterator[VideoVectors]:
+    """Vectors of every video, in order; threads decode ahead while the backbone runs.
+
+    Args:
+        loaded: the backbone; in eval mode and without gradient here.
+        videos: of a data set.
+        protocol: which clips and crops.
+        inputs: what of a clip the backbone is shown, each for itself: some of `fima.evaluation.protocol.INPUTS`.
+        layer: whose feature map is averaged over time and space; None: the backbone's output.
+        batch_size: views in a forward pass; one never holds views of two chunks.
+        device: of the backbone.
+        threads: that decode.
+        chunk: videos; what is computed for one does not depend on others outside its chunk. None: all are one.
+
+    Raises:
+        InputError: for an unknown input or layer, or if a vector is not finite.
+    """
+    unknown = next((name for name in inputs if name not in INPUTS), None)
+    if unknown is not None:
+        raise InputError(f"--inputs must be some of {', '.join(INPUTS)}, got {unknown!r}")
+    if batch_size < 1 or threads < 1:
+        raise InputError(f"--batch-size and --threads must be at least 1, got {batch_size} and {threads}")
+    pool = _Pool(loaded, layer, tuple(inputs), device)
+    views: deque[Tensor] = deque()
+    pending: deque[tuple[int, VideoRecord, int | str]] = deque()  # with the number of views, or why there are none
+    rows = np.empty((len(inputs), 0, 0), np.float32)
+    for place, record, clips in iterate_test_clips(videos, loaded.input, protocol, threads=threads):
+        pending.append((place, record, clips if isinstance(clips, str) else len(clips)))
+        if not isinstance(clips, str):
+            views.append(clips)
+        last = place + 1 == len(videos) or (chunk is not None and (place + 1) % chunk == 0)
+        while (waiting := sum(map(len, views))) >= batch_size or (last and waiting):
+            new = pool(_take(views, min(batch_size, waiting)))
+            rows = np.concatenate([rows, new], axis=1) if rows.size else new
+        while pending and (isinstance(count := pending[0][2], str) or count <= rows.shape[1]):
+            number, one, _ = pending.popleft()
+            if isinstance(count, str):
+                yield VideoVectors(number, one, {}, count)
+            else:
+                yield VideoVectors(number, one, _per_clip(rows[:, :count], protocol.crops, tuple(inputs), one))
+                rows = rows[:, count:]
+
+
+def show(clip: Tensor, what: str) -> Tensor:
+    """A clip as one of `fima.evaluation.protocol.INPUTS`: ``(N, 3, T, H, W)`` in [0, 1] → the same."""
+    if what == "frozen":
+        middle = clip.shape[2] // 2
+        return clip[:, :, middle : middle + 1].expand_as(clip)
+    return clip if what == "rgb" else frame_difference(clip, "repeat" if clip.shape[2] > 1 else "wrap")
+
+
+def _per_clip(
+    rows: NDArray[np.float32], crops: int, inputs: tuple[str, ...], record: VideoRecord
+) -> dict[str, NDArray[np.float32]]:
+    clips = rows.reshape(len(inputs), -1, crops, rows.shape[-1]).mean(axis=2)
+    if not np.isfinite(clips).all():
+        raise InputError(f"{record.path}: its features are not finite; look at the checkpoint with fima info")
+    return {name: np.ascontiguousarray(part) for name, part in zip(inputs, clips, strict=True)}
+
+
+def _take(views: deque[Tensor], count: int) -> Tensor:
+    """The first views, taken out of the queue."""
+    parts: list[Tensor] = []
+    while count:
+        head = views.popleft()
+        if len(head) > count:
+            views.appendleft(head[count:])
+            head = head[:count]
+        parts.append(head)
+        count -= len(head)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+class _Pool:
+    """uint8 views → pooled vectors ``(inputs, N, C)``."""
+
+    def __init__(
+        self, loaded: LoadedBackbone, layer: str | None, inputs: tuple[str, ...], device: torch.device | str
+    ) -> None:
+        self._backbone, self._spec = loaded.backbone.to(device).eval(), loaded.input
+        self._inputs, self._device = inputs, device
+        self._to_map: Any = None
+        self._layer: nn.Module | None = None
+        if layer:
+            taps = backbone_info(self._backbone, self._spec).taps
+            try:
+                self._layer = self._backbone.get_submodule(layer)
+            except AttributeError:
+                names = ", ".join(tap.layer for tap in taps if tap.layer)
+                raise InputError(f"--layer {layer}: {loaded.arch} has no such layer; it has {names}") from None
+            self._to_map = next((tap.to_ncthw for tap in taps if tap.layer == layer), None)
+
+    def __call__(self, frames: Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            clip = to_clip_batch(frames, self._device)
+            pooled = [self._features(show(clip, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs]
+            return np.asarray(torch.stack(pooled).cpu().numpy())
+
+    def _features(self, clip: Tensor) -> Tensor:
+        clip = normalise(clip, self._spec)
+        if self._layer is None:
+            return torch.as_tensor(self._backbone(clip))
+        seen: list[Any] = []
+        handle = self._layer.register_forward_hook(lambda module, given, out: seen.append(out))
+        try:
+            self._backbone(clip)
+        finally:
+            handle.remove()
+        found = self._to_map(seen[-1]) if self._to_map is not None else seen[-1]
+        if not isinstance(found, Tensor) or found.ndim != 5:
+            raise InputError("--layer: its output is not a feature map (N, C, T, H, W)")
+        return found
