@@ -20,8 +20,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: setup  ## see inside the shipped backbone: one report with pictures
-	@$(BIN)/fima-analyze report --out reports/demo --overwrite
+demo: setup  ## compare the two shipped backbones on drawn clips, and on VIDEO=my.mp4 if given: a page with pictures
+	@$(BIN)/fima-analyze compare --ckpt tiny-vd tiny-fima --data shapes:camera,videos=8,size=224 --split test --out reports/demo
+	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt tiny-vd tiny-fima --video "$(VIDEO)" --out reports/demo-video
+	@echo "Open $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
 
 test: setup  ## unit tests, golden numbers, command line (under 10 minutes)
 	@$(BIN)/python -m pytest -q

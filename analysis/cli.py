@@ -175,7 +175,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_backbone_flags(
         parser, action="extend", nargs="+",
-        help="the baseline, then others: files, folders of runs, random or random:SEED (default: two untrained)",
+        help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
     )  # fmt: skip
     _add_video_flags(parser)
     _add_hop(parser)

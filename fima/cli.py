@@ -36,9 +36,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("export", "write a checkpoint as the reference code does, or its backbone alone", "fima.export"),
     Command("prepare", "re-encode a data set for training: small videos that are quick to seek in", "fima.prepare"),
     Command("shapes", "write a procedural data set whose truth is known: videos, masks, flow", "fima.shapes"),
+    Command("finetune", "train a backbone with a classifier and test it on many clips", "fima.finetune", typed=True),
+    Command("linear", "train a classifier on a frozen backbone and test it on many clips", "fima.linear", typed=True),
     Command("extract", "the features of a data set's videos, as a table", "fima.extract"),
     Command("knn", "classify test videos by their nearest training videos' classes", "fima.knn"),
     Command("retrieve", "find training videos of the same class as each test video", "fima.retrieve"),
+    Command("detect", "train an action detector on AVA and measure its frame-mAP", "fima.detect"),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
 )
 

@@ -25,7 +25,7 @@ exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima knn``."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    add_flags(parser)
+    add_flags(parser, centre="none, as k-NN is usually done")
     parser.add_argument(
         "--k", type=int, nargs="+", metavar="K", help="neighbours that vote (default: 1 5 20, if there are as many)"
     )
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from fima.errors import InputError
     from fima.evaluation.comparison import comparison
 
-    chosen = comparison(args.preset, clips=args.clips, centre=args.centre)
+    chosen = comparison(args.preset, clips=args.clips, centre=args.centre or "none")
     counts = positive(args.k or list(_COUNTS), "--k")
     if not 0 < args.temperature < float("inf"):
         raise InputError(f"--temperature must be more than 0, got {args.temperature}")
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.k and max(counts) > len(train):
         raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")
     counts = [k for k in counts if k <= len(train)]
+    folder.mkdir(parents=True, exist_ok=True)
     found = find_neighbours(train, sets.test[shown], max(counts), centre=chosen.centre)
     scores, predictions = knn_scores(found, counts, temperature=args.temperature, seed=args.seed)
     test = found.test

@@ -12,8 +12,8 @@ from fima.evaluation.neighbour_command import add_flags, finish, out_folder, pos
 __all__ = ["add_arguments", "run"]
 
 _EPILOG = """\
-DIR gets retrieval.json (recall with 95 % intervals over test videos, chance, and how it was made), retrieval.csv (query,
-rank, neighbour, similarity, hit, shown), predictions.csv (per test video), duplicates.csv and skipped.csv.
+DIR gets retrieval.json (recall with 95 % intervals over test videos, chance, and how it was made), retrieval.csv
+(query, rank, neighbour, similarity, hit, shown), predictions.csv (per test video), duplicates.csv and skipped.csv.
 --inputs shows what the features live on: the same videos as they are, with their middle frame only, and with their
 frame difference only.
 
@@ -28,7 +28,7 @@ exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima retrieve``."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    add_flags(parser)
+    add_flags(parser, centre="the preset's")
     parser.add_argument(
         "--ranks", type=int, nargs="+", default=[1, 5, 10, 20, 50], metavar="K", help="of the recall (1 5 10 20 50)"
     )
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from fima.evaluation.neighbour_sets import open_sets
 
     sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), progress)
+    folder.mkdir(parents=True, exist_ok=True)
     found = {
         shown: find_neighbours(train, sets.test[shown], max(ranks), centre=chosen.centre)
         for shown, train in sets.train.items()

@@ -89,7 +89,7 @@ def _open(columns: list[Source], settings: Settings, listed: VideoList) -> dict[
 
 def _session(source: Source, settings: Settings, listed: VideoList, model: LoadedBackbone | None = None) -> Session:
     """A study's session that shares decoded frames with the others, and features among its own studies."""
-    settings = replace(settings, ckpt=source.ckpt)
+    settings = replace(settings, ckpt=source.ckpt or f"random:{source.seed}")
     loaded = override_clip(_load(source, settings, model), settings)
     extractor = SharedExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
     return Session(settings, loaded, extractor, listed.videos, listed.missing)

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from analysis.settings import DEFAULT_CKPT, untrained_seed
 from fima.errors import CheckpointError, InputError
 
 __all__ = ["DEFAULT_CHECKPOINTS", "Plan", "Source", "plan_sources", "run_checkpoints"]
 
-DEFAULT_CHECKPOINTS = ("random", "random:1")
-"""What is compared where no checkpoint is given."""
+DEFAULT_CHECKPOINTS = ("tiny-vd", DEFAULT_CKPT)
+"""What is compared where no checkpoint is given: two methods, on the same data, that come along."""
 
-_RANDOM = re.compile(r"random(?::(\d+))?")
 _STEP = re.compile(r"step-(\d+)\.ckpt")
 _ENDINGS = (".tar", ".pth", ".pt", ".ckpt", ".pyth", ".bin")
 _SAY_NOTHING = ("last", "best", "checkpoint", "model")
@@ -79,8 +79,8 @@ def plan_sources(
     columns: list[Source] = []
     runs: dict[str, list[Source]] = {}
     for word, name in zip(given, _names(given, names), strict=True):
-        if (match := _RANDOM.fullmatch(word)) is not None:
-            columns.append(Source(name, None, seed=int(match[1] or seed)))
+        if (weights := untrained_seed(word, seed)) is not None:
+            columns.append(Source(name, None, seed=weights))
         elif Path(word).is_dir():
             steps = [
                 Source(f"{name} step {step}", str(file), run=name, step=step)
@@ -152,8 +152,8 @@ def _names(given: Sequence[str], names: Sequence[str] | None) -> list[str]:
 
 def _candidates(word: str) -> tuple[str, ...]:
     """Names from short to long."""
-    if (match := _RANDOM.fullmatch(word)) is not None:
-        return ("untrained" if match[1] is None else f"untrained seed {match[1]}",)
+    if (seed := untrained_seed(word, 0)) is not None:
+        return (f"untrained seed {seed}" if ":" in word else "untrained",)
     path = Path(word)
     folder = path.absolute().parent.name or "/"
     stem = path.absolute().name if path.is_dir() else _stem(path.name)

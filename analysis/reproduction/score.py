@@ -121,10 +121,11 @@ def _bias_gap(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, 
     Right with such backgrounds minus right with another class's, video by video: the same motion and object.
     """
     regime = f"{run.regime},correlation={_CORRELATION}"
-    train = _world(regime, "train", run.budget.probe_videos[0])
-    val = _world(regime, "val", run.budget.probe_videos[1])
-    test = _world(regime, "test", run.budget.probe_videos[2])
-    swapped = _world(f"{regime},swapped=true", "test", run.budget.probe_videos[2])
+    counts = [count // 2 for count in run.budget.probe_videos]
+    train, val, test = (
+        _world(regime, split, count) for split, count in zip(("train", "val", "test"), counts, strict=True)
+    )
+    swapped = _world(f"{regime},swapped=true", "test", counts[2])
     features = [pooled_features(loaded, part.records, device=device).mean for part in (train, val, test, swapped)]
     probe = fit_linear_probe(features[0], _labels(train), features[1], _labels(val))
     right = [probe.predict(part) == _labels(data) for part, data in zip(features[2:], (test, swapped), strict=True)]

@@ -16,7 +16,6 @@ from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.datasets import VideoRecord
 from fima.errors import InputError
 from fima.evaluation.clips import iterate_test_clips
-from fima.evaluation.features import to_clip_batch
 from fima.evaluation.protocol import INPUTS, TestProtocol
 from fima.models.registry import backbone_info
 from fima.motion import frame_difference
@@ -149,7 +148,7 @@ def _per_clip(
     return {name: np.ascontiguousarray(part) for name, part in zip(inputs, clips, strict=True)}
 
 
-def _take(views: deque[Tensor], count: int) -> Tensor:
+def _take(views: deque[Tensor], count: int) -> list[Tensor]:
     """The first views, taken out of the queue."""
     parts: list[Tensor] = []
     while count:
@@ -159,17 +158,18 @@ def _take(views: deque[Tensor], count: int) -> Tensor:
             head = head[:count]
         parts.append(head)
         count -= len(head)
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    return parts
 
 
 class _Pool:
-    """uint8 views → pooled vectors ``(inputs, N, C)``."""
+    """uint8 views, some tensors ``(n, T, 3, H, W)`` → pooled vectors ``(inputs, N, C)``."""
 
     def __init__(
         self, loaded: LoadedBackbone, layer: str | None, inputs: tuple[str, ...], device: torch.device | str
     ) -> None:
         self._backbone, self._spec = loaded.backbone.to(device).eval(), loaded.input
         self._inputs, self._device = inputs, device
+        self._buffer: Tensor | None = None
         self._to_map: Any = None
         self._layer: nn.Module | None = None
         if layer:
@@ -181,14 +181,37 @@ class _Pool:
                 raise InputError(f"--layer {layer}: {loaded.arch} has no such layer; it has {names}") from None
             self._to_map = next((tap.to_ncthw for tap in taps if tap.layer == layer), None)
 
-    def __call__(self, frames: Tensor) -> NDArray[np.float32]:
+    def __call__(self, views: Sequence[Tensor]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            clip = to_clip_batch(frames, self._device)
-            pooled = [self._features(show(clip, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs]
+            pooled = [
+                self._features(self._normalised(views, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs
+            ]
             return np.asarray(torch.stack(pooled).cpu().numpy())
 
+    def _normalised(self, views: Sequence[Tensor], what: str) -> Tensor:
+        """What the backbone reads. Memory is used again: to get it anew for every batch takes as long as to fill it."""
+        clip = self._filled(views)
+        if what == "rgb" and self._spec.channel_order == "rgb":
+            mean, std = (
+                torch.tensor(values, device=clip.device).view(1, 3, 1, 1, 1)
+                for values in (self._spec.mean, self._spec.std)
+            )
+            return clip.sub_(mean).div_(std)  # `normalise`, in place
+        return normalise(show(clip, what), self._spec)
+
+    def _filled(self, views: Sequence[Tensor]) -> Tensor:
+        """``(N, 3, T, H, W)`` in [0, 1], as `fima.evaluation.features.to_clip_batch` gives."""
+        count, (frames, channels, height, width) = sum(map(len, views)), views[0].shape[1:]
+        if self._buffer is None or len(self._buffer) < count:
+            shape = (count, channels, frames, height, width)
+            self._buffer = torch.empty(shape, device=self._device).to(memory_format=torch.channels_last_3d)
+        clip, start = self._buffer[:count], 0
+        for part in views:
+            clip[start : start + len(part)].copy_(part.to(self._device, non_blocking=True).permute(0, 2, 1, 3, 4))
+            start += len(part)
+        return clip.div_(255)
+
     def _features(self, clip: Tensor) -> Tensor:
-        clip = normalise(clip, self._spec)
         if self._layer is None:
             return torch.as_tensor(self._backbone(clip))
         seen: list[Any] = []

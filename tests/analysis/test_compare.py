@@ -30,6 +30,7 @@ from fima.errors import CheckpointError, InputError
 
 SMALL = {"num_frames": 8, "frame_stride": 2, "size": 56, "batch_size": 3}
 FLAGS = ["--num-frames", "8", "--frame-stride", "2", "--size", "56", "--batch-size", "3"]
+UNTRAINED = ("random", "random:1")
 MEASURES = ("cam", "affinity", "temporal")
 
 
@@ -66,7 +67,7 @@ def compared(settings, checkpoints):
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_study_is_the_same_alone_and_in_a_comparison(measure, compared, settings, checkpoints):
-    for name, ckpt in zip(("a", "b", "untrained"), (*checkpoints, None), strict=True):
+    for name, ckpt in zip(("a", "b", "untrained"), (*checkpoints, "random"), strict=True):
         alone, inside = run(measure, replace(settings, ckpt=ckpt)), compared.studies[measure][name]
         assert alone.scores == inside.scores or _nan_equal(alone.scores, inside.scores)
         for key, values in alone.per_video.items():
@@ -78,8 +79,8 @@ def test_a_study_is_the_same_alone_and_in_a_comparison(measure, compared, settin
 @pytest.mark.parametrize("measure", list(STUDIES))
 def test_any_study_of_a_drawn_video_is_the_same_in_a_comparison(measure):
     settings = Settings(num_frames=8, size=32)
-    alone = run(measure, settings)
-    made = compare(settings, measures=[measure])
+    alone = run(measure, replace(settings, ckpt="random"))
+    made = compare(settings, UNTRAINED, measures=[measure])
     for name, values in alone.per_video.items():
         np.testing.assert_array_equal(made.studies[measure]["untrained"].per_video[name], values)
     own = {"cam": ["cam", "scores"], "affinity": ["affinity"], "temporal": ["temporal", "scores"]}
@@ -92,7 +93,7 @@ def _nan_equal(first, second):
 
 def test_differences_are_paired_differences_of_the_separate_studies(compared, settings, checkpoints):
     for measure in MEASURES:
-        alone = [run(measure, replace(settings, ckpt=ckpt)) for ckpt in (*checkpoints, None)]
+        alone = [run(measure, replace(settings, ckpt=ckpt)) for ckpt in (*checkpoints, "random")]
         rows = {(d.score, d.other): d for d in compared.differences if d.measure == measure}
         assert set(rows) == {(score, other) for score in alone[0].scores for other in ("b", "untrained")}
         for (score, other), row in rows.items():
@@ -370,7 +371,7 @@ def test_notebook_parameters_and_flags_are_the_settings():
 
 def test_equal_runs_give_equal_files(settings, tmp_path):
     for name in ("one", "two"):
-        compare(settings, measures=["affinity"]).save(tmp_path / name)
+        compare(settings, UNTRAINED, measures=["affinity"]).save(tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         first, second = path.read_bytes(), (tmp_path / "two" / path.name).read_bytes()
         if path.suffix == ".json":
@@ -380,13 +381,13 @@ def test_equal_runs_give_equal_files(settings, tmp_path):
 
 def test_a_measure_that_does_not_apply_is_left_out_and_said(videos):
     settings = Settings(data=str(videos), num_frames=8, size=8)  # a single position: no affinity
-    made = compare(settings)
+    made = compare(settings, UNTRAINED)
     assert "affinity" in made.left_out
     assert "at least 2 positions" in made.left_out["affinity"]
     assert "affinity" not in made.studies
     assert "cam" in made.studies
     with pytest.raises(InputError, match="at least 2 positions"):
-        compare(settings, measures=["affinity"])
+        compare(settings, UNTRAINED, measures=["affinity"])
 
 
 def test_a_broken_video_is_skipped_for_all(videos, tmp_path, capsys):
@@ -395,7 +396,9 @@ def test_a_broken_video_is_skipped_for_all(videos, tmp_path, capsys):
     (tmp_path / "broken.mp4").write_text("no video")
     argv = ["compare", "--data", str(tmp_path), "--measure", "affinity", *FLAGS, "--out", str(tmp_path / "out")]
     assert main(argv) == 3
-    assert "skipped broken" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "skipped broken" in printed
+    assert printed.split()[:3] == ["score", "tiny-vd", "against"]
     assert "broken" in (tmp_path / "out" / "skipped.csv").read_text()
     assert "broken" in (tmp_path / "out" / "index.html").read_text()
 

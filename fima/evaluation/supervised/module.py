@@ -74,8 +74,9 @@ class SupervisedModule(pl.LightningModule):
         logits = self.classifier(make_clips(batch, self.spec, augment))
         loss = F.cross_entropy(logits.float(), batch.labels)
         if not bool(torch.isfinite(loss)):
+            step = int(self.global_step) + 1
             raise TrainingError(
-                f"step {int(self.global_step) + 1} (epoch {batch.keys.epoch + 1}): loss is not finite: {float(loss):g}; "
+                f"step {step} (epoch {batch.keys.epoch + 1}): loss is not finite: {float(loss):g}; "
                 "training stopped before the weights took it up, the last checkpoint is good; lower optimizer.lr"
             )
         right = (logits.argmax(dim=1) == batch.labels).float().mean()

@@ -95,22 +95,28 @@ def classify_videos(
 
 
 def classify_clips(
-    classifier: nn.Module, clips: Tensor, spec: InputSpec, *, batch_size: int, device: torch.device | str
+    network: Callable[[Tensor], Tensor],
+    clips: Tensor,
+    spec: InputSpec,
+    *,
+    batch_size: int,
+    device: torch.device | str,
 ) -> NDArray[np.floating[Any]]:
     """Outputs of clips, float32.
 
     Args:
-        classifier: in eval mode.
+        network: a classifier, or a part of it, in eval mode.
         clips: uint8 ``(K, T, 3, size, size)``.
         spec: how to normalise.
         batch_size: clips in a forward pass.
-        device: of the classifier.
+        device: of the network.
 
     Returns:
         ``(K, …)``.
     """
     with torch.no_grad():
         parts = [
-            classifier(normalise(to_clip_batch(part, device), spec)).float().cpu() for part in clips.split(batch_size)
+            network(normalise(to_clip_batch(clips[start : start + batch_size], device), spec)).float().cpu()
+            for start in range(0, len(clips), batch_size)
         ]
     return np.asarray(torch.cat(parts).numpy())

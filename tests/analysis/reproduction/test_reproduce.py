@@ -33,9 +33,9 @@ def test_train_score_and_write(tmp_path):
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert [run["method"] for run in content["runs"]] == ["random", "moco", "vd"]
     gap = content["runs"][1]["scores"]
-    # Right minus right, from the same 40 videos.
+    # Right minus right, from the same 20 videos.
     expected = gap["choices"]["with_correlated"] - gap["choices"]["with_swapped"]
-    assert sum(gap["values"]["bias_gap"]) / 40 == pytest.approx(expected, abs=1e-6)
+    assert sum(gap["values"]["bias_gap"]) / 20 == pytest.approx(expected, abs=1e-6)
     # Nothing is trained or scored twice.
     before = [line for line in said if line.startswith(("trained", "scoring"))]
     said.clear()

@@ -1,0 +1,179 @@
+"""A map of clips, coloured by what is known of them, and the scores of their features: ``fima-analyze embed``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["COLOUR_CYCLE", "MARKERS", "colourings", "draw_embedding", "draw_map", "draw_scores"]
+
+# Okabe and Ito's colours, and marks told apart at two millimetres. Eleven marks and eight colours: the first eleven
+# groups differ in mark alone, so also in grey print, and 88 in mark and colour.
+COLOUR_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "d")
+_MOST_GROUPS = 20
+_OTHERS = "#b8b8b8"
+
+
+def colourings(arrays: dict[str, np.ndarray]) -> list[str]:
+    """What clips can be coloured by, of label, background and video; videos only where they have several clips."""
+    known = [name for name in ("label", "background") if name in arrays]
+    several = len(np.unique(arrays["video"])) < len(arrays["video"])
+    return [*known, "video"] if several else known
+
+
+def draw_embedding(study: Study) -> Figure:
+    """The map once or twice, by label and by background or video; beside it the scores, which do not depend on it."""
+    arrays = study.arrays
+    by = colourings(arrays)[:2] or [""]
+    scores = any(f"summary_{kind}" in arrays for kind in _ROWS)
+    with printed():
+        rows = max(_legend_rows(arrays, name, len(by)) for name in by)
+        width = 2.55 if len(by) == 2 else 3.6
+        figure = new_figure(1.05 + 0.9 * width + 0.135 * rows, width=7.2 if scores else len(by) * 3.6)
+        ratios = [width] * len(by) + ([1.9 if len(by) == 2 else 2.6] if scores else [])
+        axes = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
+        for ax, name in zip(axes, by, strict=False):
+            draw_map(arrays, name, ax=ax, legend_columns=_legend_columns(len(by)))
+        perplexity = study.provenance["projection"]["perplexity"]
+        axes[0].set_xlabel(f"t-SNE, perplexity {perplexity:.3g}: no unit, near is alike", loc="left", labelpad=3)
+        if scores:
+            draw_scores(arrays, ax=axes[-1])
+        title = (
+            f"Embedding: {len(arrays['points'])} clips of {len(arrays['video_id'])} videos, near where the pooled "
+            "features are alike\nThe scores at the right are of the features themselves, not of the map"
+        )
+        figure.suptitle(caption(study, title if scores else title.splitlines()[0]))
+    return figure
+
+
+def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns: int = 2) -> Axes:
+    """The clips as marks whose colour and form tell their label, background or video.
+
+    With more than 20 groups the largest are told apart and the others are grey.
+
+    Args:
+        arrays: ``points`` (N, 2), ``video`` (N,), and ``label`` or ``background`` (N,) with their names.
+        by: ``label``, ``background`` or ``video``; empty: all alike.
+        ax: Where to draw.
+        legend_columns: Of the legend below.
+    """
+    points = arrays["points"]
+    codes, names = groups_of(arrays, by)
+    size = float(np.clip(3000 / len(points), 5, 22))
+    shown = largest_groups(codes)
+    others = ~np.isin(codes, shown)
+    if by == "video":
+        _draw_threads(points, codes, ax)
+    many = len(points) > 2000  # as pixels also in a drawing of lines
+    x, y = points[others].T
+    ax.scatter(x, y, s=0.6 * size, color=_OTHERS, linewidths=0, rasterized=many)
+    handles = []
+    for place, code in enumerate(shown):
+        colour, marker = COLOUR_CYCLE[place % len(COLOUR_CYCLE)], MARKERS[place % len(MARKERS)]
+        x, y = points[codes == code].T
+        ax.scatter(
+            x, y, s=size, marker=marker, facecolors=colour, edgecolors="black", linewidths=0.25, rasterized=many,
+            zorder=3,
+        )  # fmt: skip
+        mark = Line2D([], [], linestyle="", marker=marker, color=colour, markersize=4)
+        mark.set(markeredgecolor="black", markeredgewidth=0.25, label=shortened(str(names[code]), 22))
+        handles.append(mark)
+    if others.any() and len(shown):
+        label = f"{len(np.unique(codes[others]))} others"
+        handles.append(Line2D([], [], linestyle="", marker="o", markersize=3, color=_OTHERS, label=label))
+    if handles:
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=legend_columns, frameon=False,
+                  handletextpad=0.1, columnspacing=0.8, labelspacing=0.25, borderaxespad=0)  # fmt: skip
+    ax.set_title(f"by {by}" if by else "neither labels nor backgrounds known", pad=4)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(True)
+    for spine in ax.spines.values():
+        spine.set_color("#b0b0b0")
+    ax.set_box_aspect(1)
+    ax.margins(0.06)
+    return ax
+
+
+def groups_of(arrays: dict[str, np.ndarray], by: str) -> tuple[np.ndarray, np.ndarray]:
+    """Group of each clip ``(N,)`` and the names of the groups; -1 everywhere where there are none."""
+    if not by:
+        return np.full(len(arrays["points"]), -1), np.array([])
+    return arrays[by], arrays["video_id" if by == "video" else f"{by}_name"]
+
+
+def largest_groups(codes: np.ndarray, most: int = _MOST_GROUPS) -> list[int]:
+    """The groups that are told apart, in their own order: the largest, of equals the first."""
+    present, counts = np.unique(codes[codes >= 0], return_counts=True)
+    return sorted(present[np.argsort(-counts, kind="stable")[:most]].tolist())
+
+
+def _draw_threads(points: np.ndarray, codes: np.ndarray, ax: Axes) -> None:
+    """Clips of a video follow each other along a thin line."""
+    for code in np.unique(codes):
+        x, y = points[codes == code].T
+        ax.plot(x, y, color="#9a9a9a", linewidth=0.4, zorder=1)
+
+
+def _legend_columns(maps: int) -> int:
+    return 2 if maps == 2 else 3
+
+
+def _legend_rows(arrays: dict[str, np.ndarray], by: str, maps: int) -> int:
+    groups = len(np.unique(groups_of(arrays, by)[0])) if by else 0
+    entries = min(groups, _MOST_GROUPS) + (groups > _MOST_GROUPS)
+    return -(-entries // _legend_columns(maps))
+
+
+_ROWS = {
+    "knn_label": ("nearest has its label", COLOURS["aligned"], "o"),
+    "knn_background": ("nearest has its background", COLOURS["misaligned"], "D"),
+    "silhouette_label": ("silhouette by label", COLOURS["aligned"], "o"),
+    "silhouette_background": ("silhouette by background", COLOURS["misaligned"], "D"),
+    "silhouette_video": ("silhouette by video", COLOURS["disjoint"], "s"),
+}
+
+
+def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
+    """Each score with its 95 % interval over videos and its chance level, in a row of its own.
+
+    Args:
+        arrays: ``summary_*`` (mean, low, high, chance) of the scores that there are.
+        ax: Where to draw.
+    """
+    rows = [name for name in _ROWS if f"summary_{name}" in arrays]
+    for at, name in enumerate(rows):
+        text, colour, marker = _ROWS[name]
+        mean, low, high, chance = arrays[f"summary_{name}"]
+        if np.isfinite(low):
+            ax.hlines(at, low, high, color=colour, linewidth=2, zorder=3)
+        ax.scatter([mean], [at], s=26, color=colour, marker=marker, zorder=4)
+        ax.vlines(chance, at - 0.24, at + 0.24, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+        interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
+        number = f"{mean:.2f}{interval}".replace("-", "−")
+        ax.text(0, at - 0.29, f"{text}: {number}", transform=ax.get_yaxis_transform(), color=colour, va="bottom",
+                fontsize=7, linespacing=1.05,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
+    values = np.concatenate([arrays[f"summary_{name}"] for name in rows])
+    ax.set_xlim(min(0.0, np.nanmin(values)) - 0.06, max(0.5, np.nanmax(values)) + 0.06)
+    ax.axvline(0, color="#dddddd", linewidth=0.6, zorder=0)
+    ax.set_ylim(max(len(rows), 4) - 0.6, -0.75)  # few rows stay close together
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(
+        "nearest: of other videos' clips, share\nsilhouette: in [−1, 1], of all clips\n"
+        "bar: 95 % over videos; dashes: shuffled",
+        fontsize=7,
+    )
+    return ax

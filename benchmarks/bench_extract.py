@@ -1,0 +1,79 @@
+"""``fima extract`` against its parts: decoding every clip, then the bare forward pass over all of them.
+
+python benchmarks/bench_extract.py [BACKBONE]
+
+Videos are files, written here first. One run, the parts and the whole in turn; the ratio is that of the medians. The
+whole decodes in a thread beside the forward pass, so it may take less than its parts one after the other.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from fima.checkpoints import untrained_backbone
+from fima.data.datasets import open_dataset
+from fima.data.shapes.export import write_shapes
+from fima.evaluation.clips import read_test_clips
+from fima.evaluation.extract import describe_features, extract
+from fima.evaluation.features import to_clip_batch
+from fima.evaluation.protocol import TestProtocol
+from fima.normalise import normalise
+
+VIDEOS, BATCH, ROUNDS, LIMIT = 96, 32, 3, 1.15
+
+
+def main() -> None:
+    loaded = untrained_backbone(sys.argv[1] if len(sys.argv) > 1 else "tiny")
+    protocol = TestProtocol(10)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_shapes(folder / "videos", "shapes:easy", {"train": VIDEOS}, truth=())
+        data = open_dataset(folder / "videos", split="train")
+
+        def decode() -> None:
+            for record in data:
+                read_test_clips(record, loaded.input, protocol)
+
+        clips = torch.cat([read_test_clips(record, loaded.input, protocol) for record in data.records[:8]])
+        batches = [normalise(to_clip_batch(part), loaded.input) for part in torch.split(clips, BATCH)]
+        share = len(data) / 8
+
+        def forward() -> None:
+            with torch.inference_mode():
+                for batch in batches:
+                    loaded.backbone(batch)
+
+        about = describe_features(loaded, data, protocol, seed=0)
+
+        def whole() -> None:
+            extract(loaded, data, protocol, folder / "out.parquet", about, batch_size=BATCH, overwrite=True)
+
+        forward()
+        times: dict[str, list[float]] = {"decode": [], "forward": [], "whole": []}
+        for _ in range(ROUNDS):
+            times["decode"].append(_timed(decode))
+            times["forward"].append(share * _timed(forward))
+            times["whole"].append(_timed(whole))
+    decoded, forwarded, extracted = (statistics.median(part) for part in times.values())
+    ratio = extracted / (decoded + forwarded)
+    print(
+        f"{loaded.arch}, {VIDEOS} videos, {len(clips) // 8} clips of each: extract {extracted:.2f} s = {ratio:.2f} x "
+        f"(decode {decoded:.2f} s + forward {forwarded:.2f} s); limit {LIMIT} x"
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Retrieval and k-NN of UCF101's size against one product of that size: 9,537 training and 3,783 test videos.
+
+python benchmarks/bench_retrieval.py
+
+One run, the product and the search in turn; the ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from fima.evaluation.retrieval import RANKS, hits, nearest, recall, vote
+
+TRAIN, TEST, CHANNELS, CLASSES, ROUNDS, LIMIT = 9537, 3783, 1024, 101, 7, 1.5
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(CLASSES, CHANNELS))
+    labels = np.sort(rng.integers(CLASSES, size=TRAIN))
+    wanted = rng.integers(CLASSES, size=TEST)
+    gallery = (0.3 * centres[labels] + rng.normal(size=(TRAIN, CHANNELS))).astype(np.float32)
+    queries = (0.3 * centres[wanted] + rng.normal(size=(TEST, CHANNELS))).astype(np.float32)
+
+    def retrieve() -> None:
+        order, _ = nearest(queries, gallery, max(RANKS))
+        recall(hits(order, wanted, labels))
+
+    def knn() -> None:
+        order, similarity = nearest(queries, gallery, 20)
+        vote(order, similarity, labels, k=20).argmax(axis=1)
+
+    product = _median(lambda: queries @ gallery.T, retrieve, knn)
+    for name, seconds in zip(("retrieval", "k-NN"), product[1:], strict=True):
+        print(
+            f"{name}: {seconds:.2f} s = {seconds / product[0]:.2f} x one product ({product[0]:.2f} s); limit {LIMIT} x"
+        )
+
+
+def _median(*works: Callable[[], object]) -> list[float]:
+    """Seconds of each, taken in turn."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(ROUNDS):
+        for work, seconds in zip(works, times, strict=True):
+            start = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - start)
+    return [statistics.median(part) for part in times]
+
+
+if __name__ == "__main__":
+    main()

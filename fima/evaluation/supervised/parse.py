@@ -1,0 +1,134 @@
+"""From a preset and flags to the typed configuration of ``fima finetune`` and ``fima linear``. No torch here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from fima.errors import InputError
+from fima.evaluation.presets import preset, preset_names
+from fima.evaluation.supervised import config as options
+from fima.evaluation.supervised.config import SupervisedConfig
+from fima.training.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions
+from fima.training.recipes import _argument_docs, _explain, _plain
+
+__all__ = ["parse_supervised"]
+
+_GROUPS: dict[str, Any] = {
+    "input": options.InputOptions,
+    "augment": options.AugmentOptions,
+    "optimizer": options.OptimizerOptions,
+    "head": options.HeadOptions,
+    "test": options.TestOptions,
+    "validation": options.ValidationOptions,
+    "sweep": options.SweepOptions,
+    "loader": LoaderOptions,
+    "trainer": TrainerOptions,
+    "checkpoints": CheckpointOptions,
+    "log": LogOptions,
+}
+_PRINT = "--print_config"
+_NEEDED = ("data", "ckpt", "out")
+_USAGE = (
+    "fima {task} --ckpt PATH|NAME|random --data PATH [--train-split NAME] [--test-split NAME] [--preset NAME] "
+    "[--config FILE] [--out DIR] [--resume auto] [--GROUP.NAME VALUE …]"
+)
+
+
+def parse_supervised(arguments: Sequence[str], task: Literal["finetune", "linear"]) -> SupervisedConfig | None:
+    """The configuration of a command.
+
+    Args:
+        arguments: without the command's name.
+        task: the command's name.
+
+    Returns:
+        The configuration; None if ``--help`` or ``--print_config`` was asked for and has been printed.
+
+    Raises:
+        InputError: for an unknown preset or key, a value of another type, or a file that cannot be read.
+    """
+    known = _first_look(arguments)
+    written = _read(Path(known.config)) if known.config else {}
+    name = known.preset or written.get("preset") or "fima"
+    parser = _parser(task, str(name), Path(known.config) if known.config else None)
+    try:
+        if any(flag in arguments for flag in ("--help", "-h")):
+            parser.print_help()
+            return None
+        parsed = parser.parse_args([word for word in arguments if word != _PRINT])
+    except argparse.ArgumentError as error:
+        raise InputError(_explain(str(error), known.config, parser)) from None
+    values = {key: value for key, value in parsed.as_dict().items() if key not in ("config", "__default_config__")}
+    if _PRINT in arguments:
+        sys.stdout.write(yaml.safe_dump(_plain(values), sort_keys=False))
+        return None
+    return _build(task, values)
+
+
+def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
+    """What decides how the rest is read."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset")
+    parser.add_argument("--config")
+    try:
+        return parser.parse_known_args(list(arguments))[0]
+    except argparse.ArgumentError as error:
+        raise InputError(str(error)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"--config {path}: no such file; print one with {_PRINT}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected groups of settings, got {type(content).__name__}")
+    return content
+
+
+def _parser(task: Literal["finetune", "linear"], name: str, config: Path | None) -> ArgumentParser:
+    chosen = preset(name, task)
+    words = {"finetune": "Train a classifier and its backbone", "linear": "Train a classifier on a frozen backbone"}
+    parser = ArgumentParser(
+        prog=f"fima {task}",
+        usage=_USAGE.format(task=task),
+        description=f"{words[task]}, then test it on many clips of every video. Presets: "
+        + ", ".join(preset_names(task))
+        + f". With {_PRINT} the settings are printed as a file for --config, and nothing runs.",
+        exit_on_error=False,
+        default_config_files=[str(config)] if config else [],
+    )
+    parser.add_argument("--config", type=str | None, help=f"a YAML file of settings, as {_PRINT} prints")
+    helps, types = _argument_docs(SupervisedConfig), get_type_hints(SupervisedConfig)
+    for item in fields(SupervisedConfig):
+        if item.name == "task" or item.name in _GROUPS:
+            continue
+        default = None if item.name in _NEEDED else item.default
+        kind = types[item.name] | None if default is None else types[item.name]
+        names = dict.fromkeys((f"--{item.name.replace('_', '-')}", f"--{item.name}"))
+        parser.add_argument(*names, dest=item.name, type=kind, default=default, help=helps[item.name])
+    for group, cls in _GROUPS.items():
+        parser.add_class_arguments(cls, group)
+    parser.set_defaults({**chosen.settings(), "preset": name})
+    return parser
+
+
+def _build(task: Literal["finetune", "linear"], values: dict[str, Any]) -> SupervisedConfig:
+    for name, what in (("data", "a folder of videos or a list file"), ("ckpt", "a checkpoint, or random,")):
+        if not values[name]:
+            raise InputError(f"--{name}: {what} is needed")
+    for group, cls in _GROUPS.items():
+        kept = values[group]
+        values[group] = cls(**(kept.as_dict() if isinstance(kept, Namespace) else kept))
+    values["out"] = values["out"] or f"runs/{task}-{values['preset']}"
+    return SupervisedConfig(task=task, **values)

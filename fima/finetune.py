@@ -1,0 +1,46 @@
+"""``fima finetune``: train a backbone with a classifier, or go on training it, and test it on many clips."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+__all__ = ["parse", "parse_task", "run"]
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the flags by their types; ``config`` is None if there is nothing to run."""
+    return parse_task(arguments, "finetune")
+
+
+def parse_task(arguments: Sequence[str], task: Literal["finetune", "linear"]) -> argparse.Namespace:
+    """The same for either command."""
+    from fima.evaluation.supervised.parse import parse_supervised
+
+    command = shlex.join(["fima", task, *arguments])
+    return argparse.Namespace(config=parse_supervised(arguments, task), command=command, task=task)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and test.
+
+    Raises:
+        InputError: as `fima.evaluation.supervised.run.run_supervised`.
+        TrainingError: likewise.
+    """
+    if args.config is None:
+        return 0
+    from fima.evaluation.supervised.run import run_supervised
+    from fima.training.interruption import Interrupted
+
+    try:
+        run_supervised(args.config, command=args.command)
+    except Interrupted as stop:
+        sys.stderr.write(
+            f"fima {args.task}: {stop.signal.name}: stopped after a whole step and saved; go on with --resume auto\n"
+        )
+        return 128 + stop.signal
+    return 0
