@@ -26,7 +26,7 @@ _OTHERS = "#b8b8b8"
 
 def colourings(arrays: dict[str, np.ndarray]) -> list[str]:
     """What clips can be coloured by, of label, background and video; videos only where they have several clips."""
-    known = [name for name in ("label", "background") if name in arrays]
+    known: list[str] = [name for name in ("label", "background") if name in arrays]
     several = len(np.unique(arrays["video"])) < len(arrays["video"])
     return [*known, "video"] if several else known
 

@@ -1,0 +1,433 @@
+"""Fine-tuning as a user types it, on small videos: what it leaves, how it goes on, how its epoch is chosen."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from fima.augment import ColourAugment
+from fima.checkpoints import load_backbone
+from fima.cli import main
+from fima.data.datasets import open_dataset
+from fima.data.encode import write_video
+from fima.draws import SampleKeys
+from fima.errors import InputError
+from fima.evaluation.classifier import load_classifier
+from fima.evaluation.clips import read_test_clips
+from fima.evaluation.features import to_clip_batch
+from fima.evaluation.metrics import average_logits
+from fima.evaluation.protocol import TestProtocol
+from fima.evaluation.supervised.config import AugmentOptions, OptimizerOptions, SupervisedConfig
+from fima.evaluation.supervised.data import ClipBatch, ClipDataset, make_clips
+from fima.evaluation.supervised.module import make_optimizer
+from fima.evaluation.supervised.parse import parse_supervised
+from fima.evaluation.supervised.rates import Plateau, rate_factor
+from fima.input_spec import FIMA_TINY
+from fima.normalise import normalise
+from fima.views import cut, draw_crops
+
+COLOURS = {"blue": (40, 60, 200), "green": (30, 180, 60), "red": (210, 50, 40)}
+SMALL = [
+    "--ckpt=random",
+    "--arch=tiny",
+    "--input.num_frames=8",
+    "--input.size=32",
+    "--augment.area=[0.5, 1.0]",
+    "--optimizer.algorithm=adam",
+    "--optimizer.lr=0.003",
+    "--optimizer.batch_size=4",
+    "--optimizer.epochs=3",
+    "--head.dropout=0.2",
+    "--test.clips=2",
+    "--validation.every_epochs=1",
+    "--validation.fraction=0.25",
+    "--loader.workers=0",
+    "--log.every_steps=1",
+    "--log.tensorboard=false",
+    "--log.progress=lines",
+    "--trainer.threads=1",
+]
+
+
+def colour_video(path, colour, seed, frames=20):
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(-25, 25, (frames, 40, 48, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8), fps=25)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Three classes that a mean colour tells apart: eight training and four test videos each."""
+    folder = tmp_path_factory.mktemp("colours")
+    for split, count in (("train", 8), ("test", 4)):
+        for label, (name, colour) in enumerate(COLOURS.items()):
+            for number in range(count):
+                seed = number + 100 * label + (1000 if split == "test" else 0)
+                colour_video(folder / split / name / f"{name}{number}.mp4", colour, seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def typed(colours):
+    def typed(out, *flags, command="finetune", data=None):
+        threads = torch.get_num_threads()
+        try:
+            return main([command, *SMALL, f"--data={data or colours}", f"--out={out}", *map(str, flags)])
+        finally:
+            torch.set_num_threads(threads)
+
+    return typed
+
+
+@pytest.fixture(scope="module")
+def whole(typed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert typed(folder) == 0
+    return folder
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_run(left, right):
+    """Every weight, statistic, optimiser's state and choice, bit by bit; rows, scores and numbers too."""
+
+    def leaves(tree, prefix=""):
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else None
+        if pairs is None:
+            yield prefix, tree
+        else:
+            for name, value in pairs:
+                yield from leaves(value, f"{prefix}/{name}")
+
+    free = ("/config/out", "/config/resume", "/config/trainer", "/config/loader", "/config/checkpoints", "/loops")
+    for name in ("last.ckpt", "chosen.ckpt"):
+        a, b = (dict(leaves(torch.load(path / name, weights_only=True))) for path in (left, right))
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            if not key.startswith(free):
+                same = torch.equal(value, b[key]) if isinstance(value, torch.Tensor) else value == b[key]
+                assert same, f"{name}{key}"
+    own = ("clips_per_second", "data_wait")
+    for before, after in zip(table(left / "metrics.csv"), table(right / "metrics.csv"), strict=True):
+        assert {k: v for k, v in before.items() if k not in own} == {k: v for k, v in after.items() if k not in own}
+    assert (left / "predictions.csv").read_bytes() == (right / "predictions.csv").read_bytes()
+    assert {**result(left), "command": ""} == {**result(right), "command": ""}
+
+
+def test_three_epochs_leave_what_they_say(whole, colours):
+    names = {path.name for path in whole.iterdir()}
+    expected = {"config.yaml", "metrics.csv", "last.ckpt", "chosen.ckpt", "result.json", "predictions.csv"}
+    assert expected | {"confusion.csv"} <= names
+    found = result(whole)
+    assert (found["preset"], found["seed"], found["clips"], found["crops"]) == ("fima", 0, 2, 1)
+    assert (found["average"], found["centring"], found["classes"]) == ("log_softmax", None, 3)
+    assert found["videos"] | {"note": ""} == {"tested": 12, "unreadable": 0, "missing": 0, "listed": 12, "note": ""}
+    assert found["checkpoint"]["arch"] == "tiny"
+    assert found["command"].startswith("fima finetune --ckpt=random --arch=tiny")
+    assert found["differs_from_preset"]["optimizer.lr"] == 0.003
+    assert found["chosen"]["by"] == "val"
+    assert "6 videos held out from training" in found["chosen"]["how"]
+    assert [row["step"] for row in table(whole / "metrics.csv")] == [str(step) for step in range(1, 13)]
+
+
+def test_it_has_learnt_the_colours(whole):
+    assert result(whole)["top1"]["value"] >= 0.75
+
+
+def test_numbers_are_those_of_the_predictions(whole):
+    rows, found = table(whole / "predictions.csv"), result(whole)
+    labels, guesses = [row["label"] for row in rows], [row["prediction"] for row in rows]
+    assert found["top1"]["value"] == pytest.approx(accuracy_score(labels, guesses))
+    assert found["mean_class"]["value"] == pytest.approx(balanced_accuracy_score(labels, guesses))
+    assert (found["top5"]["value"], found["top5_of"]) == (1.0, 3)
+    for row in rows:
+        assert row["prediction"] == max(COLOURS, key=lambda name: float(row[f"score_{name}"]))
+    confusion = {row["label"]: row for row in table(whole / "confusion.csv")}
+    for label in COLOURS:
+        for guess in COLOURS:
+            pairs = list(zip(labels, guesses, strict=True))
+            assert int(confusion[label][guess]) == pairs.count((label, guess))
+
+
+def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colours):
+    chosen = result(whole)["chosen"]
+    best = max(chosen["history"], key=lambda row: (row["top1"], -row["epoch"]))
+    assert (chosen["epoch"], chosen["top1"]) == (best["epoch"], best["top1"])
+    trained = load_classifier(whole / "chosen.ckpt")
+    assert trained.source.epoch == chosen["epoch"]
+    spec = trained.source.input
+    assert (spec.num_frames, spec.frame_stride, spec.size) == (8, 2, 32)
+    videos = open_dataset(colours, split="test")
+    for record, row in zip(videos, table(whole / "predictions.csv"), strict=True):
+        with torch.no_grad():
+            clip = normalise(to_clip_batch(read_test_clips(record, spec, TestProtocol(2))), spec)
+            scores = average_logits(trained.classifier(clip).numpy(), "log_softmax")
+        assert row["video"] == record.video_id
+        assert [float(row[f"score_{name}"]) for name in COLOURS] == pytest.approx(scores, abs=1e-4)
+
+
+def test_its_last_checkpoint_is_a_backbone_and_a_classifier(whole):
+    loaded = load_backbone(whole / "last.ckpt")
+    assert (loaded.arch, loaded.epoch, loaded.report.complete) == ("tiny", 3, True)
+    assert load_classifier(whole / "last.ckpt").class_names == tuple(COLOURS)
+
+
+@pytest.mark.parametrize("stop_after", [3, 4, 6])
+def test_a_run_that_stopped_goes_on_as_if_it_had_not(typed, whole, tmp_path, stop_after):
+    out = tmp_path / "again"
+    assert typed(out, "--trainer.max_steps", stop_after) == 0
+    assert not (out / "result.json").exists()
+    assert typed(out, "--resume", "auto") == 0
+    assert_same_run(whole, out)
+
+
+def test_a_finished_run_is_tested_again_and_is_the_same(typed, tmp_path):
+    assert typed(tmp_path / "a", "--optimizer.epochs", 1) == 0
+    before = (tmp_path / "a" / "predictions.csv").read_bytes()
+    (tmp_path / "a" / "result.json").unlink()
+    assert typed(tmp_path / "a", "--optimizer.epochs", 1, "--resume", "auto") == 0
+    assert (tmp_path / "a" / "predictions.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_killed_run_equals_an_uninterrupted_one(typed, whole, tmp_path, colours):
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "fima.cli", "finetune", *SMALL, f"--data={colours}", f"--out={out}"]
+    command += ["--checkpoints.every_steps=1"]
+    killed = 0
+    for wanted in (2, 6, 9):
+        process = subprocess.Popen([*command, "--resume=auto"], stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            if (out / f"step-{wanted:08d}.ckpt").exists():
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+                process.wait()
+            time.sleep(0.005)
+    assert killed >= 2
+    subprocess.run([*command, "--resume=auto"], check=True, stderr=subprocess.DEVNULL, env={**os.environ})
+    assert_same_run(whole, out)
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(typed, whole, tmp_path):
+    assert typed(tmp_path / "b", "--loader.workers", 2) == 0
+    assert_same_run(whole, tmp_path / "b")
+
+
+def test_best_on_test_only_on_request_and_said_everywhere(typed, tmp_path, capfd):
+    assert typed(tmp_path / "t", "--validation.choose", "test", "--optimizer.epochs", 2) == 0
+    found = result(tmp_path / "t")
+    assert "BEST ON THE TEST SPLIT" in found["chosen"]["how"]
+    assert any("chosen on the test split" in line for line in found["warnings"])
+    assert "chosen on the test split" in capfd.readouterr().err
+    assert found["top1"]["value"] == max(row["top1"] for row in found["chosen"]["history"])
+
+
+def test_the_last_epoch_on_request(typed, tmp_path):
+    flags = ("--validation.choose", "last", "--optimizer.epochs", 1, "--examples", 12)
+    assert typed(tmp_path / "l", *flags) == 0
+    found = result(tmp_path / "l")
+    assert (found["chosen"]["epoch"], found["chosen"]["how"]) == (1, "last epoch")
+    assert len(table(tmp_path / "l" / "metrics.csv")) == 3  # 12 examples, 4 a step
+    last, chosen = (load_classifier(tmp_path / "l" / name) for name in ("last.ckpt", "chosen.ckpt"))
+    for name, value in last.classifier.state_dict().items():
+        assert torch.equal(value, chosen.classifier.state_dict()[name])
+
+
+def test_a_trained_classifier_is_tested_alone(typed, whole, tmp_path, colours):
+    assert typed(tmp_path / "only", "--test-only", "true", "--ckpt", whole / "chosen.ckpt") == 0
+    assert (tmp_path / "only" / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    sha = load_backbone(whole / "chosen.ckpt").sha256
+    assert result(tmp_path / "only")["checkpoint"]["sha256"] == sha
+
+
+def test_printed_settings_repeat_the_run(typed, whole, tmp_path, capsys):
+    capsys.readouterr()
+    assert typed(tmp_path / "p", "--print_config") == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    written = yaml.safe_load((whole / "config.yaml").read_text())
+    for name in ("input", "augment", "optimizer", "head", "test", "validation"):
+        assert printed[name] == written[name]
+    config = parse_supervised(["--config", str(whole / "config.yaml")], "finetune")
+    assert config.decisive() == SupervisedConfig(**vars(config)).decisive()
+    assert config.optimizer.lr == 0.003
+    assert parse_supervised(["--config", str(whole / "config.yaml"), "--seed", "4"], "finetune").seed == 4
+
+
+def test_broken_videos_are_counted_and_stand_outside_the_denominator(typed, colours, tmp_path, capfd):
+    data = tmp_path / "data"
+    for path in sorted(colours.rglob("*.mp4")):
+        target = data / path.relative_to(colours)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (data / "test" / "red" / "red0.mp4").write_bytes(b"no video")
+    (data / "train" / "red" / "red1.mp4").write_bytes(b"no video")
+    flags = ("--optimizer.epochs", 1, "--validation.choose", "last", "--loader.max_failed", 0.5)
+    assert typed(tmp_path / "b", *flags, data=data) == 0
+    found = result(tmp_path / "b")
+    assert (found["videos"]["tested"], found["videos"]["unreadable"], found["videos"]["listed"]) == (11, 1, 12)
+    assert list(found["unreadable"]) == ["test/red/red0"]
+    assert len(table(tmp_path / "b" / "predictions.csv")) == 11
+    assert "red1.mp4" in (tmp_path / "b" / "failures.csv").read_text()
+    assert "of 11 test videos (12 listed)" in " ".join(capfd.readouterr().err.split())
+
+
+def test_test_videos_among_the_training_videos_are_told(typed, colours, tmp_path, capfd):
+    data = tmp_path / "data"
+    for path in sorted(colours.rglob("*[0123].mp4")):
+        target = data / path.relative_to(colours)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (data / "test" / "red" / "red0.mp4").write_bytes((data / "train" / "red" / "red1.mp4").read_bytes())
+    assert typed(tmp_path / "d", "--optimizer.epochs", 1, "--validation.choose", "last", data=data) == 0
+    assert "1 of the 12 test videos are training videos too" in result(tmp_path / "d")["warnings"][0]
+    assert "warning: 1 of the 12 test videos" in capfd.readouterr().err
+
+
+FAULTS = {
+    "no data": (["--data=nowhere"], "nowhere: no such file"),
+    "no checkpoint": (["--ckpt=none.ckpt"], "none.ckpt: no such checkpoint"),
+    "no split": (["--test-split=val"], "split"),
+    "unknown preset": (["--preset=fimma"], "no such preset of finetune"),
+    "absent preset": (["--preset=tclr"], "fine-tuning settings are not in TCLR's"),
+    "unknown flag": (["--optimizer.lrr=1"], "optimizer.lr"),
+    "wrong type": (["--optimizer.lr=fast"], "lr"),
+    "out of range": (["--head.dropout=1"], "head.dropout must be in [0, 1)"),
+    "batch too large": (["--optimizer.batch_size=64"], "one step needs 64 videos"),
+    "features": (["--features=true"], "only a linear probe"),
+    "several processes": (["--trainer.devices=2"], "one process"),
+    "test only": (["--test-only=true"], "--ckpt random has none"),
+    "colours": (["--augment.hue=0.7"], "hue must be in [0, 0.5]"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_one_line(typed, tmp_path, fault, capfd):
+    flags, message = FAULTS[fault]
+    assert typed(tmp_path / "f", *flags) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("fima finetune: error: ")
+    assert message in lines[0]
+
+
+def test_a_run_is_neither_overwritten_nor_mixed_up(typed, whole, colours, capfd, tmp_path):
+    assert typed(whole) == 2
+    assert "go on with --resume auto" in capfd.readouterr().err
+    assert typed(whole, "--resume", "auto", "--optimizer.lr", 0.1) == 2
+    assert "the run was begun with optimizer.lr = 0.003, not 0.1" in capfd.readouterr().err
+    assert typed(whole, "--resume", "auto", "--ckpt", "tiny-vd", "--arch", "null") == 2
+    assert "arch" in capfd.readouterr().err
+    other = tmp_path / "other"
+    for split in ("train", "test"):
+        for name, colour in COLOURS.items():
+            for number in range(8):
+                colour_video(other / split / name / f"other{number}.mp4", colour, number, frames=4)
+    assert typed(whole, "--resume", "auto", data=other) == 2
+    assert "begun with other train videos" in capfd.readouterr().err
+
+
+def test_classes_of_checkpoint_and_data_must_agree(typed, whole, tmp_path, capfd):
+    data = tmp_path / "two"
+    for split in ("train", "test"):
+        for name in ("blue", "violet", "red"):
+            colour_video(data / split / name / "a.mp4", (9, 9, 9), 0)
+    flags = ("--test-only", "true", "--ckpt", whole / "chosen.ckpt")
+    assert typed(tmp_path / "o", *flags, data=data) == 2
+    assert "disagree: class 1 is 'green' and 'red'" in capfd.readouterr().err
+    assert typed(tmp_path / "o", "--test-only", "true", "--ckpt", "tiny-vd") == 2
+    assert "holds a backbone without a classifier" in capfd.readouterr().err
+
+
+SPEC = FIMA_TINY.replace(num_frames=8, frame_stride=2, size=24)
+
+
+def test_a_sample_is_a_function_of_seed_epoch_and_index(colours):
+    videos = open_dataset(colours, split="train")
+    data = ClipDataset(videos, SPEC, seed=3, clips=10)
+    assert len(data) == 240
+    first, again = data[1, 37], ClipDataset(videos, SPEC, seed=3, clips=10)[1, 37]
+    assert torch.equal(first.clips[0], again.clips[0])
+    assert first.labels.tolist() == [videos[3].label]
+    assert first.clips[0].shape == (8, 40, 48, 3)
+    drawn = {data[epoch, 37].clips[0].sum().item() for epoch in range(8)}
+    assert len(drawn) > 1
+    fixed = ClipDataset(videos, SPEC, clips=2, fixed=TestProtocol(2))
+    expected = read_test_clips(videos[3], SPEC, TestProtocol(2))
+    for k in range(2):
+        assert torch.equal(fixed[5, 6 + k].clips[0], expected[k].permute(0, 2, 3, 1))
+
+
+def test_clips_are_cut_and_coloured_one_by_one_as_in_a_batch(colours):
+    """And the parts are those of pre-training, put together by hand."""
+    videos, options = open_dataset(colours, split="train"), AugmentOptions(blur_probability=0.5)
+    data = ClipDataset(videos, SPEC, seed=1)
+    samples = [data[2, index] for index in (4, 9, 20)]
+    keys = SampleKeys(1, 2, np.array([4, 9, 20]))
+    batch = ClipBatch(tuple(s.clips[0] for s in samples), torch.tensor([0, 1, 2]), keys)
+    together = make_clips(batch, SPEC, options)
+    height, width = (np.array([side]) for side in (40, 48))
+    augment = ColourAugment(0.2, 0.8, 0.4, 0.4, 0.4, 0.1, 0.5)
+    for number, sample in enumerate(samples):
+        assert torch.allclose(make_clips(sample, SPEC, options)[0], together[number], atol=1e-5)
+        clip = torch.empty(1, 3, 8, 24, 24)
+        cut(sample.clips[0], draw_crops(sample.keys, height, width, 1)[0, 0, 0], out=clip[0])
+        assert torch.allclose(augment(clip, sample.keys, "supervised", SPEC)[0], together[number], atol=1e-5)
+
+
+def test_rates_of_milestones_cosine_and_warm_up():
+    steps = OptimizerOptions(epochs=150, milestones=[60, 120])
+    found = [rate_factor(epoch * 4 + 3, 4, steps, lr=0.01) for epoch in (0, 59, 60, 119, 120, 149)]
+    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    cosine = OptimizerOptions(epochs=200, schedule="cosine", warmup_epochs=1.7, warmup_start=1e-3)
+    assert rate_factor(0, 10, cosine, lr=0.01) == pytest.approx(0.1)
+    end = 0.5 * (1 + np.cos(np.pi * 1.7 / 200))
+    assert rate_factor(10, 10, cosine, lr=0.01) == pytest.approx(0.1 + (end - 0.1) / 1.7)
+    assert rate_factor(1000, 10, cosine, lr=0.01) == pytest.approx(0.5)
+
+
+def test_plateau_counts_bad_epochs_since_the_last_fall():
+    plateau = Plateau(3, 0.1)
+    factors = []
+    for loss in (1.0, 1.1, 0.9, 1.0, 0.95, 0.8, 0.9, 0.9, 0.85):
+        plateau.see(loss)
+        factors.append(plateau.factor)
+    # Bad: 1.1, 1.0, 0.95 → falls; then 0.9, 0.9, 0.85 → falls again.
+    assert factors == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01])
+    other = Plateau(3, 0.1)
+    other.restore(plateau.state())
+    assert other.state() == plateau.state()
+
+
+def test_the_backbone_has_a_rate_of_its_own():
+    head, backbone = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
+    options = OptimizerOptions(algorithm="adam", lr=0.01, backbone_lr_factor=0.1, weight_decay=1e-3)
+    optimizer = make_optimizer(head, backbone, options)
+    assert [(len(g["params"]), g["share"], g["weight_decay"]) for g in optimizer.param_groups] == [
+        (2, 1.0, 1e-3),
+        (2, 0.1, 1e-3),
+    ]
+    backbone.requires_grad_(False)
+    assert len(make_optimizer(head, backbone, options).param_groups) == 1
+
+
+def test_no_rate_is_invented_for_fine_tuning():
+    with pytest.raises(InputError, match="set one with --optimizer.lr"):
+        parse_supervised(["--data=d", "--ckpt=c", "--optimizer.lr=null"], "finetune")
