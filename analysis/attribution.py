@@ -30,6 +30,7 @@ __all__ = [
     "Target",
     "attribute",
     "baseline_clip",
+    "can_differ",
     "cosine_target",
     "frame_share",
     "logit_target",
@@ -257,13 +258,36 @@ def motion_scores(attribution_map: Tensor, energy: Tensor, grid: tuple[int, int,
     return {"time_correlation": map_correlation(*over_time), "motion_correlation": map_correlation(*on_grid)}
 
 
-def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's, of absolute maps ``(N, T, H, W)``: ``(N,)`` in [-1, 1], 0 by chance; NaN where one is flat.
+def rank_correlation(first: Tensor, second: Tensor, where: Tensor | None = None) -> Tensor:
+    """Spearman's correlation of absolute maps.
+
+    Args:
+        first: ``(N, T, H, W)``.
+        second: The same shape.
+        where: Bool of that shape, positions that count; by default all.
+
+    Returns:
+        ``(N,)`` float64 in [-1, 1], 0 by chance; NaN where a map is flat.
 
     Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
     """
-    ranks = (torch.from_numpy(rankdata(x.abs().flatten(1).numpy(), axis=1)) for x in (first, second))
-    return map_correlation(*ranks)
+    counted = torch.ones_like(first, dtype=torch.bool) if where is None else where
+    correlations = []
+    for a, b, inside in zip(first, second, counted, strict=True):
+        ranks = (torch.from_numpy(rankdata(x[inside].abs().numpy()))[None] for x in (a, b))
+        correlations.append(map_correlation(*ranks))
+    return torch.cat(correlations)
+
+
+def can_differ(clip: Tensor, baseline: Tensor, method: str) -> Tensor:
+    """Positions ``(N, T, H, W)``, bool on the CPU, that can have an attribution whatever the network does.
+
+    Integrated gradients of what equals its baseline are 0: before a resting background a frozen baseline would make
+    all maps alike. Gradient SHAP adds noise and the others do not multiply, so everything counts there.
+    """
+    if method == "integrated_gradients":
+        return (clip != baseline).any(dim=1).cpu()
+    return torch.ones_like(clip[:, 0], dtype=torch.bool).cpu()
 
 
 def _relative(total: Tensor, delta: Tensor) -> float:

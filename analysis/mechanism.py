@@ -97,7 +97,8 @@ def positive_pairs(boxes: Tensor, masks: Tensor, *, radius: float) -> Tensor:
         raise InputError(f"masks must be (2, N, H', W') bool as boxes are, got {tuple(masks.shape)} {masks.dtype}")
     m, n = masks.flatten(2)
     grid = (masks.shape[2], masks.shape[3])
-    return matching_cells(boxes, grid, radius=radius) & m[:, :, None] & n[:, None]
+    pairs: Tensor = matching_cells(boxes, grid, radius=radius) & m[:, :, None] & n[:, None]
+    return pairs
 
 
 def both_ways(pairs: Tensor) -> Tensor:

@@ -29,7 +29,6 @@ from fima.errors import InputError
 __all__ = ["MadeReport", "Report", "make_report", "notebook_parameters", "notebook_path"]
 
 _FOLDER = Path(str(resources.files("analysis")))
-_UNTRAINED = "untrained"
 _UNFINISHED = ".unfinished"
 
 
@@ -158,7 +157,7 @@ def _labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
     """Folder name → checkpoint, unique."""
     labels: dict[str, str | None] = {}
     for ckpt in checkpoints:
-        stem = label = _UNTRAINED if ckpt is None else safe_name(_stem(Path(ckpt).name))
+        stem = label = safe_name(_stem(Path(Settings(ckpt=ckpt).checkpoint).name))
         for number in count(2):
             if label not in labels:
                 break

@@ -39,7 +39,10 @@ def draw_embedding(study: Study) -> Figure:
     with printed():
         rows = max(_legend_rows(arrays, name, len(by)) for name in by)
         width = 2.55 if len(by) == 2 else 3.6
-        figure = new_figure(1.05 + 0.9 * width + 0.135 * rows, width=7.2 if scores else len(by) * 3.6)
+        below, height = 0.14 * rows + 0.04, 1.15 + 0.9 * width  # inches, of the legends and of the rest
+        figure = new_figure(below + height, width=7.2 if scores else len(by) * 3.6)
+        share = below / (below + height)
+        figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06, rect=(0, share, 1, 1 - share))
         ratios = [width] * len(by) + ([1.9 if len(by) == 2 else 2.6] if scores else [])
         axes = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
         for ax, name in zip(axes, by, strict=False):
@@ -86,14 +89,15 @@ def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns
             zorder=3,
         )  # fmt: skip
         mark = Line2D([], [], linestyle="", marker=marker, color=colour, markersize=4)
-        mark.set(markeredgecolor="black", markeredgewidth=0.25, label=shortened(str(names[code]), 22))
+        mark.set(markeredgecolor="black", markeredgewidth=0.25, label=shortened(str(names[code]), 17))
         handles.append(mark)
     if others.any() and len(shown):
         label = f"{len(np.unique(codes[others]))} others"
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=3, color=_OTHERS, label=label))
     if handles:
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=legend_columns, frameon=False,
+        legend = ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=legend_columns, frameon=False,
                   handletextpad=0.1, columnspacing=0.8, labelspacing=0.25, borderaxespad=0)  # fmt: skip
+        legend.set_in_layout(False)  # a wide one takes nothing from the map
     ax.set_title(f"by {by}" if by else "neither labels nor backgrounds known", pad=4)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -102,6 +106,7 @@ def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns
     for spine in ax.spines.values():
         spine.set_color("#b0b0b0")
     ax.set_box_aspect(1)
+    ax.set_anchor("N")
     ax.margins(0.06)
     return ax
 

@@ -85,7 +85,8 @@ def chosen_cell(pairs: np.ndarray) -> int:
         return side // 2 * (side + 1)
     places = np.stack(np.divmod(found, side), axis=1)
     nearest = ((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()
-    return int(found.tolist()[nearest])
+    cell: int = found.tolist()[nearest]
+    return cell
 
 
 def draw_source(arrays: dict[str, np.ndarray], *, ax: Axes) -> None:

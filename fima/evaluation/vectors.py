@@ -190,26 +190,22 @@ class _Pool:
 
     def _normalised(self, views: Sequence[Tensor], what: str) -> Tensor:
         """What the backbone reads. Memory is used again: to get it anew for every batch takes as long as to fill it."""
-        clip = self._filled(views)
-        if what == "rgb" and self._spec.channel_order == "rgb":
-            mean, std = (
-                torch.tensor(values, device=clip.device).view(1, 3, 1, 1, 1)
-                for values in (self._spec.mean, self._spec.std)
-            )
-            return clip.sub_(mean).div_(std)  # `normalise`, in place
-        return normalise(show(clip, what), self._spec)
-
-    def _filled(self, views: Sequence[Tensor]) -> Tensor:
-        """``(N, 3, T, H, W)`` in [0, 1], as `fima.evaluation.features.to_clip_batch` gives."""
+        plain = what == "rgb" and self._spec.channel_order == "rgb"
         count, (frames, channels, height, width) = sum(map(len, views)), views[0].shape[1:]
         if self._buffer is None or len(self._buffer) < count:
             shape = (count, channels, frames, height, width)
             self._buffer = torch.empty(shape, device=self._device).to(memory_format=torch.channels_last_3d)
-        clip, start = self._buffer[:count], 0
-        for part in views:
-            clip[start : start + len(part)].copy_(part.to(self._device, non_blocking=True).permute(0, 2, 1, 3, 4))
-            start += len(part)
-        return clip.div_(255)
+        clip = self._buffer[:count]
+        # On a processor view by view, which its cache holds; on an accelerator all of a video's at once.
+        parts = [view[None] for part in views for view in part] if clip.device.type == "cpu" else views
+        mean, std = (
+            torch.tensor(values, device=clip.device).view(1, 3, 1, 1, 1) for values in (self._spec.mean, self._spec.std)
+        )
+        for part, target in zip(parts, torch.split(clip, [len(part) for part in parts]), strict=True):
+            target.copy_(part.to(self._device, non_blocking=True).permute(0, 2, 1, 3, 4)).div_(255)
+            if plain:
+                target.sub_(mean).div_(std)  # `normalise`, in place
+        return clip if plain else normalise(show(clip, what), self._spec)
 
     def _features(self, clip: Tensor) -> Tensor:
         if self._layer is None:

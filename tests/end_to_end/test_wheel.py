@@ -30,4 +30,4 @@ def test_a_report_from_an_installed_wheel(repo_dir, tmp_path):
     said = _run(empty / "bin" / "fima-analyze", "report", "--out", "report", cwd=tmp_path)
     assert said.strip() == "report: report/index.html"
     for measure in ("cam", "affinity", "temporal"):
-        assert (tmp_path / "report" / "untrained" / f"{measure}.html").stat().st_size > 10_000
+        assert (tmp_path / "report" / "tiny-fima" / f"{measure}.html").stat().st_size > 10_000

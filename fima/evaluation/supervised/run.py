@@ -85,8 +85,9 @@ class _Run:
             videos = open_test(config, trained.class_names)
             return self.test(trained, videos, trained.source, {"how": "as in the checkpoint"}, {})
         loaded = open_backbone(config)
-        needed = config.validation.choose == "val" or (config.task == "linear" and config.optimizer.lr is None)
-        videos = open_videos(config, validation=needed or (config.features and config.validation.choose == "last"))
+        several = config.optimizer.lr is None or (config.features and len(config.sweep.weight_decay) > 1)
+        chooses = config.validation.choose == "val" or (config.task == "linear" and several)
+        videos = open_videos(config, validation=chooses)
         for line in videos.warnings:
             self.tell(f"warning: {line}")
         classifier = self.make_classifier(loaded, videos)

@@ -1,0 +1,228 @@
+"""Linear probes: on cached features and end to end, the sweep, and that they do not find what is not there."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fima.checkpoints import save_backbone, untrained_backbone
+from fima.cli import main
+from fima.data.datasets import open_dataset
+from fima.draws import SampleKeys
+from fima.errors import InputError, TrainingError
+from fima.evaluation.classifier import ClassifierHead, load_classifier
+from fima.evaluation.protocol import TestProtocol
+from fima.evaluation.supervised.config import OptimizerOptions, SupervisedConfig, SweepOptions, ValidationOptions
+from fima.evaluation.supervised.probe import ClipFeatures, clip_features, sweep_heads, train_head
+from fima.training.batches import BatchStream
+
+SMALL = [
+    "--data=shapes:easy,videos=24,num_frames=20,size=40",
+    "--input.num_frames=8",
+    "--input.size=24",
+    "--optimizer.epochs=3",
+    "--optimizer.batch_size=4",
+    "--validation.every_epochs=1",
+    "--test.clips=2",
+    "--loader.workers=0",
+    "--log.every_steps=1",
+    "--log.tensorboard=false",
+    "--log.progress=lines",
+    "--trainer.threads=1",
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A backbone whose batch normalisation has statistics of its own."""
+    loaded = untrained_backbone("tiny", seed=3)
+    loaded.backbone.train()
+    with torch.no_grad():
+        for step in range(3):
+            loaded.backbone(torch.randn(4, 3, 8, 24, 24, generator=torch.Generator().manual_seed(step)))
+    return save_backbone(
+        tmp_path_factory.mktemp("b") / "b.ckpt", loaded.backbone.eval(), arch="tiny", input=loaded.input
+    )
+
+
+@pytest.fixture
+def typed(checkpoint):
+    def typed(out, *flags):
+        threads = torch.get_num_threads()
+        try:
+            return main(["linear", f"--ckpt={checkpoint}", *SMALL, f"--out={out}", *map(str, flags)])
+        finally:
+            torch.set_num_threads(threads)
+
+    return typed
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.parametrize("head", [("--head.l2_norm", "true"), ("--head.batch_norm", "true", "--head.dropout", "0.3")])
+def test_cached_features_give_the_same_probe_as_end_to_end(typed, tmp_path, head):
+    """Without augmentation: same weights, same choice, same scores; also with dropout, whose draws are by sample."""
+    flags = ("--input.augmented", "false", "--input.clips_per_epoch", 2, "--optimizer.lr", 0.5, *head)
+    assert typed(tmp_path / "cached", *flags, "--features", "true") == 0
+    assert typed(tmp_path / "whole", *flags) == 0
+    cached, whole = (load_classifier(tmp_path / name / "chosen.ckpt") for name in ("cached", "whole"))
+    start = torch.zeros_like(whole.classifier.head.fc.weight)
+    for name, value in whole.classifier.head.state_dict().items():
+        assert torch.allclose(cached.classifier.head.state_dict()[name].float(), value.float(), atol=1e-4), name
+    assert not torch.allclose(whole.classifier.head.fc.weight, start, atol=1e-2)
+    a, b = (result(tmp_path / name) for name in ("cached", "whole"))
+    assert a["chosen"] == b["chosen"]
+    assert (a["top1"], a["top5"], a["mean_class"]) == (b["top1"], b["top5"], b["mean_class"])
+
+
+def test_an_open_rate_is_chosen_on_validation_and_recorded(typed, tmp_path):
+    """FIMA's preset has none."""
+    flags = ("--sweep.lr", "[0.001, 3.0]", "--sweep.weight_decay", "[0.0, 0.01]")
+    assert typed(tmp_path / "s", "--features", "true", *flags) == 0
+    found = result(tmp_path / "s")
+    trials = found["sweep"]["trials"]
+    assert [(t["lr"], t["weight_decay"]) for t in trials] == [(0.001, 0.0), (3.0, 0.0), (0.001, 0.01), (3.0, 0.01)]
+    best = max(trials, key=lambda trial: trial["top1"])
+    assert (found["sweep"]["lr"], found["chosen"]["top1"]) == (best["lr"], best["top1"])
+    assert found["sweep"]["chosen_on"] == "validation"
+
+
+def test_end_to_end_takes_the_rate_of_the_sweep_and_goes_on_with_it(typed, tmp_path):
+    flags = ("--sweep.lr", "[0.01, 1.0]", "--optimizer.epochs", 2)
+    assert typed(tmp_path / "a", *flags) == 0
+    assert typed(tmp_path / "b", *flags, "--trainer.max_steps", 2) == 0
+    assert typed(tmp_path / "b", *flags, "--resume", "auto") == 0
+    a, b = (result(tmp_path / name) for name in ("a", "b"))
+    assert {**a, "command": ""} == {**b, "command": ""}
+    assert a["sweep"]["lr"] in (0.01, 1.0)
+    first, second = (load_classifier(tmp_path / name / "chosen.ckpt").classifier.state_dict() for name in ("a", "b"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_the_backbone_stays_as_it_was_unless_its_statistics_are_to_move(typed, tmp_path, checkpoint):
+    before = torch.load(checkpoint, weights_only=True)["state_dict"]
+    for mode in ("eval", "train"):
+        flags = ("--optimizer.lr", 0.1, "--optimizer.epochs", 1, "--head.backbone_mode", mode)
+        assert typed(tmp_path / mode, *flags) == 0
+        after = load_classifier(tmp_path / mode / "chosen.ckpt").classifier.backbone.state_dict()
+        changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+        assert bool(changed) == (mode == "train")
+        assert all("running" in name or "tracked" in name for name in changed)
+
+
+def test_what_features_cannot_do_is_refused(typed, tmp_path, capfd):
+    for flags, message in (
+        (("--head.backbone_mode", "train"), "nothing can be cached"),
+        (("--validation.choose", "test"), "chosen on validation"),
+    ):
+        assert typed(tmp_path / "r", "--features", "true", *flags) == 2
+        assert message in capfd.readouterr().err
+
+
+def features(videos, classes=4, clips=2, channels=12, seed=0, spread=0.3):
+    """Clips around a centre for each class."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, channels))
+    labels = np.arange(videos) % classes
+    vectors = centres[labels][:, None] + spread * rng.normal(size=(videos, clips, channels))
+    return ClipFeatures(tuple(torch.from_numpy(v).float() for v in vectors), labels, {})
+
+
+def config(**optimizer):
+    options = {"epochs": 5, "batch_size": 8, "lr": 0.5, "weight_decay": 1e-3, "milestones": [3], **optimizer}
+    return SupervisedConfig(
+        task="linear", data="d", ckpt="c", out="o", optimizer=OptimizerOptions(**options), features=True
+    )
+
+
+def test_training_a_head_is_a_plain_loop():
+    """Brute-force twin: torch's own optimiser, a rate by hand."""
+    train, settings = features(20), config()
+    torch.manual_seed(0)
+    head = ClassifierHead(12, 4)
+    start = {name: value.clone() for name, value in head.state_dict().items()}
+    found = train_head(head, train, None, settings, settings.optimizer)
+    assert all(torch.equal(value, start[name]) for name, value in head.state_dict().items())
+    weight, bias = start["fc.weight"].clone().requires_grad_(), start["fc.bias"].clone().requires_grad_()
+    optimizer = torch.optim.SGD([weight, bias], 0.5, 0.9, weight_decay=1e-3)
+    table, labels = torch.cat(train.vectors), torch.from_numpy(np.repeat(train.labels, 2))
+    for number, batch in enumerate(BatchStream(40, 8, epochs=5, seed=0)):
+        optimizer.param_groups[0]["lr"] = 0.5 if number // 5 < 3 else 0.05
+        places = [index for _, index in batch]
+        optimizer.zero_grad()
+        F.cross_entropy(table[places] @ weight.T + bias, labels[places]).backward()
+        optimizer.step()
+    assert torch.allclose(found.head.fc.weight, weight, atol=1e-5)
+    assert torch.allclose(found.head.fc.bias, bias, atol=1e-5)
+    assert (found.epoch, found.top1) == (5, None)
+
+
+def test_separable_classes_are_found_and_shuffled_labels_are_not():
+    train, test = features(200), features(200, seed=1)
+    settings = config(epochs=20)
+    head = ClassifierHead(12, 4)
+    assert train_head(head, train, test, settings, settings.optimizer).history[-1]["top1"] > 0.95
+    shuffled = ClipFeatures(train.vectors, np.random.default_rng(0).permutation(train.labels), {})
+    top1 = train_head(head, shuffled, test, settings, settings.optimizer).history[-1]["top1"]
+    assert top1 < 0.5  # chance is 0.25
+
+
+def test_the_sweep_takes_the_first_of_the_best_and_survives_a_rate_that_explodes():
+    train, validation, told = features(40), features(16, seed=1), []
+    settings = config(lr=None, weight_decay=0.0)
+    settings.sweep = SweepOptions([1e-9, 1e38, 0.5, 0.4])
+    best, table = sweep_heads(ClassifierHead(12, 4), train, validation, settings, told.append)
+    assert [row["lr"] for row in table] == [1e-9, 1e38, 0.5, 0.4]
+    assert table[1]["top1"] is None
+    assert "not finite" in told[1]
+    assert (best.lr, best.top1) == (0.5, 1.0)
+    settings.sweep = SweepOptions([1e38])
+    with pytest.raises(TrainingError, match="no learning rate"):
+        sweep_heads(ClassifierHead(12, 4), train, validation, settings, told.append)
+    settings.sweep = SweepOptions([0.1, 0.2])
+    with pytest.raises(InputError, match="chosen on validation"):
+        sweep_heads(ClassifierHead(12, 4), train, None, settings, told.append)
+
+
+def test_the_chosen_epoch_is_the_earliest_best_and_the_last_on_request():
+    train, validation = features(40), features(16, seed=1, spread=1.5)
+    settings = config(epochs=6, lr=2.0)
+    found = train_head(ClassifierHead(12, 4), train, validation, settings, settings.optimizer)
+    assert found.top1 == max(row["top1"] for row in found.history)
+    assert found.epoch == next(row["epoch"] for row in found.history if row["top1"] == found.top1)
+    settings.validation = ValidationOptions("last")
+    assert train_head(ClassifierHead(12, 4), train, validation, settings, settings.optimizer).epoch == 6
+
+
+def test_features_of_clips_are_the_pooled_map():
+    from fima.evaluation.classifier import Classifier
+    from fima.evaluation.clips import read_test_clips
+    from fima.evaluation.features import to_clip_batch
+    from fima.normalise import normalise
+
+    loaded = untrained_backbone("tiny")
+    spec = loaded.input.replace(num_frames=8, size=24)
+    videos = open_dataset("shapes:easy,videos=2,num_frames=20,size=40")
+    classifier = Classifier(loaded.backbone, ClassifierHead(128, 3), frozen=True)
+    found = clip_features(classifier, videos, spec, TestProtocol(3), batch_size=2)
+    for record, vectors in zip(videos, found.vectors, strict=True):
+        clips = normalise(to_clip_batch(read_test_clips(record, spec, TestProtocol(3))), spec)
+        with torch.no_grad():
+            assert torch.allclose(vectors, loaded.backbone(clips).mean(dim=(2, 3, 4)), atol=1e-5)
+    assert found.labels.tolist() == [record.label for record in videos]
+
+
+def test_dropout_follows_the_samples_of_a_step():
+    """The draws of a step depend on its samples, not on what was drawn before."""
+    from fima.training.module import seed_from
+
+    masks = []
+    for before in (0, 5):
+        torch.rand(before)
+        seed_from(SampleKeys(1, 2, np.array([7, 3])))
+        masks.append(F.dropout(torch.ones(20), 0.5))
+    assert torch.equal(*masks)
