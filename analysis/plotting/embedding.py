@@ -39,7 +39,8 @@ def draw_embedding(study: Study) -> Figure:
     with printed():
         rows = max(_legend_rows(arrays, name, len(by)) for name in by)
         width = 2.55 if len(by) == 2 else 3.6
-        below, height = 0.14 * rows + 0.04, 1.15 + 0.9 * width  # inches, of the legends and of the rest
+        # Inches: of the rest, and of the legends as far as they hang below the axis of the scores.
+        height, below = 1.15 + 0.9 * width, max(0.125 * rows - (0.4 if scores else 0), 0)
         figure = new_figure(below + height, width=7.2 if scores else len(by) * 3.6)
         share = below / (below + height)
         figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06, rect=(0, share, 1, 1 - share))
@@ -95,8 +96,10 @@ def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns
         label = f"{len(np.unique(codes[others]))} others"
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=3, color=_OTHERS, label=label))
     if handles:
-        legend = ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=legend_columns, frameon=False,
-                  handletextpad=0.1, columnspacing=0.8, labelspacing=0.25, borderaxespad=0)  # fmt: skip
+        legend = ax.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=legend_columns, frameon=False,
+            fontsize=6.3, handletextpad=0.1, columnspacing=0.8, labelspacing=0.25, borderaxespad=0,
+        )  # fmt: skip
         legend.set_in_layout(False)  # a wide one takes nothing from the map
     ax.set_title(f"by {by}" if by else "neither labels nor backgrounds known", pad=4)
     ax.set_xticks([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,15 @@ def draw_mechanism(study: Study) -> Figure:
     arrays = study.arrays
     looks = "example_attention" in arrays
     with printed():
-        figure = new_figure(7.6 if looks else 5.4)
-        figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0.01, wspace=0.01)
+        title = "FIMA's mechanism: two views of a video, the decoder's attention, predicted against true motion"
+        text = caption(study, title)
+        height = 7.5 if looks else 5.3
+        figure = new_figure(height)
+        # The layout leaves no room for a title above parts of a figure.
+        room = 1 - (0.06 + 0.16 * len(text.splitlines())) / height
+        spaces = {"h_pad": 0.03, "w_pad": 0.03, "hspace": 0.01, "wspace": 0.01}
+        figure.set_layout_engine("constrained", rect=(0, 0, 1, room), **spaces)
+        figure.suptitle(text, y=1 - 0.05 / height, va="top").set_in_layout(False)
         rows: Any = figure.subfigures(3, 1, height_ratios=[2.35, 2.7 if looks else 0.4, 2.0])
         top = _subplots(rows[0], [1.15, 1, 1])
         draw_source(arrays, ax=top[0])
@@ -68,8 +76,6 @@ def draw_mechanism(study: Study) -> Figure:
             rows[1].text(0.5, 0.5, "no motion decoder: nothing to look at, and RGB features stand in for predictions",
                          ha="center", va="center")  # fmt: skip
         _draw_bottom(arrays, figure=rows[2])
-        title = "FIMA's mechanism: two views of a video, the decoder's attention, predicted against true motion"
-        figure.suptitle(caption(study, title))
     return figure
 
 
@@ -79,14 +85,13 @@ def chosen_cell(pairs: np.ndarray) -> int:
     Args:
         pairs: ``(P, P)`` bool, cell of m by cell of n, of a square grid.
     """
-    side = round(len(pairs) ** 0.5)
+    side = math.isqrt(len(pairs))
     found = np.flatnonzero(pairs.any(axis=1))
     if not len(found):
         return side // 2 * (side + 1)
     places = np.stack(np.divmod(found, side), axis=1)
     nearest = ((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()
-    cell: int = found.tolist()[nearest]
-    return cell
+    return int(found[nearest])
 
 
 def draw_source(arrays: dict[str, np.ndarray], *, ax: Axes) -> None:
@@ -192,7 +197,7 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
     Args:
         arrays: ``example_similarity`` (P, P), ``example_other_similarity`` (P, P) or, without another video, (P, 0);
             ``example_pairs``, ``example_views``, ``example_masks``.
-        axes: Two, or three where there is another video: matching cells, other cells, the other video.
+        axes: Three: matching cells, other cells, the other video.
 
     Returns:
         One of the maps, for a colour bar.
@@ -204,7 +209,10 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
     maps["other cells of n"] = _mean_where(similarity, asked & ~pairs)
     if other.shape[1]:
         maps["another video"] = _mean_where(other, pairs)
-    for (name, values), ax in zip(maps.items(), axes, strict=True):
+    else:
+        axes[2].set_axis_off()
+        axes[2].text(0.5, 0.5, "no other video\nto compare with", ha="center", va="center")
+    for (name, values), ax in zip(maps.items(), axes, strict=False):
         _show_view(view, _VIEWS["m"], ax=ax)
         image = overlay_map(
             values.reshape(grid), view.shape[:2], ax=ax, limits=(-1, 1), cmap=SIMILARITY_CMAP, alpha=0.75,
@@ -249,10 +257,9 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
 
 def _draw_bottom(arrays: dict[str, np.ndarray], *, figure: SubFigure) -> None:
     """Maps of cosines beside the scores of all videos."""
-    count = 3 if arrays["example_other_similarity"].shape[1] else 2
-    parts: Any = figure.subfigures(1, 2, width_ratios=[count, 3.1])
+    parts: Any = figure.subfigures(1, 2, width_ratios=[3, 3.1])
     left, right = parts
-    axes = _subplots(left, [1] * count)
+    axes = _subplots(left, [1, 1, 1])
     image = draw_cosines(arrays, axes=axes)
     axes[0].set_ylabel("view m")
     _bar(left, image, "cosine of the motion predicted at a cell of m\nwith true motion", location="bottom")

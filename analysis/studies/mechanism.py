@@ -61,52 +61,69 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         if getattr(settings, name) is not None:
             raise InputError(f"{name} does not go with mechanism: it reads FIMA's own layers and draws windows itself")
     method, sampling = _load(session)
+    measured = _measure(session, method, sampling, progress)
+    levels = {name: summary.mean for name, summary in measured.chance.summaries().items()}
+    summaries = measured.scores.summaries(levels, seed=settings.seed)
+    per_video = {"video_id": np.array(measured.scores.video_ids), **measured.scores.per_video()}
+    source = {
+        "space": "projected",
+        "crop": "random resized crops, as in training",
+        "method": {"class": type(method).__name__, **method.settings},
+        "windows": vars(sampling),
+    }
+    return Study(
+        measure="mechanism",
+        arrays={**measured.shown.arrays(session, sampling), **score_arrays(per_video, summaries)},
+        scores=summaries,
+        per_video=per_video,
+        provenance=provenance(session, "mechanism") | source,
+        skipped=measured.skipped,
+        repeated=measured.repeated,
+        draw=draw_mechanism,
+    )
+
+
+class _Measured:
+    """What is gathered video by video; it grows with the number of videos by a few numbers each."""
+
+    def __init__(self, skipped: Mapping[str, str]) -> None:
+        self.scores, self.chance = VideoScores(), VideoScores()
+        self.shown = _Shown()
+        self.skipped, self.repeated = dict(skipped), list[str]()
+        self._before: Tensor | None = None
+
+    def add(self, video: VideoSource, drawn: list[_Drawn], traces: list[Trace], radius: float) -> None:
+        """One video's pairs of views."""
+        for trace in traces:
+            scores, levels = mechanism_scores(trace, radius=radius, other_keys=self._before)
+            self.scores.add(video.video_id, scores)
+            self.chance.add(video.video_id, levels)
+        self.shown.offer(video, drawn[0], traces[0], self._before, radius)
+        self._before = traces[-1].keys
+        if drawn[0].repeated:
+            self.repeated.append(video.video_id)
+
+
+def _measure(session: Session, method: FIMA, sampling: _Sampling, progress: Progress | None) -> _Measured:
+    """All videos, one after the other; broken ones of a data set are skipped."""
+    settings, total = session.settings, len(session.videos) + len(session.missing)
     mechanism = Mechanism(method, session.loaded, boundary=settings.boundary, device=session.extractor.device)
-    scores, chance = VideoScores(), VideoScores()
-    skipped, repeated = dict(session.missing), []
-    before: Tensor | None = None
-    shown = _Shown()
+    measured = _Measured(session.missing)
     for index, video in enumerate(session.videos):
         try:
             drawn = _draw(session, sampling, video, index)
         except (InputError, OSError) as error:
             if settings.data is None:
                 raise
-            skipped[video.video_id] = str(error)
+            measured.skipped[video.video_id] = str(error)
         else:
-            traces = [mechanism(part.views) for part in drawn]
-            for trace in traces:
-                found, levels = mechanism_scores(trace, radius=method.radius, other_keys=before)
-                scores.add(video.video_id, found)
-                chance.add(video.video_id, levels)
-            shown.offer(video, drawn[0], traces[0], before, method.radius)
-            before = traces[-1].keys
-            if drawn[0].repeated:
-                repeated.append(video.video_id)
+            measured.add(video, drawn, [mechanism(part.views) for part in drawn], method.radius)
         if progress is not None:
-            progress(index + 1 + len(session.missing), len(session.videos) + len(session.missing))
-    if not scores.video_ids:
-        raise InputError(f"{settings.data}: none of its videos can be used; the first: {next(iter(skipped.values()))}")
-    summaries = scores.summaries(
-        {name: summary.mean for name, summary in chance.summaries().items()}, seed=settings.seed
-    )
-    per_video = {"video_id": np.array(scores.video_ids), **scores.per_video()}
-    return Study(
-        measure="mechanism",
-        arrays={**shown.arrays(session, sampling), **score_arrays(per_video, summaries)},
-        scores=summaries,
-        per_video=per_video,
-        provenance=provenance(session, "mechanism")
-        | {
-            "space": "projected",
-            "crop": "random resized crops, as in training",
-            "method": {"class": type(method).__name__, **method.settings},
-            "windows": vars(sampling),
-        },
-        skipped=skipped,
-        repeated=repeated,
-        draw=draw_mechanism,
-    )
+            progress(index + 1 + len(session.missing), total)
+    if not measured.scores.video_ids:
+        first = next(iter(measured.skipped.values()))
+        raise InputError(f"{settings.data}: none of its {total} videos can be used; the first: {first}")
+    return measured
 
 
 class Mechanism:
@@ -193,16 +210,16 @@ def _load(session: Session) -> tuple[FIMA, _Sampling]:
             torch.manual_seed(seed)
             return FIMA(copy.deepcopy(session.loaded.backbone), queue_size=1), usual
     path = session.loaded.path or Path(settings.checkpoint)
-    needed = f"{path}: mechanism needs the checkpoint of a whole FIMA method (query and key network, motion decoder)"
+    needed = f"{path}: mechanism needs a whole FIMA method (query and key network, motion decoder), as of fima pretrain"
     try:
         method = load_method(
             path, trust=settings.trust_checkpoint, **({"arch": settings.arch} if settings.arch else {})
         )
     except CheckpointError as error:
         reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{needed}; found {session.loaded.report.format}: {reason}") from error
+        raise InputError(f"{needed}, or random; found {session.loaded.report.format}: {reason}") from error
     if not isinstance(method, FIMA):
-        raise InputError(f"{needed}; found {type(method).__name__}")
+        raise InputError(f"{needed}, or random; found {type(method).__name__}")
     content = read_checkpoint(path, trust=settings.trust_checkpoint)
     config = content.get("config") if isinstance(content, Mapping) else None
     return method, usual if config is None else _sampling(config, usual, spec.size)
@@ -220,7 +237,7 @@ def _sampling(config: Mapping[str, Any], usual: _Sampling, size: int) -> _Sampli
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Two windows of a video, the first frames ``starts`` and what was cut out of them."""
+    """A pair of views of a video; ``frames`` ``(2, T)`` are the frames of the video that the global clips show."""
 
     views: Views
     frames: np.ndarray
@@ -229,10 +246,7 @@ class _Drawn:
 
 
 def _draw(session: Session, sampling: _Sampling, video: VideoSource, index: int) -> list[_Drawn]:
-    """Windows and crops of a video, one pair for each of ``settings.clips`` epochs.
-
-    ``frames``: ``(2, T)``, the frames of the video that the global clips show.
-    """
+    """Windows and crops of a video, one pair for each of ``settings.clips`` epochs."""
     spec, stride = session.spec, session.spec.frame_stride // 2
     span = clip_span(2 * spec.num_frames, stride)
     drawn = []

@@ -10,25 +10,35 @@ from numpy.typing import NDArray
 from fima.data.datasets import VideoDataset, VideoRecord
 from fima.draws import SampleKeys, uniforms
 from fima.errors import InputError
-from fima.evaluation.duplicates import content_key, find_duplicates
+from fima.evaluation.duplicates import content_key
 
 __all__ = ["check_labels", "check_same_classes", "duplicates", "hold_out", "take_examples"]
 
 
 def duplicates(train: Iterable[VideoRecord], test: Iterable[VideoRecord]) -> list[tuple[str, str]]:
-    """Pairs (training, test) of the same video: by content, or else by id.
+    """Pairs (training, test) of the same video: the same record, or files with the same content.
 
-    Only files whose size is that of a file on the other side are read (`fima.evaluation.duplicates`).
+    Names say nothing: ``train/a/1.mp4`` and ``test/a/1.mp4`` may be two videos. Only files whose size is that of a file
+    on the other side are read (`fima.evaluation.duplicates.content_key`).
 
     Returns:
         ``(video_id, video_id)``, in the order of the test videos.
     """
     train, test = list(train), list(test)
-    sizes = [{_size(record) for record in records} for records in (train, test)]
-    alike = sizes[0] & sizes[1]
-    keys = [[content_key(r.path) if _size(r) in alike else None for r in records] for records in (train, test)]
-    found = find_duplicates([r.video_id for r in test], keys[1], [r.video_id for r in train], keys[0])
-    return [(pair.train, pair.test) for pair in found]
+    alike = {_size(record) for record in train} & {_size(record) for record in test} - {None}
+    same: dict[object, str] = {}
+    for record in train:
+        same[record] = record.video_id
+        if _size(record) in alike and (key := content_key(record.path)) is not None:
+            same.setdefault(key, record.video_id)
+    found = []
+    for record in test:
+        twin = same.get(record)
+        if twin is None and _size(record) in alike:
+            twin = same.get(content_key(record.path))
+        if twin is not None:
+            found.append((twin, record.video_id))
+    return found
 
 
 def check_labels(videos: VideoDataset, what: str) -> None:

@@ -353,31 +353,28 @@ def test_two_drawn_videos_from_end_to_end(checkpoint, tmp_path):
     assert arrays["example_views"].dtype == np.uint8
     lines = study.figure().findobj(ConnectionPatch)
     assert len(lines) == arrays["example_pairs"].sum() > 0
-    for name in ("one", "two"):
-        run(_session(checkpoint, data="shapes:easy,videos=2")).save(tmp_path / name)
+    study.save(tmp_path / "one")
+    run(_session(checkpoint, data="shapes:easy,videos=2")).save(tmp_path / "two")
     for kind in ("npz", "png"):
-        assert (tmp_path / "one" / f"mechanism.{kind}").read_bytes() == (
-            tmp_path / "two" / f"mechanism.{kind}"
-        ).read_bytes()
+        one, two = ((tmp_path / name / f"mechanism.{kind}").read_bytes() for name in ("one", "two"))
+        assert one == two
 
 
 def test_scores_are_those_of_the_samples_that_training_would_draw(checkpoint):
-    session = _session(checkpoint, seed=5, boundary="wrap", clips=2)
-    study = run(session)
+    study = run(_session(checkpoint, seed=5, boundary="wrap", clips=2))
     windows = WindowDataset(open_dataset(DATA, split="test"), seed=5, num_frames=16, short_side=37)
-    mechanism = _mechanism(_method())
-    before = None
-    for i in range(len(study.per_video["video_id"])):
-        found, levels = [], []
-        for epoch in range(2):
-            sample = windows.sample(i, epoch)
-            trace = mechanism(make_views([sample.windows], sample.keys, size=32, num_slices=2))
-            scores, chance = mechanism_scores(trace, radius=0.7, other_keys=before)
-            found.append(float(scores["positive_pairs"]))
-            levels.append(float(scores["prediction_cosine"]))
-        before = trace.keys
-        assert study.per_video["positive_pairs"][i] == np.mean(found)
-        np.testing.assert_allclose(study.per_video["prediction_cosine"][i], np.nanmean(levels), atol=1e-4)
+    mechanism, before, others = _mechanism(_method()), None, []
+    for i in range(len(windows)):
+        samples = [windows.sample(i, epoch) for epoch in range(2)]
+        traces = [mechanism(make_views([one.windows], one.keys, size=32, num_slices=1)) for one in samples]
+        found = [mechanism_scores(trace, radius=0.7, other_keys=before) for trace in traces]
+        before = traces[-1].keys
+        assert study.per_video["positive_pairs"][i] == np.mean([float(scores["positive_pairs"]) for scores, _ in found])
+        for name in ("prediction_cosine", "attention_on_foreground"):
+            expected = np.nanmean([float(scores[name]) for scores, _ in found])
+            np.testing.assert_allclose(study.per_video[name][i], expected, atol=1e-4)
+        others += [np.nanmean([float(chance["prediction_cosine"]) for _, chance in found])] if i else []
+    np.testing.assert_allclose(study.scores["prediction_cosine"].chance, np.mean(others), atol=1e-4)
 
 
 def test_crops_are_drawn_as_the_checkpoint_was_trained(tmp_path):
@@ -434,7 +431,7 @@ def test_a_backbone_alone_is_refused_in_one_line(tmp_path):
     backbone = untrained_backbone("tiny")
     path = save_backbone(tmp_path / "backbone.ckpt", backbone.backbone, arch="tiny", input=backbone.input)
     for ckpt in (str(path), None):
-        with pytest.raises(InputError, match="whole FIMA method.*; found .*encoder_q, encoder_k") as caught:
+        with pytest.raises(InputError, match=r"whole FIMA method.*, or random; found .*encoder_q, encoder_k") as caught:
             run(_session(ckpt))
         assert "\n" not in str(caught.value)
         assert not isinstance(caught.value, CheckpointError)
@@ -472,7 +469,7 @@ def test_broken_videos_of_a_data_set_are_skipped_and_short_ones_repeated(checkpo
     assert long.repeated
     (tmp_path / "bear.mp4").unlink()
     (tmp_path / "dog.mp4").unlink()
-    with pytest.raises(InputError, match="none of its videos can be used"):
+    with pytest.raises(InputError, match="none of its 1 videos can be used"):
         run(_session(checkpoint, data=str(tmp_path), split=None))
 
 

@@ -1,10 +1,9 @@
-"""Training clips with labels: drawn by (seed, epoch, index), cut and recoloured on the device."""
+"""Training clips with labels, drawn by (seed, epoch, index); they leave the loader as they were decoded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
 import lightning.pytorch as pl
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from fima.augment import ColourAugment
 from fima.data.datasets import VideoRecord
 from fima.data.frame_folder import open_video
 from fima.data.sampling import clip_indices, clip_span
@@ -20,49 +18,16 @@ from fima.data.windows import VideoFailure
 from fima.draws import SampleKeys, uniforms
 from fima.errors import InputError, VideoError
 from fima.evaluation.clips import read_test_clips
-from fima.evaluation.features import to_clip_batch
 from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.config import AugmentOptions, SupervisedConfig
+from fima.evaluation.supervised.clips import ClipBatch
+from fima.evaluation.supervised.config import SupervisedConfig
 from fima.input_spec import InputSpec
-from fima.normalise import normalise
 from fima.training.batches import BatchStream
 from fima.training.data import TimedLoader, _leave_signals_to_the_parent, _Unsized
-from fima.views import cut, draw_crops
 
-__all__ = ["ClipBatch", "ClipDataModule", "ClipDataset", "fixed_protocol", "make_clips"]
+__all__ = ["ClipDataModule", "ClipDataset", "fixed_protocol"]
 
 _SUBSTITUTES = 10
-
-
-@dataclass(frozen=True)
-class ClipBatch:
-    """Training clips of one epoch, each with frames of its own size.
-
-    Attributes:
-        clips: N tensors ``(T, H, W, 3)`` uint8 RGB.
-        labels: ``(N,)`` int64.
-        keys: what the draws for these samples depend on.
-        failures: all unreadable videos met on the way.
-    """
-
-    clips: tuple[Tensor, ...]
-    labels: Tensor
-    keys: SampleKeys
-    failures: tuple[VideoFailure, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> ClipBatch:
-        """The batch with its tensors on a device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> ClipBatch:
-        """The batch in page-locked memory (a DataLoader with ``pin_memory`` calls this)."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> ClipBatch:
-        return replace(self, clips=tuple(map(change, self.clips)), labels=change(self.labels))
 
 
 class ClipDataset(Dataset[ClipBatch]):
@@ -154,54 +119,6 @@ def collate(samples: Sequence[ClipBatch]) -> ClipBatch:
         torch.cat([sample.labels for sample in samples]),
         SampleKeys(first.seed, first.epoch, np.concatenate([sample.keys.indices for sample in samples])),
         tuple(failure for sample in samples for failure in sample.failures),
-    )
-
-
-def make_clips(batch: ClipBatch, spec: InputSpec, options: AugmentOptions | None) -> Tensor:
-    """Normalised clips: random resized crop, flip and colours, all drawn by the batch's keys.
-
-    Args:
-        batch: on the device where the work is to be done.
-        spec: what the backbone expects.
-        options: of the augmentation; None: clips are of the right size and stay as they are.
-
-    Returns:
-        ``(N, 3, T, size, size)`` float32, channels last in memory.
-    """
-    if options is None:
-        frames = torch.stack(batch.clips).permute(0, 1, 4, 2, 3)
-        return normalise(to_clip_batch(frames, frames.device), spec)
-    heights, widths = (np.array([clip.shape[axis] for clip in batch.clips], np.int64) for axis in (1, 2))
-    crops = draw_crops(
-        batch.keys,
-        heights,
-        widths,
-        1,
-        area=options.area,
-        aspect=options.aspect,
-        flip_probability=options.flip_probability,
-    )[:, 0, 0]
-    size, frames_each = spec.size, batch.clips[0].shape[0]
-    clips = torch.empty(len(batch), 3, frames_each, size, size, device=batch.clips[0].device)
-    for number, clip in enumerate(batch.clips):
-        cut(clip, crops[number], out=clips[number])
-    return colours(options)(clips, batch.keys, "supervised", spec)
-
-
-def colours(options: AugmentOptions) -> ColourAugment:
-    """The colours of the options.
-
-    Raises:
-        InputError: if a value is out of its range.
-    """
-    return ColourAugment(
-        options.grey_probability,
-        options.jitter_probability,
-        options.brightness,
-        options.contrast,
-        options.saturation,
-        options.hue,
-        options.blur_probability,
     )
 
 

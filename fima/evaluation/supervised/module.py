@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from fima.checkpoints.formats import NATIVE
 from fima.errors import TrainingError
 from fima.evaluation.classifier import Classifier, classifier_extra
-from fima.evaluation.supervised.config import OptimizerOptions, SupervisedConfig
-from fima.evaluation.supervised.data import ClipBatch, make_clips
+from fima.evaluation.supervised.clips import ClipBatch, make_clips
+from fima.evaluation.supervised.config import SupervisedConfig
+from fima.evaluation.supervised.options import OptimizerOptions
 from fima.evaluation.supervised.rates import Plateau, rate_factor
 from fima.input_spec import InputSpec
 from fima.training.module import seed_from
@@ -92,6 +93,7 @@ class SupervisedModule(pl.LightningModule):
         backbone = self.classifier.backbone
         epoch = int(self.global_step) // self.steps_per_epoch
         checkpoint |= {
+            "epoch": epoch,
             "format": NATIVE,
             "version": 1,
             "arch": self.arch,

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from fima.errors import InputError
 from fima.evaluation.presets import preset, preset_names
-from fima.evaluation.supervised import config as options
+from fima.evaluation.supervised import options
 from fima.evaluation.supervised.config import SupervisedConfig
 from fima.training.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions
 from fima.training.recipes import _argument_docs, _explain, _plain

@@ -20,8 +20,9 @@ from fima.evaluation.classifier import Classifier, ClassifierHead
 from fima.evaluation.clips import iterate_test_clips
 from fima.evaluation.metrics import average_logits
 from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.config import OptimizerOptions, SupervisedConfig
+from fima.evaluation.supervised.config import SupervisedConfig
 from fima.evaluation.supervised.module import make_optimizer, set_rates
+from fima.evaluation.supervised.options import OptimizerOptions
 from fima.evaluation.supervised.rates import Plateau
 from fima.evaluation.supervised.testing import classify_clips
 from fima.input_spec import InputSpec

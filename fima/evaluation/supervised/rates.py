@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fima.evaluation.supervised.config import OptimizerOptions
+from fima.evaluation.supervised.options import OptimizerOptions
 
 __all__ = ["Plateau", "rate_factor"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from fima import __version__
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
@@ -19,8 +20,9 @@ from fima.evaluation.presets import preset
 from fima.evaluation.protocol import TestProtocol
 from fima.evaluation.supervised.config import SupervisedConfig, flatten
 from fima.evaluation.supervised.testing import VideoScores
+from fima.training.recipes import _plain
 
-__all__ = ["RESULT", "describe", "differences", "replace_text", "write_results"]
+__all__ = ["RESULT", "describe", "differences", "replace_text", "write_config", "write_results"]
 
 RESULT = "result.json"
 
@@ -62,11 +64,14 @@ def write_results(
     predictions = found.scores.argmax(axis=1)
     matrix = confusion_matrix(found.labels, predictions, len(class_names))
     own = per_class_accuracy(predictions == found.labels, found.labels, len(class_names))
-    skipped = len(found.skipped)
+    skipped, source = len(found.skipped), preset(config.preset, config.task)
     result = {
         "task": config.task,
         "preset": config.preset,
-        "source": preset(config.preset, config.task).source,
+        "source": source.source,
+        "source_takes_best_on_test": source.best_on_test,
+        "source_leaves_open": list(source.open),
+        "source_notes": list(source.notes),
         "differs_from_preset": differences(config),
         **scores_of(found.scores, found.labels, seed=config.seed),
         "videos": {
@@ -137,6 +142,12 @@ def describe(result: Path) -> str:
         f"{', '.join(parts)} of {videos['tested']} test videos ({videos['listed']} listed); {content['chosen']['how']}"
     )
     return "\n".join([line, *(f"warning: {text}" for text in content["warnings"]), str(result)])
+
+
+def write_config(path: Path, config: SupervisedConfig) -> None:
+    """Write a configuration as a file for ``--config`` that repeats the run."""
+    plain = {key: value for key, value in config.to_dict().items() if key != "task"}
+    replace_text(path, yaml.safe_dump(_plain(plain), sort_keys=False))
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

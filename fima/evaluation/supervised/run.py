@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import yaml
 from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
 from fima.errors import CheckpointError, InputError
 from fima.evaluation.classifier import Classifier, ClassifierHead, LoadedClassifier, load_classifier, save_classifier
+from fima.evaluation.supervised.clips import colours
 from fima.evaluation.supervised.config import SupervisedConfig
-from fima.evaluation.supervised.data import colours, fixed_protocol
+from fima.evaluation.supervised.data import fixed_protocol
 from fima.evaluation.supervised.probe import Trial, clip_features, sweep_heads
-from fima.evaluation.supervised.results import describe, replace_text, write_results
+from fima.evaluation.supervised.results import describe, replace_text, write_config, write_results
 from fima.evaluation.supervised.sources import Videos, open_backbone, open_test, open_videos, training_spec
 from fima.evaluation.supervised.testing import classify_videos
 from fima.evaluation.supervised.train import Fitted, fit
@@ -66,7 +66,7 @@ def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | Non
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder, trainer):
         sweep(folder)
-        _write_config(folder / "config.yaml", config)
+        write_config(folder / "config.yaml", config)
         return _Run(config, trainer, resume_from, command).go()
 
 
@@ -246,15 +246,3 @@ def _warnings(config: SupervisedConfig) -> list[str]:
     if config.validation.choose == "test" and not config.test_only:
         return ["the epoch was chosen on the test split: these numbers are optimistic"]
     return []
-
-
-def _write_config(path: Path, config: SupervisedConfig) -> None:
-    plain = {key: value for key, value in config.to_dict().items() if key != "task"}
-    replace_text(path, yaml.safe_dump(_lists(plain), sort_keys=False))
-
-
-def _lists(value: Any) -> Any:
-    """Lists for tuples, as YAML has them."""
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    return [_lists(item) for item in value] if isinstance(value, list | tuple) else value

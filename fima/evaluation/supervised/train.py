@@ -74,6 +74,7 @@ def fit(
         steps_per_epoch=per_epoch,
         identity=known,
     )
+    module.train()  # a loaded backbone is in eval mode, and Lightning leaves modes as they are
     if config.trainer.compile:
         classifier.backbone.compile()
     progress = RunProgress(config.log.progress, last_step=last_step, epochs=options.epochs)

@@ -15,7 +15,7 @@ import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from fima.augment import ColourAugment
-from fima.checkpoints import load_backbone
+from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets import open_dataset
 from fima.data.encode import write_video
@@ -26,9 +26,11 @@ from fima.evaluation.clips import read_test_clips
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
 from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.config import AugmentOptions, OptimizerOptions, SupervisedConfig
-from fima.evaluation.supervised.data import ClipBatch, ClipDataset, make_clips
+from fima.evaluation.supervised.clips import ClipBatch, make_clips
+from fima.evaluation.supervised.config import SupervisedConfig
+from fima.evaluation.supervised.data import ClipDataset
 from fima.evaluation.supervised.module import make_optimizer
+from fima.evaluation.supervised.options import AugmentOptions, OptimizerOptions
 from fima.evaluation.supervised.parse import parse_supervised
 from fima.evaluation.supervised.rates import Plateau, rate_factor
 from fima.input_spec import FIMA_TINY
@@ -118,7 +120,14 @@ def assert_same_run(left, right):
             for name, value in pairs:
                 yield from leaves(value, f"{prefix}/{name}")
 
-    free = ("/config/out", "/config/resume", "/config/trainer", "/config/loader", "/config/checkpoints", "/loops")
+    free = (
+        "/config/out",
+        "/config/resume",
+        "/config/trainer",
+        "/config/loader",
+        "/config/checkpoints",
+        "/loops/fit_loop/epoch_progress",
+    )
     for name in ("last.ckpt", "chosen.ckpt"):
         a, b = (dict(leaves(torch.load(path / name, weights_only=True))) for path in (left, right))
         assert a.keys() == b.keys()
@@ -144,13 +153,16 @@ def test_three_epochs_leave_what_they_say(whole, colours):
     assert found["checkpoint"]["arch"] == "tiny"
     assert found["command"].startswith("fima finetune --ckpt=random --arch=tiny")
     assert found["differs_from_preset"]["optimizer.algorithm"] == "adam"
+    assert found["source_takes_best_on_test"] is True
     assert found["chosen"]["by"] == "val"
     assert "6 videos held out from training" in found["chosen"]["how"]
     assert [row["step"] for row in table(whole / "metrics.csv")] == [str(step) for step in range(1, 13)]
 
 
-def test_it_has_learnt_the_colours(whole):
-    assert result(whole)["top1"]["value"] >= 0.75
+def test_three_epochs_of_four_clips_learn_the_colours(typed, tmp_path):
+    assert typed(tmp_path / "k", "--input.clips_per_epoch", 4) == 0
+    assert len(table(tmp_path / "k" / "metrics.csv")) == 3 * (18 * 4 // 4)
+    assert result(tmp_path / "k")["top1"]["value"] >= 0.9
 
 
 def test_numbers_are_those_of_the_predictions(whole):
@@ -183,6 +195,14 @@ def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colours)
             scores = average_logits(trained.classifier(clip).numpy(), "log_softmax")
         assert row["video"] == record.video_id
         assert [float(row[f"score_{name}"]) for name in COLOURS] == pytest.approx(scores, abs=1e-4)
+
+
+def test_fine_tuning_moves_weights_and_statistics_of_the_backbone(whole):
+    before = untrained_backbone("tiny", seed=0).backbone.state_dict()
+    after = load_backbone(whole / "last.ckpt").backbone.state_dict()
+    assert [name for name, value in after.items() if torch.equal(value, before[name])] == []
+    tracked = {int(value) for name, value in after.items() if name.endswith("num_batches_tracked")}
+    assert tracked == {12}  # evaluations in between leave them alone
 
 
 def test_its_last_checkpoint_is_a_backbone_and_a_classifier(whole):
@@ -285,7 +305,7 @@ def test_broken_videos_are_counted_and_stand_outside_the_denominator(typed, colo
     assert typed(tmp_path / "b", *flags, data=data) == 0
     found = result(tmp_path / "b")
     assert (found["videos"]["tested"], found["videos"]["unreadable"], found["videos"]["listed"]) == (11, 1, 12)
-    assert list(found["unreadable"]) == ["test/red/red0"]
+    assert list(found["unreadable"]) == ["red/red0"]
     assert len(table(tmp_path / "b" / "predictions.csv")) == 11
     assert "red1.mp4" in (tmp_path / "b" / "failures.csv").read_text()
     assert "of 11 test videos (12 listed)" in " ".join(capfd.readouterr().err.split())

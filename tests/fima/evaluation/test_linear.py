@@ -1,5 +1,6 @@
 """Linear probes: on cached features and end to end, the sweep, and that they do not find what is not there."""
 
+import csv
 import json
 
 import numpy as np
@@ -14,7 +15,8 @@ from fima.draws import SampleKeys
 from fima.errors import InputError, TrainingError
 from fima.evaluation.classifier import ClassifierHead, load_classifier
 from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.config import OptimizerOptions, SupervisedConfig, SweepOptions, ValidationOptions
+from fima.evaluation.supervised.config import SupervisedConfig
+from fima.evaluation.supervised.options import OptimizerOptions, SweepOptions, ValidationOptions
 from fima.evaluation.supervised.probe import ClipFeatures, clip_features, sweep_heads, train_head
 from fima.training.batches import BatchStream
 
@@ -70,7 +72,8 @@ def test_cached_features_give_the_same_probe_as_end_to_end(typed, tmp_path, head
     assert typed(tmp_path / "cached", *flags, "--features", "true") == 0
     assert typed(tmp_path / "whole", *flags) == 0
     cached, whole = (load_classifier(tmp_path / name / "chosen.ckpt") for name in ("cached", "whole"))
-    start = torch.zeros_like(whole.classifier.head.fc.weight)
+    torch.manual_seed(0)
+    start = ClassifierHead(128, 10).fc.weight
     for name, value in whole.classifier.head.state_dict().items():
         assert torch.allclose(cached.classifier.head.state_dict()[name].float(), value.float(), atol=1e-4), name
     assert not torch.allclose(whole.classifier.head.fc.weight, start, atol=1e-2)
@@ -101,6 +104,21 @@ def test_end_to_end_takes_the_rate_of_the_sweep_and_goes_on_with_it(typed, tmp_p
     assert a["sweep"]["lr"] in (0.01, 1.0)
     first, second = (load_classifier(tmp_path / name / "chosen.ckpt").classifier.state_dict() for name in ("a", "b"))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_falling_rate_goes_on_where_it_was(typed, tmp_path):
+    """TCLR's schedule depends on past losses, also on those before a stop inside an epoch."""
+    flags = ("--preset", "tclr", "--optimizer.patience", 1, "--optimizer.lr", 0.3, "--optimizer.epochs", 5)
+    assert typed(tmp_path / "a", *flags) == 0
+    for stop in (("--trainer.max_steps", 6), ("--trainer.max_steps", 15, "--resume", "auto"), ("--resume", "auto")):
+        assert typed(tmp_path / "b", *flags, *stop) == 0
+    rates = []
+    for name in ("a", "b"):
+        with (tmp_path / name / "metrics.csv").open(newline="") as file:
+            rates.append([float(row["learning_rate"]) for row in csv.DictReader(file)])
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 1
+    assert (tmp_path / "a" / "predictions.csv").read_bytes() == (tmp_path / "b" / "predictions.csv").read_bytes()
 
 
 def test_the_backbone_stays_as_it_was_unless_its_statistics_are_to_move(typed, tmp_path, checkpoint):
