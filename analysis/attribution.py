@@ -218,9 +218,7 @@ def _grad_cam(scored: _Scored, clip: Tensor) -> Tensor:
     return F.interpolate(values.detach(), size=clip.shape[2:], mode="trilinear", align_corners=False)
 
 
-def _occlusion(
-    scored: _Scored, clip: Tensor, baseline: Tensor, at_once: int, window: tuple[int, int] | None
-) -> Tensor:
+def _occlusion(scored: _Scored, clip: Tensor, baseline: Tensor, at_once: int, window: tuple[int, int] | None) -> Tensor:
     """Change of the target under every window, averaged over the windows that cover a pixel; alike for its colours."""
     length, height, width = clip.shape[2:]
     frames, pixels = window or (max(1, length // 4), max(1, min(height, width) // 4))

@@ -52,7 +52,9 @@ def layers_from_top(extractor: FeatureExtractor) -> list[str]:
     return started[: reached[-1]][::-1] + never[::-1]
 
 
-def cascade(extractor: FeatureExtractor, counts: Sequence[int], seed: int = 0) -> Iterator[tuple[int, FeatureExtractor]]:
+def cascade(
+    extractor: FeatureExtractor, counts: Sequence[int], seed: int = 0
+) -> Iterator[tuple[int, FeatureExtractor]]:
     """Copies whose top layers are randomised, more and more.
 
     A layer is initialised as its class does, and otherwise from a normal distribution with the deviation of its

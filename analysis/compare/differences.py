@@ -74,7 +74,7 @@ def number(value: float) -> str:
 
 
 def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[Difference]:
-    """Every checkpoint against the first, for every score that both have.
+    """Every checkpoint against the first, for every score that both have and that depends on them.
 
     Args:
         studies: Name → study of one measure, the baseline first.
@@ -83,7 +83,7 @@ def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[D
     baseline, *others = studies
     for score in studies[baseline].scores:
         for other in others:
-            if score in studies[other].scores:
+            if score in studies[other].scores and score not in studies[other].references:
                 yield _compare(studies, score, baseline, other, seed)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["write_page"]
 
 _ABOUT = {
+    "compare-localize": "Where the RGB features are strong, and the true outline of the object in cyan. Under each "
+    "block, the share of the activation inside, and what a uniform map would have there.",
     "compare-cam": "Where the RGB features are strong, over the same frames. Bright is strong; the box encloses what "
     "is above half of a frame's maximum.",
     "compare-affinity": "Mean affinity of RGB positions (rows) to motion positions (columns), one colour scale for "

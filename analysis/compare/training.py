@@ -33,7 +33,10 @@ class TrainingStep:
     def of(cls, source: Source, studies: dict[str, Study]) -> TrainingStep:
         """What a curve needs of a checkpoint's studies; their arrays are let go."""
         some = next(iter(studies.values()))
-        scores = {measure: study.scores for measure, study in studies.items()}
+        scores = {
+            measure: {name: score for name, score in study.scores.items() if name not in study.references}
+            for measure, study in studies.items()
+        }
         return cls(source.step or 0, some.provenance["checkpoint"], scores)
 
 

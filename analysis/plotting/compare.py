@@ -20,13 +20,21 @@ from analysis.plotting.compare_scores import (
     readable,
 )  # fmt: skip
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.localize import outline_mask
 from analysis.plotting.style import COLOURS, WIDTH, colourbar, counted, new_figure, printed, shortened
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
 
-__all__ = ["FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_cam", "draw_compared_temporal"]
+__all__ = [
+    "FIGURES",
+    "affinity_range",
+    "draw_compared_affinity",
+    "draw_compared_cam",
+    "draw_compared_localize",
+    "draw_compared_temporal",
+]
 
 _IMAGES = 8  # in a row of activation maps
 _BESIDE = 4  # matrices or distributions in a row
@@ -38,6 +46,20 @@ _CHARACTER = 0.062  # inches, of the font in use
 
 def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
     """Rows are clips; the first block of columns shows their frames, the others each checkpoint's map over them."""
+    return _draw_compared_maps(
+        studies, _draw_boxed, "Where the RGB features are strong. Box: above half the maximum of a frame"
+    )
+
+
+def draw_compared_localize(studies: Mapping[str, Study]) -> Figure:
+    """The same with the true outline of the object, and each clip's share of activation inside."""
+    return _draw_compared_maps(studies, _draw_outlined, "Activation should lie inside the cyan outline of the object")
+
+
+_DrawMaps = Callable[["Study", int, np.ndarray, "list[Axes]"], AxesImage]
+
+
+def _draw_compared_maps(studies: Mapping[str, Study], draw_maps: _DrawMaps, what: str) -> Figure:
     first = next(iter(studies.values()))
     count, length = first.arrays["example_frames"].shape[:2]
     blocks = 1 + len(studies)
@@ -50,7 +72,7 @@ def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
         for row in range(count):
             _draw_frames(first, row, moments, axes[row][0])
             for study, block in zip(studies.values(), axes[row][1:], strict=True):
-                image = _draw_maps(study, row, moments, block)
+                image = draw_maps(study, row, moments, block)
             name = str(first.arrays["example_video_id"][row])
             axes[row][0][0].set_ylabel(shortened(name, int((side + 0.1) / _CHARACTER)))
         wide = int(side * len(moments) / _CHARACTER)
@@ -60,9 +82,7 @@ def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
         label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
         every = [ax for blocks in axes for block in blocks for ax in block]
         colourbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
-        figure.suptitle(
-            compared_caption(studies, "Where the RGB features are strong. Box: above half the maximum of a frame")
-        )
+        figure.suptitle(compared_caption(studies, what))
     return figure
 
 
@@ -82,7 +102,19 @@ def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) 
         ax.set_xlabel(f"{study.arrays['example_seconds'][row, t]:.2f} s", labelpad=1)
 
 
-def _draw_maps(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+    arrays = study.arrays
+    shape = arrays["example_frames"].shape[2:4]
+    for ax, t in zip(axes, moments, strict=True):
+        show_frame(arrays["example_frames"][row, t], ax=ax)
+        image = overlay_map(arrays["example_map"][row, t], shape, ax=ax)
+        outline_mask(arrays["example_mask"][row, t], ax=ax)
+    energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
+    axes[0].set_xlabel(f"inside {energy:.2f} (chance {chance:.2f})", labelpad=1, loc="left")
+    return image
+
+
+def _draw_boxed(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
     arrays = study.arrays
     shape = arrays["example_frames"].shape[2:4]
     for ax, t in zip(axes, moments, strict=True):
@@ -231,6 +263,7 @@ def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str]
 
 FIGURES: dict[str, Callable[[Mapping[str, Study]], Figure]] = {
     "cam": draw_compared_cam,
+    "localize": draw_compared_localize,
     "affinity": draw_compared_affinity,
     "temporal": draw_compared_temporal,
 }

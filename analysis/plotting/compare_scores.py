@@ -155,7 +155,9 @@ def draw_score_grid(
 
 def score_names(studies: Mapping[str, Study]) -> list[str]:
     """That any of the checkpoints has."""
-    return list(dict.fromkeys(name for study in studies.values() for name in study.scores))
+    return list(
+        dict.fromkeys(name for study in studies.values() for name in study.scores if name not in study.references)
+    )
 
 
 def panel_grid(figure: Any, panels: int) -> list[Axes]:

@@ -158,6 +158,7 @@ class Study:
         draw: Arrays and provenance → figure.
         repeated: Videos shorter than a clip, which were repeated in time.
         films: File name → function that writes that video file.
+        references: Scores that any backbone would have, of maps that need none; comparisons leave them out.
     """
 
     measure: str
@@ -169,6 +170,7 @@ class Study:
     draw: Callable[[Study], Figure]
     repeated: list[str] = field(default_factory=list)
     films: dict[str, Callable[[Path], None]] = field(default_factory=dict)
+    references: frozenset[str] = frozenset()
 
     @property
     def untrained(self) -> bool:

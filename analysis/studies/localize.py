@@ -75,6 +75,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         skipped=stream.skipped,
         repeated=repeated,
         draw=draw_localize,
+        references=frozenset(f"{kind}_{name}" for kind in BASELINES for name in SCORES),
     )
 
 
