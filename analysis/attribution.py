@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from captum.attr import GradientShap, IntegratedGradients, LayerGradCam, Occlusion
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +19,6 @@ from analysis.agreement import map_correlation
 from analysis.sensitivity import frozen
 from analysis.temporal import pool_features
 from fima.errors import InputError
-from fima.input_spec import InputSpec
 
 __all__ = [
     "BASELINES",
@@ -30,12 +28,10 @@ __all__ = [
     "Target",
     "attribute",
     "baseline_clip",
-    "can_differ",
     "cosine_target",
     "frame_share",
     "logit_target",
     "motion_scores",
-    "rank_correlation",
 ]
 
 FeatureMap = Callable[[Tensor], Tensor]
@@ -76,11 +72,12 @@ def logit_target(head: Callable[[Tensor], Tensor], index: int) -> Target:
     return lambda pooled: head(pooled)[:, index]
 
 
-def baseline_clip(name: str, clip: Tensor, spec: InputSpec) -> Tensor:
+def baseline_clip(name: str, clip: Tensor) -> Tensor:
     """The clip that attribution starts from: what counts as "nothing there".
 
-    - ``mean`` (default): the backbone's mean colour, which it reads as 0. What equals its baseline gets no attribution
-      whatever the network does; that is least likely for a colour that belongs to no object.
+    - ``mean`` (default): the clip's mean colour at every place and time. What equals its baseline gets no attribution
+      whatever the network does; that is least likely for a mixture of all colours. (Not the mean of the backbone's
+      normalisation: that is an input of 0, where untrained networks have no feature and a cosine jumps.)
     - ``black``: blind to what is dark.
     - ``blurred``: Gaussian in space, σ a tenth of the short side: blind to coarse layout.
     - ``frozen``: the middle frame all the time, so that only what motion adds is explained. Pixels that rest get
@@ -89,7 +86,6 @@ def baseline_clip(name: str, clip: Tensor, spec: InputSpec) -> Tensor:
     Args:
         name: Of ``BASELINES``.
         clip: ``(N, 3, T, H, W)`` in [0, 1].
-        spec: Gives the mean colour.
 
     Returns:
         ``(N, 3, T, H, W)``.
@@ -106,8 +102,7 @@ def baseline_clip(name: str, clip: Tensor, spec: InputSpec) -> Tensor:
         return torch.zeros_like(clip)
     if name == "blurred":
         return _blurred(clip)
-    mean = spec.mean[::-1] if spec.channel_order == "bgr" else spec.mean
-    return clip.new_tensor(mean).view(1, 3, 1, 1, 1).expand_as(clip).contiguous()
+    return clip.mean(dim=(2, 3, 4), keepdim=True).expand_as(clip).contiguous()
 
 
 def attribute(
@@ -184,10 +179,12 @@ class _Scored(nn.Module):
 def _integrated_gradients(
     scored: _Scored, clip: Tensor, baseline: Tensor, steps: int, at_once: int
 ) -> tuple[Tensor, float]:
-    values, delta = IntegratedGradients(scored).attribute(
-        clip, baseline, n_steps=steps, internal_batch_size=at_once, return_convergence_delta=True
-    )
-    return values, _relative(values.sum(), delta.sum())
+    # Laid out as the backbone's convolutions want it, here once instead of at every step.
+    clip, baseline = (x.contiguous(memory_format=torch.channels_last_3d) for x in (clip, baseline))
+    values = IntegratedGradients(scored).attribute(clip, baseline, n_steps=steps, internal_batch_size=at_once)
+    with torch.no_grad():  # captum's delta, but clip and baseline in one pass where they fit
+        reached, begun = torch.cat([scored(part) for part in torch.cat((clip, baseline)).split(at_once)])
+    return values, _relative(values.sum(), values.sum() - (reached - begun))
 
 
 def _gradient_shap(
@@ -197,19 +194,20 @@ def _gradient_shap(
     noise = torch.Generator().manual_seed(seed)
     before = np.random.get_state()  # noqa: NPY002
     total, attributed, deltas = torch.zeros_like(clip), clip.new_zeros(()), clip.new_zeros(())
-    try:
-        np.random.seed(seed)  # noqa: NPY002
-        for first in range(0, samples, at_once):
-            count = min(at_once, samples - first)
-            drawn = torch.cat([torch.randn(clip.shape, generator=noise) for _ in range(count)]).to(clip)
-            values, delta = GradientShap(scored).attribute(
-                clip + NOISE * drawn, baseline, n_samples=1, stdevs=0.0, return_convergence_delta=True
-            )
-            total += values.detach().sum(dim=0)
-            attributed += values.detach().sum()
-            deltas += delta.sum()
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
+    with torch.random.fork_rng(devices=[clip.device] if clip.is_cuda else []):  # captum draws noise of 0 as well
+        try:
+            np.random.seed(seed)  # noqa: NPY002
+            for first in range(0, samples, at_once):
+                count = min(at_once, samples - first)
+                drawn = torch.cat([torch.randn(clip.shape, generator=noise) for _ in range(count)]).to(clip)
+                values, delta = GradientShap(scored).attribute(
+                    clip + NOISE * drawn, baseline, n_samples=1, stdevs=0.0, return_convergence_delta=True
+                )
+                total += values.detach().sum(dim=0)
+                attributed += values.detach().sum()
+                deltas += delta.sum()
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
     return total / samples, _relative(attributed, deltas)
 
 
@@ -229,7 +227,8 @@ def _occlusion(scored: _Scored, clip: Tensor, baseline: Tensor, at_once: int, wi
         clip, (3, frames, pixels, pixels), (3, move_time, move_space, move_space), baseline,
         perturbations_per_eval=at_once,
     )  # fmt: skip
-    return values / 3  # every colour of the window has its whole change: their sum is to be that change
+    changes: Tensor = values / 3  # every colour of the window has its whole change: their sum is to be that change
+    return changes
 
 
 def frame_share(attribution_map: Tensor) -> Tensor:
@@ -254,38 +253,6 @@ def motion_scores(attribution_map: Tensor, energy: Tensor, grid: tuple[int, int,
     over_time = (x.double().mean(dim=(2, 3), keepdim=True) for x in (strength, energy))
     on_grid = (F.adaptive_avg_pool3d(x.double(), grid) for x in (strength, energy))
     return {"time_correlation": map_correlation(*over_time), "motion_correlation": map_correlation(*on_grid)}
-
-
-def rank_correlation(first: Tensor, second: Tensor, where: Tensor | None = None) -> Tensor:
-    """Spearman's correlation of absolute maps.
-
-    Args:
-        first: ``(N, T, H, W)``.
-        second: The same shape.
-        where: Bool of that shape, positions that count; by default all.
-
-    Returns:
-        ``(N,)`` float64 in [-1, 1], 0 by chance; NaN where a map is flat.
-
-    Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
-    """
-    counted = torch.ones_like(first, dtype=torch.bool) if where is None else where
-    correlations = []
-    for a, b, inside in zip(first, second, counted, strict=True):
-        ranks = (torch.from_numpy(rankdata(x[inside].abs().numpy()))[None] for x in (a, b))
-        correlations.append(map_correlation(*ranks))
-    return torch.cat(correlations)
-
-
-def can_differ(clip: Tensor, baseline: Tensor, method: str) -> Tensor:
-    """Positions ``(N, T, H, W)``, bool on the CPU, that can have an attribution whatever the network does.
-
-    Integrated gradients of what equals its baseline are 0: before a resting background a frozen baseline would make
-    all maps alike. Gradient SHAP adds noise and the others do not multiply, so everything counts there.
-    """
-    if method == "integrated_gradients":
-        return (clip != baseline).any(dim=1).cpu()
-    return torch.ones_like(clip[:, 0], dtype=torch.bool).cpu()
 
 
 def _relative(total: Tensor, delta: Tensor) -> float:

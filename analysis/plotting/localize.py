@@ -111,7 +111,7 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
             ax.scatter([x], [mean], marker=marker, s=20, color=colour, zorder=4)
             ax.annotate(
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
-                textcoords="offset points", ha="center", va="bottom", fontsize=6,
+                textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
     ax.set_xticks(range(len(SCORES)), list(SCORES.values()))
     ax.set_ylabel("score (no unit)")

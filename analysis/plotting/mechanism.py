@@ -297,8 +297,8 @@ def _attended(
 
 def _outline_cells(mask: np.ndarray, shape: tuple[int, int], *, ax: Axes) -> None:
     """Darken the cells outside of a mask ``(H', W')``, and draw its border."""
-    shade = np.zeros((*mask.shape, 4))
-    shade[..., 3] = np.where(mask, 0, 0.55)
+    shade = np.zeros((*mask.shape, 4), np.uint8)
+    shade[..., 3] = np.where(mask, 0, 140)
     height, width = shape
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     ax.imshow(shade, extent=extent, interpolation="nearest")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from matplotlib.patches import ConnectionPatch
 from matplotlib.text import Text
 from torch import nn
@@ -355,9 +356,11 @@ def test_two_drawn_videos_from_end_to_end(checkpoint, tmp_path):
     assert len(lines) == arrays["example_pairs"].sum() > 0
     study.save(tmp_path / "one")
     run(_session(checkpoint, data="shapes:easy,videos=2")).save(tmp_path / "two")
-    for kind in ("npz", "png"):
-        one, two = ((tmp_path / name / f"mechanism.{kind}").read_bytes() for name in ("one", "two"))
-        assert one == two
+    one, two = ((tmp_path / name / "mechanism.npz").read_bytes() for name in ("one", "two"))
+    assert one == two
+    # Not byte for byte: a few pixels under the lines between the views come out one level (of 255) off now and then.
+    one, two = (imread(tmp_path / name / "mechanism.png") for name in ("one", "two"))
+    assert np.abs(one - two).max() < 1.5 / 255
 
 
 def test_scores_are_those_of_the_samples_that_training_would_draw(checkpoint):

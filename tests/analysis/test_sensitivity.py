@@ -331,7 +331,7 @@ def _clips(session):
 
 
 def test_the_built_in_video_has_all_that_needs_no_other_and_no_mask():
-    study = run(open_session(Settings()))
+    study = run(open_session(Settings(ckpt="random")))
     assert set(study.scores) == set(ALTERATIONS)
     assert all(0 < summary.mean < 2 and summary.chance is None for summary in study.scores.values())
     assert study.arrays["example_name"].tolist() == ["original", *ALTERATIONS]

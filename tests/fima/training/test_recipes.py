@@ -23,7 +23,7 @@ def parse(*arguments):
 def test_every_recipe_can_be_read(recipe):
     config = parse("--recipe", recipe)
     assert config.out == f"runs/{recipe}"
-    assert recipe.startswith(("fima", "moco", "vd", "maclr"))
+    assert recipe.startswith(("fima", "moco", "vd", "pixel", "maclr"))
 
 
 def test_the_papers_settings():

@@ -1,4 +1,4 @@
-"""Weights randomised layer by layer from the top: what an attribution map must not survive.
+"""The sanity check of attribution maps: with the weights randomised layer by layer from the top, a map must change.
 
 Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 4.1 (cascading randomisation).
 """
@@ -11,11 +11,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from scipy.stats import rankdata
+from torch import Tensor, nn
 
+from analysis.agreement import map_correlation
 from analysis.features import FeatureExtractor
 
-__all__ = ["cascade", "layers_from_top", "stage_counts"]
+__all__ = ["can_differ", "cascade", "layers_from_top", "rank_correlation", "stage_counts"]
 
 
 def layers_from_top(extractor: FeatureExtractor) -> list[str]:
@@ -84,8 +86,41 @@ def stage_counts(num_layers: int, stages: int) -> list[int]:
     return sorted({max(1, round(float(count))) for count in spaced})
 
 
+def rank_correlation(first: Tensor, second: Tensor, where: Tensor | None = None) -> Tensor:
+    """Spearman's correlation of absolute maps.
+
+    Args:
+        first: ``(N, T, H, W)``.
+        second: The same shape.
+        where: Bool of that shape, positions that count; by default all.
+
+    Returns:
+        ``(N,)`` float64 in [-1, 1], 0 by chance; NaN where a map is flat.
+
+    Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
+    """
+    counted = torch.ones_like(first, dtype=torch.bool) if where is None else where
+    correlations = []
+    for a, b, inside in zip(first, second, counted, strict=True):
+        ranks = (torch.from_numpy(rankdata(x[inside].abs().numpy()))[None] for x in (a, b))
+        correlations.append(map_correlation(*ranks))
+    return torch.cat(correlations)
+
+
+def can_differ(clip: Tensor, baseline: Tensor, method: str) -> Tensor:
+    """Positions ``(N, T, H, W)``, bool on the CPU, where a map says something of the network.
+
+    What equals its baseline gets no attribution (next to none by gradient SHAP and occlusion) whatever the network:
+    before a resting background a frozen baseline would make all maps alike. Grad-CAM has no baseline.
+    """
+    if method == "grad_cam":
+        return torch.ones_like(clip[:, 0], dtype=torch.bool).cpu()
+    return (clip != baseline).any(dim=1).cpu()
+
+
 def _randomise(module: nn.Module, seed: int) -> None:
-    with torch.random.fork_rng(), torch.no_grad():
+    devices = {weight.device for weight in _owned(module) if weight.is_cuda}
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)
         reset = getattr(module, "reset_parameters", None)
         if callable(reset):
