@@ -183,7 +183,7 @@ def _integrated_gradients(
     clip, baseline = (x.contiguous(memory_format=torch.channels_last_3d) for x in (clip, baseline))
     values = IntegratedGradients(scored).attribute(clip, baseline, n_steps=steps, internal_batch_size=at_once)
     with torch.no_grad():  # captum's delta, but clip and baseline in one pass where they fit
-        reached, begun = torch.cat([scored(part) for part in torch.cat((clip, baseline)).split(at_once)])
+        reached, begun = torch.cat([scored(part) for part in torch.split(torch.cat((clip, baseline)), at_once)])
     return values, _relative(values.sum(), values.sum() - (reached - begun))
 
 
