@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from analysis.agreement import map_correlation
 from analysis.sensitivity import frozen
+from analysis.settings import ATTRIBUTION_BASELINES, ATTRIBUTION_METHODS
 from analysis.temporal import pool_features
 from fima.errors import InputError
 
@@ -39,9 +40,7 @@ FeatureMap = Callable[[Tensor], Tensor]
 Target = Callable[[Tensor], Tensor]
 """Pooled features ``(K, C)`` → what is explained, ``(K,)``."""
 
-METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
-BASELINES = ("mean", "black", "blurred", "frozen")
-"""What a clip is compared with (see ``baseline_clip``)."""
+METHODS, BASELINES = ATTRIBUTION_METHODS, ATTRIBUTION_BASELINES
 NOISE = 0.05
 """Standard deviation of gradient SHAP's noise, of values in [0, 1]."""
 

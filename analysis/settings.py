@@ -15,17 +15,46 @@ from typing import Any
 
 from fima.errors import InputError
 
-__all__ = ["BOUNDARIES", "DEFAULT_CKPT", "NORMALIZATIONS", "Settings", "untrained_seed"]
+__all__ = [
+    "ATTRIBUTION_BASELINES",
+    "ATTRIBUTION_METHODS",
+    "ATTRIBUTION_TARGETS",
+    "BOUNDARIES",
+    "DEFAULT_CKPT",
+    "NORMALIZATIONS",
+    "Settings",
+    "untrained_seed",
+]
 
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
+ATTRIBUTION_METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
+ATTRIBUTION_TARGETS = ("motion", "other")
+"""Cosine of the pooled RGB feature with: the clip's own motion feature, or the RGB feature of the video before."""
+ATTRIBUTION_BASELINES = ("mean", "black", "blurred", "frozen")
+"""What a clip is compared with (see ``analysis.attribution.baseline_clip``)."""
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
+    "steps": 1,
 }  # fmt: skip
 DEFAULT_CKPT = "tiny-fima"
 """Comes with the package: without any flag, every command shows something trained."""
 _RANDOM = re.compile(r"random(?::(\d+))?")
-_TEXTS = ("ckpt", "arch", "input_spec", "data", "split", "masks", "layer", "boundary", "normalize", "device")
+_TEXTS = (
+    "ckpt",
+    "arch",
+    "input_spec",
+    "data",
+    "split",
+    "masks",
+    "layer",
+    "boundary",
+    "normalize",
+    "device",
+    "method",
+    "target",
+    "baseline",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +82,10 @@ class Settings:
         normalize: Scale activation maps to [0, 1] over each ``frame``, or over the ``clip``, which keeps frames
             comparable (cam only).
         hop: Frames between windows along a video (temporal only); None is a quarter of a window.
+        method: Of attribution, with captum (attribution only, as the next three).
+        target: What is attributed.
+        baseline: What a clip is compared with.
+        steps: Gradients per map.
         show: How many clips a figure shows at most.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         batch_size: Clips per forward pass.
@@ -79,6 +112,10 @@ class Settings:
     boundary: str = "repeat"
     normalize: str = "frame"
     hop: int | None = None
+    method: str = ATTRIBUTION_METHODS[0]
+    target: str = ATTRIBUTION_TARGETS[0]
+    baseline: str = ATTRIBUTION_BASELINES[0]
+    steps: int = 32
     show: int = 4
     device: str = "auto"
     batch_size: int = 8
@@ -99,6 +136,9 @@ class Settings:
             raise InputError(f"split {self.split!r} needs data")
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
+        _check_choice("method", self.method, ATTRIBUTION_METHODS)
+        _check_choice("target", self.target, ATTRIBUTION_TARGETS)
+        _check_choice("baseline", self.baseline, ATTRIBUTION_BASELINES)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:

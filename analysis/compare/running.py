@@ -13,7 +13,7 @@ from analysis.compare.sources import DEFAULT_CHECKPOINTS, Plan, Source, plan_sou
 from analysis.compare.training import TrainingStep
 from analysis.settings import Settings
 from analysis.sources import VideoList, list_videos
-from analysis.studies import STUDIES, Progress, Session, Study
+from analysis.studies import CORE, STUDIES, Progress, Session, Study
 from analysis.studies.base import override_clip
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import CheckpointError, InputError, VideoError
@@ -36,7 +36,7 @@ def compare(
         checkpoints: Files, folders of training runs (whose checkpoints make curves over steps), ``random`` or
             ``random:SEED`` (an untrained backbone of the others' architecture); None is ``DEFAULT_CHECKPOINTS``.
         names: One for each, instead of those made from the paths.
-        measures: Keys of ``analysis.studies.STUDIES``; None is all that apply.
+        measures: Keys of ``analysis.studies.STUDIES``; None is those of ``CORE`` that apply.
         progress: Called with (steps done, steps in all) after each video; a step is a video of a study.
 
     Raises:
@@ -66,7 +66,7 @@ def compare(
 def _measures(wanted: Sequence[str] | None) -> list[str]:
     if unknown := sorted(set(wanted or ()) - set(STUDIES)):
         raise InputError(f"--measure {unknown[0]}: there is no such measure; known: {', '.join(STUDIES)}")
-    return [measure for measure in STUDIES if not wanted or measure in wanted]
+    return [measure for measure in STUDIES if measure in (wanted or CORE)]
 
 
 def _open(columns: list[Source], settings: Settings, listed: VideoList) -> dict[str, Session]:

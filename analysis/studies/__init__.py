@@ -4,10 +4,10 @@ The command line, the notebooks and Python all run these, so they give the same 
 """
 
 from analysis.settings import Settings
-from analysis.studies import affinity, cam, localize, sensitivity, temporal
+from analysis.studies import affinity, attribution, cam, embedding, localize, mechanism, sensitivity, temporal
 from analysis.studies.base import Progress, Session, Study, open_session
 
-__all__ = ["STUDIES", "Progress", "Session", "Settings", "Study", "open_session", "run"]
+__all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "open_session", "run"]
 
 STUDIES = {
     "cam": cam.run,
@@ -15,7 +15,12 @@ STUDIES = {
     "temporal": temporal.run,
     "localize": localize.run,
     "sensitivity": sensitivity.run,
+    "attribution": attribution.run,
+    "embedding": embedding.run,
+    "mechanism": mechanism.run,
 }
+CORE = ("cam", "affinity", "temporal", "localize", "sensitivity")
+"""Those that cost forward passes alone and need no particular checkpoint: what a comparison takes by default."""
 
 
 def run(measure: str, session: Session | Settings, progress: Progress | None = None) -> Study:

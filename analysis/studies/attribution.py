@@ -11,8 +11,6 @@ from torch import Tensor
 
 from analysis.agreement import motion_energy
 from analysis.attribution import (
-    BASELINES,
-    METHODS,
     Attribution,
     Target,
     attribute,
@@ -26,6 +24,7 @@ from analysis.features import FeatureExtractor
 from analysis.localization import chance_levels, localization_scores
 from analysis.plotting.attribution import draw_attribution
 from analysis.sanity import can_differ, cascade, layers_from_top, rank_correlation, stage_counts
+from analysis.settings import ATTRIBUTION_TARGETS
 from analysis.statistics import VideoScores
 from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
@@ -35,8 +34,7 @@ from fima.motion import frame_difference
 
 __all__ = ["TARGETS", "run"]
 
-TARGETS = ("motion", "other")
-"""Cosine of the pooled RGB feature with: the clip's own motion feature, or the RGB feature of the video before."""
+TARGETS = ATTRIBUTION_TARGETS
 _LOCALISATION = ("energy", "auroc")
 
 
@@ -44,10 +42,7 @@ def run(
     session: Session,
     progress: Progress | None = None,
     *,
-    method: str = "integrated_gradients",
-    target: str | Target = "motion",
-    baseline: str = "mean",
-    steps: int = 32,
+    target: Target | None = None,
     stages: int = 6,
 ) -> Study:
     """Attribution maps of clips: whether they follow the motion, lie on the object, and depend on the weights.
@@ -63,13 +58,10 @@ def run(
     - ``energy``, ``auroc``: localisation of the absolute map, where the object's mask is known.
 
     Args:
-        session: Backbone and videos.
+        session: Backbone and videos; its settings say method, target, baseline and steps.
         progress: Called after each video.
-        method: Of ``analysis.attribution.METHODS``.
-        target: Of ``TARGETS``, or a function of pooled features, such as ``analysis.attribution.logit_target``.
-            Randomised backbones get the reference that they give themselves; a function is kept as it is.
-        baseline: Of ``analysis.attribution.BASELINES``.
-        steps: Gradients per map.
+        target: A function of pooled features, such as ``analysis.attribution.logit_target``, instead of the
+            settings' target. Randomised backbones get the reference that they give themselves; a function is kept.
         stages: Points of the sanity check's curve, for the shown clips.
 
     Returns:
@@ -78,7 +70,8 @@ def run(
     Raises:
         InputError: For a setting that cannot be used, or when no clip has a video before it that ``other`` needs.
     """
-    setting = _Setting(session, method, target, baseline, steps)
+    given = session.settings
+    setting = _Setting(session, given.method, target or given.target, given.baseline, given.steps)
     if not stages >= 1:
         raise InputError(f"stages must be at least 1, got {stages}")
     scores, chance = VideoScores(), VideoScores()
@@ -138,15 +131,6 @@ class _Setting:
     target: str | Target
     baseline: str
     steps: int
-
-    def __post_init__(self) -> None:
-        for name, value, choices in (("method", self.method, METHODS), ("baseline", self.baseline, BASELINES)):
-            if value not in choices:
-                raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        if isinstance(self.target, str) and self.target not in TARGETS:
-            raise InputError(f"target must be one of {', '.join(TARGETS)} or a function, got {self.target!r}")
-        if not self.steps >= 1:
-            raise InputError(f"steps must be at least 1, got {self.steps}")
 
     def described(self) -> dict[str, Any]:
         """For the provenance."""

@@ -405,16 +405,16 @@ def test_what_does_not_fit_is_refused():
 
 
 def _session(videos=3, **settings):
-    opened = open_session(Settings(**({"num_frames": 8, "size": 24, "show": 2} | settings)))
+    opened = open_session(Settings(**({"num_frames": 8, "size": 24, "show": 2, "steps": 4} | settings)))
     sources = [VideoSource(f"shape {i}", None, seed=i) for i in range(videos)]
     return Session(opened.settings, opened.loaded, opened.extractor, sources)
 
 
-SMALL = {"steps": 4, "stages": 2}
+SMALL = {"stages": 2}
 
 
 def test_the_built_in_video_has_all_scores_and_its_map_depends_on_the_weights():
-    study = run(open_session(Settings(num_frames=8, size=32)), steps=16, stages=3)
+    study = run(open_session(Settings(num_frames=8, size=32, steps=16)), stages=3)
     localisation = {"energy", "auroc"}
     own = {"time_correlation", "motion_correlation", "convergence_delta", "sanity_correlation", "input_correlation"}
     assert set(study.scores) == own | localisation
@@ -441,7 +441,7 @@ def test_equal_runs_give_equal_bytes_whatever_the_batch(tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_makes_a_study(method):
-    study = run(_session(videos=2, show=1), method=method, **SMALL)
+    study = run(_session(videos=2, show=1, method=method), **SMALL)
     assert ("convergence_delta" in study.scores) == (method in ("integrated_gradients", "gradient_shap"))
     assert study.scores["motion_correlation"].chance is not None
     assert study.provenance["method"] == method
@@ -459,11 +459,11 @@ def test_scores_are_those_of_the_maps_that_are_shown():
 
 
 def test_another_videos_feature_needs_a_video_before():
-    study = run(_session(), target="other", **SMALL)
+    study = run(_session(target="other"), **SMALL)
     assert study.provenance["without_reference"] == ["shape 0"]
     assert study.per_video["video_id"].tolist() == ["shape 1", "shape 2"]
     with pytest.raises(InputError, match="target other: compares with the video before"):
-        run(_session(videos=1), target="other", **SMALL)
+        run(_session(videos=1, target="other"), **SMALL)
 
 
 def test_a_function_is_a_target():
@@ -477,11 +477,12 @@ def test_a_function_is_a_target():
     [
         ({"method": "cam"}, "method must be one of"),
         ({"baseline": "white"}, "baseline must be one of"),
-        ({"target": "label"}, "target must be one of motion, other or a function, got 'label'"),
-        ({"steps": 0}, "steps must be at least 1"),
+        ({"target": "label"}, "target must be one of motion, other, got 'label'"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"stages": 0}, "stages must be at least 1"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings, message):
+    stages = settings.pop("stages", 1)
     with pytest.raises(InputError, match=message):
-        run(_session(videos=1), **settings)
+        run(_session(videos=1, **settings), stages=stages)

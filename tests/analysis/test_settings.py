@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cli import _parser, settings_from
+from analysis.cli import _parser
+from analysis.commands.flags import settings_from
 from analysis.settings import Settings
 from fima.errors import InputError
 

@@ -13,7 +13,7 @@ from analysis.affinity import affinity_scores, spatial_affinity
 from analysis.clips import read_clip
 from analysis.features import FeatureExtractor
 from analysis.settings import DEFAULT_CKPT, Settings
-from analysis.studies import STUDIES, open_session, run
+from analysis.studies import CORE, open_session, run
 from analysis.studies.base import Examples
 from analysis.temporal import temporal_similarity
 from fima.checkpoints import load_backbone, untrained_backbone
@@ -22,7 +22,7 @@ from fima.errors import InputError, VideoError
 
 SHAPE = {"num_frames": 8, "frame_stride": 2, "size": 56}
 SMALL = {"ckpt": "random", **SHAPE}
-WITHOUT_MASKS = [measure for measure in STUDIES if measure != "localize"]
+WITHOUT_MASKS = [measure for measure in CORE if measure != "localize"]
 
 
 def _by_hand(path, start):
@@ -34,7 +34,7 @@ def _by_hand(path, start):
     return FeatureExtractor(loaded)(frames.movedim(1, 0)[None].float() / 255)
 
 
-@pytest.mark.parametrize("measure", list(STUDIES))
+@pytest.mark.parametrize("measure", [*CORE, "attribution"])
 def test_every_study_runs_on_the_built_in_defaults(measure):
     study = run(measure, Settings(show=2))
     assert not study.untrained

@@ -29,7 +29,7 @@ def _outputs(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-@pytest.mark.parametrize("name", ["cam", "affinity", "temporal", "localize", "sensitivity"])
+@pytest.mark.parametrize("name", ["cam", "affinity", "temporal", "localize", "sensitivity", "attribution", "embedding"])
 def test_as_they_stand(repo_dir, tmp_path, name):
     notebook = _papermill(repo_dir, f"analysis/{name}.ipynb", tmp_path / "done.ipynb")
     pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]

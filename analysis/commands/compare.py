@@ -1,0 +1,62 @@
+"""``fima-analyze compare``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from analysis.commands.flags import (
+    SOME_SKIPPED,
+    add_backbone_flags,
+    add_hop_flag,
+    add_normalize_flag,
+    add_out_flag,
+    add_video_flags,
+    enough_memory,
+    settings_from,
+    show_progress,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "compare checkpoints on the same clips: figures side by side, paired intervals, curves over training"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    add_backbone_flags(
+        parser, action="extend", nargs="+",
+        help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
+    )  # fmt: skip
+    add_video_flags(parser)
+    add_hop_flag(parser)
+    add_normalize_flag(parser)
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
+    )
+    group.add_argument(
+        "--measure", action="extend", nargs="+", metavar="MEASURE",
+        help="such as cam, affinity or attribution (default: cam, affinity, temporal, localize, sensitivity)",
+    )  # fmt: skip
+    add_out_flag(parser, "compare")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, and save figures, page and numbers."""
+    checkpoints, args.ckpt = args.ckpt, None
+    settings = settings_from(args)
+    from analysis.allocator import return_large_blocks
+    from analysis.compare import compare, comparison_folder
+
+    return_large_blocks()
+    with enough_memory(), comparison_folder(args.out) as folder:
+        with show_progress("compare") as progress:
+            made = compare(settings, checkpoints, names=args.name, measures=args.measure, progress=progress)
+        files = made.save(args.out, tuple(args.format), into=folder)
+    notes = [made.text(), ""]
+    notes += [f"untrained weights: {', '.join(made.untrained)}"] if made.untrained else []
+    notes += [f"left out: {measure}: {why}" for measure, why in made.left_out.items()]
+    notes += [*map(str, files), *(f"skipped {video}: {reason}" for video, reason in made.skipped.items())]
+    sys.stdout.write("\n".join(notes) + "\n")
+    return SOME_SKIPPED if made.skipped else 0

@@ -1,0 +1,162 @@
+"""Flags that several commands share, and what their runs share: settings, progress, memory.
+
+Importing this module imports neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from analysis.settings import (
+    ATTRIBUTION_BASELINES,
+    ATTRIBUTION_METHODS,
+    ATTRIBUTION_TARGETS,
+    BOUNDARIES,
+    NORMALIZATIONS,
+    Settings,
+)
+from fima.errors import InputError
+
+__all__ = [
+    "SOME_SKIPPED",
+    "add_attribution_flags",
+    "add_backbone_flags",
+    "add_hop_flag",
+    "add_normalize_flag",
+    "add_out_flag",
+    "add_video_flags",
+    "enough_memory",
+    "settings_from",
+    "show_progress",
+    "tell",
+]
+
+SOME_SKIPPED = 3
+"""Exit code of a data-set run that is complete but for broken videos (listed in ``skipped.csv``)."""
+
+
+def add_backbone_flags(parser: argparse.ArgumentParser, **ckpt: Any) -> None:
+    """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
+    group = parser.add_argument_group("backbone")
+    one = {"metavar": "PATH", "help": "file, tiny-vd, tiny-fima, or random (default: tiny-fima)"}
+    group.add_argument("--ckpt", **{**one, **ckpt})
+    group.add_argument(
+        "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"
+    )
+    group.add_argument("--input-spec", metavar="SPEC", help="file or 'mean=…;std=…': what the backbone expects")
+    group.add_argument("--trust-checkpoint", action="store_true", help="run code that the checkpoint contains")
+    group.add_argument(
+        "--layer", metavar="TAP", help="which layer to read; see fima-analyze layers (default: the output)"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (default: auto)")
+    _add_clip_flags(group)
+
+
+def _add_clip_flags(group: Any) -> None:
+    group.add_argument(
+        "--num-frames", type=int, metavar="N", help="frames per clip (default: what the checkpoint says)"
+    )
+    group.add_argument("--frame-stride", type=int, metavar="N", help="frames from one to the next (default: likewise)")
+    group.add_argument("--size", type=int, metavar="N", help="pixels of the square clip (default: likewise)")
+
+
+def add_video_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose videos and clips."""
+    group = parser.add_argument_group("videos")
+    group.add_argument(
+        "--video", nargs="+", default=(), metavar="PATH", help="video files (default: a procedural clip)"
+    )
+    group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
+    group.add_argument("--split", help="split of the data set, such as test1 (default: every video)")
+    group.add_argument(
+        "--masks", metavar="PATH", help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files"
+    )
+    group.add_argument("--clips", type=int, default=1, metavar="K", help="clips per video; 1: its middle (default: 1)")
+    group.add_argument("--start-seconds", type=float, metavar="S", help="start of the one clip, instead of --clips")
+    group.add_argument("--boundary", choices=BOUNDARIES, default="repeat", help="first frame of the frame difference")
+    group.add_argument("--show", type=int, default=4, metavar="K", help="clips in the figure at most (default: 4)")
+    group.add_argument("--batch-size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
+    group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of what is untrained or procedural")
+
+
+def add_hop_flag(parser: argparse.ArgumentParser) -> None:
+    """``--hop``, of windows along a video."""
+    parser.add_argument("--hop", type=int, metavar="N", help="frames between windows (default: a quarter window)")
+
+
+def add_normalize_flag(parser: argparse.ArgumentParser) -> None:
+    """``--normalize``, of activation maps."""
+    parser.add_argument(
+        "--normalize", choices=NORMALIZATIONS, default="frame", help="scale maps over each frame, or over the clip"
+    )
+
+
+def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:
+    """``--out``, by default ``reports/<name>``, and ``--format``."""
+    parser.add_argument("--out", default=f"reports/{name}", metavar="DIR", help="where to write (default: %(default)s)")
+    parser.add_argument(
+        "--format", nargs="+", choices=("png", "svg", "pdf"), default=["png"], help="of the figure (default: png)"
+    )
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """The settings among parsed flags.
+
+    Raises:
+        InputError: For a value that cannot be used.
+    """
+    known = {field.name for field in dataclasses.fields(Settings)}
+    return Settings.from_parameters({name: value for name, value in vars(args).items() if name in known})
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """A clip that does not fit into memory is bad input, not a bug."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise InputError(
+            f"not enough memory ({str(error).splitlines()[0][:120]}); try a smaller --size or --batch-size, "
+            "or a later --layer"
+        ) from None
+
+
+@contextmanager
+def show_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def tell(line: str) -> None:
+    """A line of progress, on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def add_attribution_flags(parser: argparse.ArgumentParser) -> None:
+    """What an attribution map is of."""
+    group = parser.add_argument_group("attribution")
+    group.add_argument("--method", choices=ATTRIBUTION_METHODS, default=ATTRIBUTION_METHODS[0], help="captum's method")
+    group.add_argument(
+        "--target", choices=ATTRIBUTION_TARGETS, default=ATTRIBUTION_TARGETS[0],
+        help="cosine with the clip's own motion feature, or with the video before (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--baseline", choices=ATTRIBUTION_BASELINES, default=ATTRIBUTION_BASELINES[0],
+        help="what a clip is compared with (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--steps", type=int, default=32, metavar="N", help="gradients per map (default: %(default)s)")

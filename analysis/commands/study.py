@@ -1,0 +1,88 @@
+"""``fima-analyze cam``, ``affinity``, … : one measure of one backbone, with figure, arrays and scores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.flags import (
+    SOME_SKIPPED,
+    add_attribution_flags,
+    add_backbone_flags,
+    add_hop_flag,
+    add_normalize_flag,
+    add_out_flag,
+    add_video_flags,
+    enough_memory,
+    settings_from,
+    show_progress,
+)
+
+if TYPE_CHECKING:
+    from analysis.studies import Study
+
+__all__ = ["SUMMARIES", "add_arguments", "run"]
+
+SUMMARIES = {
+    "cam": "class-agnostic activation maps: where the features are strong (figure, arrays, film)",
+    "affinity": "spatial affinity: does an RGB position match the motion of the same place?",
+    "temporal": "temporal similarity: does an RGB moment match the motion of the same time?",
+    "localize": "localisation: are the features strong where the object truly is? (needs masks, or drawn videos)",
+    "sensitivity": "motion sensitivity: what changes the features more, other motion or another appearance?",
+    "attribution": "attribution: which pixels of which frames make the features agree with the motion?",
+    "embedding": "embedding: a map of the pooled features by label and background, with neighbours (figure, page)",
+    "mechanism": "FIMA's own mechanism: foreground, positive pairs, motion decoder (needs a whole FIMA checkpoint)",
+}
+"""Measure → what it asks."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
+    """The flags of one measure."""
+    add_backbone_flags(parser)
+    add_video_flags(parser)
+    if measure == "temporal":
+        add_hop_flag(parser)
+    if measure == "cam":
+        add_normalize_flag(parser)
+    if measure == "attribution":
+        add_attribution_flags(parser)
+    add_out_flag(parser, measure)
+    parser.set_defaults(measure=measure)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the measure ``args.measure`` and save it."""
+    settings = settings_from(args)
+    from analysis.allocator import return_large_blocks
+    from analysis.studies import open_session
+    from analysis.studies import run as run_study
+    from analysis.studies.base import study_folder
+
+    return_large_blocks()
+    session = open_session(settings)
+    with enough_memory(), study_folder(args.out, args.measure) as folder:
+        with show_progress(args.measure) as progress:
+            study = run_study(args.measure, session, progress)
+        files = study.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
+    _print_study(study, files)
+    return SOME_SKIPPED if study.skipped else 0
+
+
+def _print_study(study: Study, files: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("score", "mean [95 % interval]", "chance", "videos", title=study.measure)
+    for row in study.table():
+        table.add_row(*row)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    if study.untrained:
+        console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
+    if study.repeated:
+        console.print(f"shorter than a clip, repeated in time: {len(study.repeated)} of the videos", highlight=False)
+    for path in files:
+        console.print(str(path), markup=False, highlight=False)
+    for video, reason in study.skipped.items():
+        console.print(f"skipped {video}: {reason}", markup=False, highlight=False)
