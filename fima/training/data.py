@@ -19,7 +19,7 @@ from fima.flow import FlowFolder
 from fima.training.batches import BatchStream
 from fima.training.config import PretrainConfig
 
-__all__ = ["TimedLoader", "WindowDataModule", "window_dataset"]
+__all__ = ["TimedLoader", "Unsized", "WindowDataModule", "leave_signals_to_the_parent", "window_dataset"]
 
 
 class TimedLoader(DataLoader[Any]):
@@ -73,11 +73,11 @@ class WindowDataModule(pl.LightningDataModule):
         workers = config.loader.workers
         self.loader = TimedLoader(
             window_dataset(self.videos, config),
-            batch_sampler=_Unsized(stream),
+            batch_sampler=Unsized(stream),
             collate_fn=collate_windows,
             num_workers=workers,
             prefetch_factor=config.loader.prefetch if workers else None,
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=leave_signals_to_the_parent,
             pin_memory=torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
         return self.loader
@@ -103,7 +103,7 @@ def window_dataset(videos: VideoDataset, config: PretrainConfig) -> WindowDatase
     )
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
+def leave_signals_to_the_parent(worker: int) -> None:
     """A terminal or a scheduler signals all processes; training still needs the batches of its last step.
 
     Only the training process itself may end its workers.
@@ -120,7 +120,7 @@ def _end_with_the_parent(parent: int) -> None:
             os._exit(0)
 
 
-class _Unsized:
+class Unsized:
     """A stream without a length: the trainer counts steps, so its idea of an epoch is not asked for."""
 
     def __init__(self, stream: BatchStream) -> None:

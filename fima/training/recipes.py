@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -23,6 +22,7 @@ from fima.errors import InputError
 from fima.training import config as options
 from fima.training.config import PretrainConfig
 from fima.training.method_options import METHODS, ColourOptions
+from fima.training.parsing import argument_docs, as_yaml, explain
 
 __all__ = ["RECIPES", "parse_pretrain", "recipe_names", "recipe_path", "write_config"]
 
@@ -90,7 +90,7 @@ def parse_pretrain(arguments: Sequence[str]) -> PretrainConfig | None:
             return None
         parsed = parser.parse_args([word for word in arguments if word != _PRINT])
     except argparse.ArgumentError as error:
-        raise InputError(_explain(str(error), recipe, parser)) from None
+        raise InputError(explain(str(error), recipe, parser)) from None
     if _PRINT in arguments:
         sys.stdout.write(_dump(parsed))
         return None
@@ -100,7 +100,7 @@ def parse_pretrain(arguments: Sequence[str]) -> PretrainConfig | None:
 def write_config(path: Path, config: PretrainConfig) -> None:
     """Write a configuration as a recipe that repeats the run."""
     partial = path.with_name(f".{path.name}.partial")
-    plain = _plain(config.to_dict())
+    plain = as_yaml(config.to_dict())
     plain.pop("recipe")
     partial.write_text(yaml.safe_dump(plain, sort_keys=False))
     partial.replace(path)
@@ -152,18 +152,12 @@ def _parser(name: str, recipe: Path | None) -> ArgumentParser:
 
 def _add_fields(parser: ArgumentParser, cls: type[PretrainConfig], *, skip: set[str]) -> None:
     """The plain settings at the top of a configuration, with the help of its docstring."""
-    helps, types = _argument_docs(cls), get_type_hints(cls)
+    helps, types = argument_docs(cls), get_type_hints(cls)
     for item in fields(cls):
         if item.name not in skip:
             default = None if item.name in ("data", "out") else item.default
             kind = types[item.name] if default is not None else types[item.name] | None
             parser.add_argument(f"--{item.name}", type=kind, default=default, help=helps[item.name])
-
-
-def _argument_docs(cls: type) -> dict[str, str]:
-    from docstring_parser import parse
-
-    return {item.arg_name: item.description or "" for item in parse(cls.__doc__ or "").params}
 
 
 def _build(parsed: Namespace, recipe: str | None) -> PretrainConfig:
@@ -183,25 +177,4 @@ def _build(parsed: Namespace, recipe: str | None) -> PretrainConfig:
 
 def _dump(parsed: Namespace) -> str:
     values = {name: value for name, value in parsed.as_dict().items() if name not in ("recipe", "__default_config__")}
-    return yaml.safe_dump(_plain(values), sort_keys=False)
-
-
-def _plain(value: Any) -> Any:
-    """Lists for tuples, as YAML has them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _explain(message: str, recipe: Path | None, parser: ArgumentParser) -> str:
-    """The parser's complaint in one line, with the nearest key that exists."""
-    message = " ".join(message.split())
-    words = message.replace('"', " ").replace("'", " ").split()
-    keys = [action.dest for action in parser._actions]
-    wrong = next((w.lstrip("-") for w in words if w.startswith("--") and w.lstrip("-").split("=")[0] not in keys), None)
-    unknown = re.fullmatch(r"(?:Group '(\S+)' does not accept option|Option) '(\S+)'.*", message)
-    if unknown:
-        wrong = f"{unknown[1]}.{unknown[2]}" if unknown[1] else unknown[2]
-        message = f"{recipe}: {wrong} is no setting"
-    close = difflib.get_close_matches((wrong or "").split("=")[0], keys, 1) if wrong else []
-    return message + (f"; did you mean {close[0]}?" if close else "")
+    return yaml.safe_dump(as_yaml(values), sort_keys=False)

@@ -19,7 +19,7 @@ from fima.training.data import WindowDataModule
 from fima.training.module import PretrainModule
 from fima.training.schedule import learning_rate
 
-__all__ = ["MetricsFile", "Recorder"]
+__all__ = ["Means", "MetricsFile", "Recorder"]
 
 
 class MetricsFile:
@@ -84,8 +84,8 @@ class Recorder(pl.Callback):
         listeners: tuple[Callable[[dict[str, float]], None], ...] = (),
     ) -> None:
         self.file, self.config, self.listeners = file, config, listeners
-        self._rows = _Means()
-        self._since_checkpoint = _Means()
+        self._rows = Means()
+        self._since_checkpoint = Means()
         self._clips = 0
         self._begun = self._waited = 0.0
         self.total_wait = self.total_seconds = 0.0
@@ -120,8 +120,8 @@ class Recorder(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `state_dict` gave it."""
-        self._rows = _Means(**state_dict["rows"])
-        self._since_checkpoint = _Means(**state_dict["since_checkpoint"])
+        self._rows = Means(**state_dict["rows"])
+        self._since_checkpoint = Means(**state_dict["since_checkpoint"])
 
     def _record(self, trainer: pl.Trainer, module: PretrainModule) -> None:
         means = _over_processes(trainer, self._rows.take())
@@ -149,7 +149,7 @@ class Recorder(pl.Callback):
         self._begun, self._waited, self._clips = time.perf_counter(), _waited(trainer), 0
 
 
-class _Means:
+class Means:
     """Running sums of scalars, kept where they are so that no device is waited for."""
 
     def __init__(self, sums: dict[str, Any] | None = None, count: int = 0) -> None:
@@ -157,16 +157,19 @@ class _Means:
         self.count = count
 
     def add(self, values: dict[str, Tensor]) -> None:
+        """One step's scalars."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach().float()
         self.count += 1
 
     def take(self) -> dict[str, float]:
+        """The means since the last time, and begin anew."""
         means = {name: float(total) / max(self.count, 1) for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
 
     def state(self) -> dict[str, Any]:
+        """What ``Means(**state)`` goes on from."""
         return {"sums": {name: float(total) for name, total in self.sums.items()}, "count": self.count}
 
 

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
 
 from fima.checkpoints.files import read_checkpoint
-from fima.command_line import one_line
 from fima.data.datasets import VideoDataset, open_dataset
-from fima.errors import InputError, TrainingError, VideoError
 from fima.methods import Method
 from fima.training.agreement import AgreementWatch
 from fima.training.batches import steps_per_epoch
 from fima.training.build import build_method, check_coupling, check_ranges, clip_slices
-from fima.training.checkpoints import LAST, AtomicCheckpointIO, CheckpointKeeper, find_resume, sweep
+from fima.training.checkpoints import LAST, CheckpointKeeper, find_resume, sweep
 from fima.training.config import PretrainConfig
 from fima.training.data import WindowDataModule
+from fima.training.guards import one_line_errors, one_run_at_a_time
 from fima.training.interruption import Interruption
 from fima.training.module import PretrainModule, compile_encoders
 from fima.training.progress import RunProgress
 from fima.training.recipes import write_config
 from fima.training.record import MetricsFile, Recorder
 from fima.training.resume import check_same_run, fingerprint
+from fima.training.trainer import make_trainer
 from fima.training.watch import CollapseWatch, FailureWatch
 
 __all__ = ["pretrain"]
@@ -94,7 +83,7 @@ def pretrain(config: PretrainConfig) -> Path:
         torch.set_num_threads(config.trainer.threads)
     torch.manual_seed(config.seed)
     method = build_method(config)
-    trainer = _trainer(config, resume_from)
+    trainer = make_trainer(config, resume_from)
     num_slices = clip_slices(method, config)
     check_coupling(method, config, num_slices, world=trainer.world_size)
     total_batch = config.optimizer.batch_size * config.optimizer.accumulate * trainer.world_size
@@ -102,7 +91,7 @@ def pretrain(config: PretrainConfig) -> Path:
     if resume_from is not None:
         check_same_run(read_checkpoint(resume_from, trust=False), config, videos, trainer.world_size, resume_from)
     run.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(run.folder, trainer):
+    with one_run_at_a_time(run.folder, trainer):
         if trainer.is_global_zero:
             sweep(run.folder)
             write_config(run.folder / "config.yaml", config)
@@ -136,107 +125,11 @@ def _fit(run: _Run, trainer: pl.Trainer) -> None:
     if trainer.is_global_zero:
         progress.tell(_summary(run))
     data = WindowDataModule(run.videos, config, last_step)
-    with _one_line_errors(folder):
+    with one_line_errors(folder):
         trainer.fit(module, datamodule=data, ckpt_path=run.resume_from)
     if trainer.is_global_zero:
         share = recorder.total_wait / max(recorder.total_seconds, 1e-9)
         progress.tell(f"done: {folder / LAST} (step {trainer.global_step}, waiting for data {share:.1%})")
-
-
-def _trainer(config: PretrainConfig, resume_from: Path | None) -> pl.Trainer:
-    options = config.trainer
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
-    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1 × 1 × 1 convolutions, channels last
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    strategy: Any = options.strategy
-    if strategy in ("auto", "ddp") and _several_processes(config):
-        # Each process has its own running statistics, as the reference does; queues and weights agree by construction.
-        strategy = DDPStrategy(broadcast_buffers=False, timeout=timedelta(seconds=options.timeout_seconds))
-    try:
-        return pl.Trainer(
-            accelerator=options.accelerator,
-            devices=options.devices,
-            num_nodes=options.nodes,
-            strategy=strategy,
-            precision=options.precision,
-            deterministic=options.deterministic,
-            accumulate_grad_batches=config.optimizer.accumulate,
-            max_epochs=-1,
-            max_steps=config.trainer.max_steps or 2**62,  # set once the number of processes is known
-            use_distributed_sampler=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            logger=_loggers(config, resume_from),
-            plugins=[AtomicCheckpointIO()],
-            default_root_dir=config.out,
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise InputError(f"trainer: {one_line(str(error))}") from error
-
-
-def _several_processes(config: PretrainConfig) -> bool:
-    if config.trainer.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        return True
-    if config.trainer.devices == "auto":
-        return config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.device_count() > 1
-    return config.trainer.devices > 1
-
-
-def _loggers(config: PretrainConfig, resume_from: Path | None) -> list[Any] | bool:
-    if not config.log.tensorboard:
-        return False
-    purge = None
-    if resume_from is not None:
-        purge = int(read_checkpoint(resume_from, trust=False).get("global_step", 0)) + 1
-    return [TensorBoardLogger(config.out, name="", version="tensorboard", purge_step=purge)]
-
-
-@contextmanager
-def _alone(folder: Path, trainer: pl.Trainer) -> Iterator[None]:
-    """Keeps a second run out of the same folder."""
-    if not trainer.is_global_zero:
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another run is writing there; wait for it, or choose another --out") from None
-        yield
-
-
-@contextmanager
-def _one_line_errors(folder: Path) -> Iterator[None]:
-    """Turns what a run can die of into our errors."""
-    try:
-        yield
-    except VideoError as error:
-        # A worker's error carries its traceback as text; the last line is what it says.
-        raise VideoError(str(error).strip().splitlines()[-1].split("VideoError: ")[-1]) from error
-    except SystemExit as stop:  # Lightning's way out of Ctrl-C
-        raise KeyboardInterrupt from stop
-    except TrainingError:
-        raise
-    except RuntimeError as error:
-        text = one_line(str(error))
-        cause = next((words for sign, words in _CAUSES.items() if sign in text.lower()), None)
-        if cause is None:
-            raise
-        last = folder / LAST
-        saved = f"go on from {last} with --resume auto" if last.exists() else "nothing was saved yet"
-        raise TrainingError(f"{cause} ({text[:200]}); {saved}") from error
-
-
-_CAUSES = {
-    "dataloader worker": "a worker that decodes videos died",
-    "connection closed by peer": "another process of the run is gone",
-    "connection reset": "another process of the run is gone",
-    "gloo": "the connection to another process of the run broke",
-    "nccl": "the connection to another process of the run broke",
-    "out of memory": "too little memory: lower optimizer.batch_size and raise optimizer.accumulate",
-}
 
 
 def _summary(run: _Run) -> str:

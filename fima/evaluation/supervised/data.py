@@ -23,7 +23,7 @@ from fima.evaluation.supervised.clips import ClipBatch
 from fima.evaluation.supervised.config import SupervisedConfig
 from fima.input_spec import InputSpec
 from fima.training.batches import BatchStream
-from fima.training.data import TimedLoader, _leave_signals_to_the_parent, _Unsized
+from fima.training.data import TimedLoader, Unsized, leave_signals_to_the_parent
 
 __all__ = ["ClipDataModule", "ClipDataset", "fixed_protocol"]
 
@@ -163,11 +163,11 @@ class ClipDataModule(pl.LightningDataModule):
         )
         self.loader = TimedLoader(
             self.dataset,
-            batch_sampler=_Unsized(stream),
+            batch_sampler=Unsized(stream),
             collate_fn=collate,
             num_workers=workers,
             prefetch_factor=self.config.loader.prefetch if workers else None,
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=leave_signals_to_the_parent,
             pin_memory=torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
         return self.loader

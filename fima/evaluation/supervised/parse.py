@@ -17,7 +17,7 @@ from fima.evaluation.presets import preset, preset_names
 from fima.evaluation.supervised import options
 from fima.evaluation.supervised.config import SupervisedConfig
 from fima.training.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions
-from fima.training.recipes import _argument_docs, _explain, _plain
+from fima.training.parsing import argument_docs, as_yaml, explain
 
 __all__ = ["parse_supervised"]
 
@@ -65,10 +65,10 @@ def parse_supervised(arguments: Sequence[str], task: Literal["finetune", "linear
             return None
         parsed = parser.parse_args([word for word in arguments if word != _PRINT])
     except argparse.ArgumentError as error:
-        raise InputError(_explain(str(error), known.config, parser)) from None
+        raise InputError(explain(str(error), known.config, parser)) from None
     values = {key: value for key, value in parsed.as_dict().items() if key not in ("config", "__default_config__")}
     if _PRINT in arguments:
-        sys.stdout.write(yaml.safe_dump(_plain(values), sort_keys=False))
+        sys.stdout.write(yaml.safe_dump(as_yaml(values), sort_keys=False))
         return None
     return _build(task, values)
 
@@ -109,7 +109,7 @@ def _parser(task: Literal["finetune", "linear"], name: str, config: Path | None)
         default_config_files=[str(config)] if config else [],
     )
     parser.add_argument("--config", type=str | None, help=f"a YAML file of settings, as {_PRINT} prints")
-    helps, types = _argument_docs(SupervisedConfig), get_type_hints(SupervisedConfig)
+    helps, types = argument_docs(SupervisedConfig), get_type_hints(SupervisedConfig)
     for item in fields(SupervisedConfig):
         if item.name == "task" or item.name in _GROUPS:
             continue

@@ -20,7 +20,7 @@ from fima.evaluation.presets import preset
 from fima.evaluation.protocol import TestProtocol
 from fima.evaluation.supervised.config import SupervisedConfig, flatten
 from fima.evaluation.supervised.testing import VideoScores
-from fima.training.recipes import _plain
+from fima.training.parsing import as_yaml
 
 __all__ = ["RESULT", "describe", "differences", "replace_text", "write_config", "write_results"]
 
@@ -147,7 +147,7 @@ def describe(result: Path) -> str:
 def write_config(path: Path, config: SupervisedConfig) -> None:
     """Write a configuration as a file for ``--config`` that repeats the run."""
     plain = {key: value for key, value in config.to_dict().items() if key != "task"}
-    replace_text(path, yaml.safe_dump(_plain(plain), sort_keys=False))
+    replace_text(path, yaml.safe_dump(as_yaml(plain), sort_keys=False))
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

@@ -26,8 +26,9 @@ from fima.evaluation.supervised.watch import CHOSEN
 from fima.models.registry import backbone_info
 from fima.training.batches import steps_per_epoch
 from fima.training.checkpoints import find_resume, sweep
+from fima.training.guards import one_run_at_a_time
 from fima.training.progress import RunProgress
-from fima.training.run import _alone, _trainer
+from fima.training.trainer import make_trainer
 
 __all__ = ["run_supervised"]
 
@@ -62,9 +63,9 @@ def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | Non
     resume_from = None if config.test_only or config.features else find_resume(folder, config.resume)
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
-    trainer = _trainer(cast(Any, config), resume_from)
+    trainer = make_trainer(cast(Any, config), resume_from)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, trainer):
+    with one_run_at_a_time(folder, trainer):
         sweep(folder)
         write_config(folder / "config.yaml", config)
         return _Run(config, trainer, resume_from, command).go()

@@ -20,10 +20,10 @@ from fima.evaluation.supervised.sources import Videos, identity, training_spec
 from fima.evaluation.supervised.watch import EpochChoice, SupervisedRecorder
 from fima.training.batches import steps_per_epoch
 from fima.training.checkpoints import CheckpointKeeper
+from fima.training.guards import one_line_errors
 from fima.training.interruption import Interruption
 from fima.training.progress import RunProgress
 from fima.training.record import MetricsFile
-from fima.training.run import _one_line_errors
 from fima.training.watch import FailureWatch
 
 __all__ = ["Fitted", "fit"]
@@ -94,7 +94,7 @@ def fit(
         f"{last_step} steps; into {folder}" + (f"\ngoing on from {resume_from}" if resume_from else "")
     )
     data = ClipDataModule(videos.train, training_spec(loaded, config), config, last_step)
-    with _one_line_errors(folder):
+    with one_line_errors(folder):
         trainer.fit(module, datamodule=data, ckpt_path=resume_from)
     if trainer.global_step < whole:
         progress.tell(f"stopped by trainer.max_steps at step {trainer.global_step} of {whole}; not tested")

@@ -16,7 +16,7 @@ from fima.evaluation.supervised.config import SupervisedConfig
 from fima.evaluation.supervised.data import ClipDataModule
 from fima.evaluation.supervised.module import SupervisedModule
 from fima.evaluation.supervised.testing import classify_videos
-from fima.training.record import MetricsFile, _Means
+from fima.training.record import Means, MetricsFile
 
 __all__ = ["CHOSEN", "EpochChoice", "SupervisedRecorder"]
 
@@ -41,7 +41,7 @@ class SupervisedRecorder(pl.Callback):
         listeners: tuple[Callable[[dict[str, float]], None], ...] = (),
     ) -> None:
         self.file, self.config, self.listeners = file, config, listeners
-        self._rows, self._epoch, self._since_checkpoint = _Means(), _Means(), _Means()
+        self._rows, self._epoch, self._since_checkpoint = Means(), Means(), Means()
         self._restored_plateau: dict[str, float] | None = None
         self._clips, self._begun, self._waited = 0, 0.0, 0.0
 
@@ -83,8 +83,8 @@ class SupervisedRecorder(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `state_dict` gave it."""
-        self._rows, self._epoch = _Means(**state_dict["rows"]), _Means(**state_dict["epoch"])
-        self._since_checkpoint = _Means(**state_dict["since_checkpoint"])
+        self._rows, self._epoch = Means(**state_dict["rows"]), Means(**state_dict["epoch"])
+        self._since_checkpoint = Means(**state_dict["since_checkpoint"])
         self._restored_plateau = state_dict["plateau"]
 
     def _record(self, trainer: pl.Trainer, module: SupervisedModule) -> None:
