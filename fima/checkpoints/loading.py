@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,24 @@ class LoadedBackbone:
     def info(self) -> BackboneInfo:
         """Channels, strides and taps for a clip of this input."""
         return backbone_info(self.backbone, self.input)
+
+    def _repr_html_(self) -> str:
+        """For the last line of a notebook's cell: what it is, what it expects, where every entry went."""
+        info, spec, report = self.info, self.input, self.report
+        parameters = sum(p.numel() for p in self.backbone.parameters())
+        slices, cells = spec.num_frames // info.temporal_stride, spec.size // info.spatial_stride
+        rows = {
+            "architecture": f"{self.arch}, {parameters / 1e6:.2f} M parameters",
+            "weights": f"{self.path} ({report.format})" if self.trained else "random, untrained",
+            "SHA-256": f"{self.sha256[:16]}…" if self.sha256 else "",
+            "clip": f"{spec.num_frames} frames, stride {spec.frame_stride}, {spec.size} × {spec.size} px, "
+            f"{spec.channel_order.upper()}, mean {spec.mean}, std {spec.std}",
+            "feature map": f"{info.channels} channels, {slices} slices of {cells} × {cells} cells",
+            "entries of the file": f"{len(report.loaded)} in the backbone, {len(report.ignored)} left aside",
+            "notes": "; ".join((*report.problems, *report.notes)),
+        }
+        cells_of = (f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows.items() if text)
+        return "<table>" + "".join(cells_of) + "</table>"
 
 
 def load_backbone(

@@ -37,6 +37,20 @@ def test_as_they_stand(repo_dir, tmp_path, name):
     assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
 
 
+@pytest.mark.parametrize("name", ["1_quick_start", "2_own_checkpoint", "3_own_backbone", "4_two_trainings"])
+def test_for_jupyterlab(repo_dir, tmp_path, name):
+    notebook = _papermill(repo_dir, f"notebooks/{name}.ipynb", tmp_path / "done.ipynb")
+    data = [output["data"] for output in _outputs(notebook) if "data" in output]
+    assert sum("data:image/png;base64," in one.get("text/html", "") for one in data) >= 1
+    assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
+    kept = [
+        output
+        for cell in nbformat.read(repo_dir / "notebooks" / f"{name}.ipynb", 4).cells
+        for output in cell.get("outputs", [])
+    ]
+    assert not kept
+
+
 def test_explore_as_it_stands(repo_dir, tmp_path):
     notebook = _papermill(repo_dir, "notebooks/explore.ipynb", tmp_path / "done.ipynb")
     views = [
