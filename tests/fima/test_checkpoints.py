@@ -483,3 +483,15 @@ class TestUntrained:
         assert loaded.input == FIMA_TINY.replace(size=28)
         assert not loaded.backbone.training
         assert "random weights, seed 0" in loaded.report.notes
+
+
+def test_a_notebook_shows_what_was_loaded(tmp_path):
+    built = untrained_backbone("tiny", seed=0)
+    loaded = load_backbone(save_backbone(tmp_path / "a<b>.ckpt", built.backbone, arch="tiny", input=built.input))
+    shown = loaded._repr_html_()
+    assert "a&lt;b&gt;.ckpt" in shown
+    assert "<b>" not in shown
+    assert f"{len(loaded.report.loaded)} in the backbone" in shown
+    assert f"{loaded.sha256[:16]}…" in shown
+    assert f"{built.input.num_frames} frames, stride {built.input.frame_stride}" in shown
+    assert "random, untrained" in built._repr_html_()
