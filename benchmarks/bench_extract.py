@@ -1,10 +1,11 @@
 """``fima extract`` against its parts: decoding every clip, then the bare forward pass over all of them.
 
-python benchmarks/bench_extract.py [BACKBONE]
+python benchmarks/bench_extract.py [CASE …]
 
-Videos are files, written here first. One run, the parts and the whole in turn; the ratio is that of the medians, in
-processor seconds of all threads, and in seconds of the clock. By the clock the whole may take less than its parts one
-after the other, since it decodes beside the forward pass.
+Two cases: the small network, where what is around the forward pass weighs most, and one of a usual size (i3d, 112
+pixels), where it should not be seen. Videos are files, written here first. One run, the parts and the whole in turn;
+the ratio is that of the medians, in processor seconds of all threads, and in seconds of the clock. By the clock the
+whole may take less than its parts one after the other, since it decodes beside the forward pass.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,24 +30,46 @@ from fima.evaluation.features import to_clip_batch
 from fima.evaluation.protocol import TestProtocol
 from fima.normalise import normalise
 
-VIDEOS, BATCH, ROUNDS, LIMIT = 64, 32, 3, 1.15
+BATCH, ROUNDS, LIMIT, SAMPLE = 32, 3, 1.15, 8
+
+
+class Case(NamedTuple):
+    """Backbone, what it reads, and how much of it."""
+
+    arch: str
+    input_spec: str | None
+    videos: int
+    clips: int
+
+
+CASES = {"tiny": Case("tiny", None, 64, 10), "i3d-112": Case("i3d", "size=112", 16, 2)}
 
 
 def main() -> None:
-    loaded = untrained_backbone(sys.argv[1] if len(sys.argv) > 1 else "tiny")
-    protocol = TestProtocol(10)
+    names = sys.argv[1:] or list(CASES)
+    unknown = [name for name in names if name not in CASES]
+    if unknown:
+        sys.exit(f"no case {unknown[0]}; there are {', '.join(CASES)}")
+    for name in names:
+        measure(name, CASES[name])
+
+
+def measure(title: str, case: Case) -> None:
+    """Print the ratios of a case."""
+    loaded = untrained_backbone(case.arch, input_spec=case.input_spec)
+    protocol = TestProtocol(case.clips)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_shapes(folder / "videos", "shapes:easy", {"train": VIDEOS}, truth=())
+        write_shapes(folder / "videos", "shapes:easy", {"train": case.videos}, truth=())
         data = open_dataset(folder / "videos", split="train")
 
         def decode() -> None:
             for record in data:
                 read_test_clips(record, loaded.input, protocol)
 
-        clips = torch.cat([read_test_clips(record, loaded.input, protocol) for record in data.records[:8]])
+        clips = torch.cat([read_test_clips(record, loaded.input, protocol) for record in data.records[:SAMPLE]])
         batches = [normalise(to_clip_batch(part), loaded.input) for part in torch.split(clips, BATCH)]
-        share = len(data) / 8
+        share = len(data) / SAMPLE
 
         def forward() -> None:
             with torch.inference_mode():
@@ -60,7 +84,7 @@ def main() -> None:
         forward()
         taken = [(_timed(decode), share * _timed(forward), _timed(whole)) for _ in range(ROUNDS)]
     decoded, forwarded, extracted = np.median(taken, axis=0)
-    print(f"{loaded.arch}, {VIDEOS} videos, {len(clips) // 8} clips of each, limit {LIMIT} x:")
+    print(f"{title}, {case.videos} videos, {case.clips} clips of each, limit {LIMIT} x:")
     for i, kind in enumerate(("processor", "clock")):
         ratio = extracted[i] / (decoded[i] + forwarded[i])
         parts = f"(decode {decoded[i]:.2f} s + forward {forwarded[i]:.2f} s)"

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["Duplicate", "content_key", "find_duplicates"]
+__all__ = ["content_key", "same_videos"]
 
 _HEAD = 1 << 20
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """A test video that is also a training video, as far as can be told.
-
-    Attributes:
-        test: its id.
-        train: the other's id.
-        reason: ``same content`` or ``same id``.
-    """
-
-    test: str
-    train: str
-    reason: str
 
 
 def content_key(path: Path) -> str | None:
@@ -44,19 +28,29 @@ def content_key(path: Path) -> str | None:
         return None
 
 
-def find_duplicates(
-    test_ids: Sequence[str],
-    test_contents: Sequence[str | None],
-    train_ids: Sequence[str],
-    train_contents: Sequence[str | None],
-) -> list[Duplicate]:
-    """Every test video with the same content, or else the same id, as a training video; one entry for each."""
-    by_content = {key: name for key, name in zip(train_contents, train_ids, strict=True) if key is not None}
-    by_id = set(train_ids)
+def same_videos(
+    train: Mapping[str, str | None], test: Mapping[str, str | None], *, one_source: bool
+) -> list[tuple[str, str]]:
+    """Pairs (training, test) of the same video, of tables of features; `fima.evaluation.checks.duplicates` of records.
+
+    Ids say nothing by themselves: ``a/1`` of one folder and ``a/1`` of another may be two videos.
+
+    Args:
+        train: id → `content_key`.
+        test: likewise.
+        one_source: whether both are of one data set: a drawn video, which has no content, is then known by its id.
+
+    Returns:
+        ``(id, id)``, in the order of the test videos; one pair for each.
+    """
+    by_content: dict[str, str] = {}
+    for name, key in train.items():
+        if key is not None:
+            by_content.setdefault(key, name)
     found = []
-    for name, key in zip(test_ids, test_contents, strict=True):
+    for name, key in test.items():
         if key is not None and key in by_content:
-            found.append(Duplicate(name, by_content[key], "same content"))
-        elif name in by_id:
-            found.append(Duplicate(name, name, "same id"))
+            found.append((by_content[key], name))
+        elif one_source and key is None and name in train and train[name] is None:
+            found.append((name, name))
     return found

@@ -61,10 +61,9 @@ def finish(folder: Path, result: str, content: Mapping[str, Any], sets: Sets) ->
     from fima.evaluation.neighbour_report import score_lines
 
     duplicates = sets.duplicates
-    header = ("test", "train", "reason")
-    write_rows(folder / "duplicates.csv", header, ((one.test, one.train, one.reason) for one in duplicates))
+    write_rows(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in duplicates))
     if duplicates:
-        first = ", ".join(f"{one.test} = {one.train}" for one in duplicates[:_SHOWN])
+        first = ", ".join(f"{test} = {train}" for train, test in duplicates[:_SHOWN])
         more = ", …" if len(duplicates) > _SHOWN else ""
         place = folder / "duplicates.csv"
         sys.stderr.write(f"warning: {len(duplicates)} test videos are training videos too: {first}{more}; {place}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.errors import InputError
+from fima.evaluation.checks import duplicates
 from fima.evaluation.comparison import Comparison
-from fima.evaluation.duplicates import Duplicate, content_key, find_duplicates
+from fima.evaluation.duplicates import same_videos
 from fima.evaluation.extract import describe_features
 from fima.evaluation.feature_table import FeatureSet, FeatureSetBuilder, read_features
 from fima.evaluation.vectors import iterate_vectors, open_backbone
@@ -31,12 +32,12 @@ class Sets:
     Attributes:
         train: input ("rgb", …) → the gallery.
         test: input → the queries.
-        duplicates: test videos that are training videos too.
+        duplicates: ``(training, test)`` ids of videos that are in both, told by their content.
     """
 
     train: dict[str, FeatureSet]
     test: dict[str, FeatureSet]
-    duplicates: list[Duplicate]
+    duplicates: list[tuple[str, str]]
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -75,7 +76,11 @@ def sets_of_tables(train: Path, test: Path, chosen: Comparison) -> Sets:
         if first and second and first.get(key) != second.get(key):
             raise InputError(f"{test}: {key} is {second.get(key)}, but that of {train} is {first.get(key)}")
     shown = str(first.get("shown", "rgb"))
-    return _checked({shown: sets[0]}, {shown: sets[1]}, (str(train), str(test)))
+    source = _source(first)
+    one_source = source is not None and source == _source(second)
+    contents = [dict(zip(one.video_ids, one.contents, strict=True)) for one in sets]
+    twins = same_videos(*contents, one_source=one_source)
+    return _checked(Sets({shown: sets[0]}, {shown: sets[1]}, twins), (str(train), str(test)))
 
 
 def sets_of_checkpoint(args: argparse.Namespace, chosen: Comparison, inputs: Sequence[str], tell: Tell) -> Sets:
@@ -107,9 +112,8 @@ def sets_of_checkpoint(args: argparse.Namespace, chosen: Comparison, inputs: Seq
             ):  # fmt: skip
                 if one.reason is not None:
                     skipped[one.record.video_id] = one.reason
-                key = content_key(one.record.path)
                 for name, vectors in one.vectors.items():
-                    builders[name].add(one.record.video_id, one.record.label, vectors, key)
+                    builders[name].add(one.record.video_id, one.record.label, vectors)
                 progress(one.place + 1, len(part))
         if len(skipped) == len(part):
             raise InputError(f"none of the {len(part)} videos can be read; the first: {next(iter(skipped.values()))}")
@@ -120,7 +124,7 @@ def sets_of_checkpoint(args: argparse.Namespace, chosen: Comparison, inputs: Seq
         }
 
     train, test = features(data[0], args.train_split), features(data[1], args.test_split)
-    return _checked(train, test, (names[0], names[1]))
+    return _checked(Sets(train, test, duplicates(*data)), (names[0], names[1]))
 
 
 def check_sets(train: FeatureSet, test: FeatureSet, names: tuple[str, str]) -> None:
@@ -150,11 +154,14 @@ def check_sets(train: FeatureSet, test: FeatureSet, names: tuple[str, str]) -> N
         raise InputError(f"{names[1]}: its vectors have {lengths}")
 
 
-def _checked(train: dict[str, FeatureSet], test: dict[str, FeatureSet], names: tuple[str, str]) -> Sets:
-    for shown in train:
-        check_sets(train[shown], test[shown], names)
-    one, other = next(iter(test.values())), next(iter(train.values()))
-    return Sets(train, test, find_duplicates(one.video_ids, one.contents, other.video_ids, other.contents))
+def _checked(sets: Sets, names: tuple[str, str]) -> Sets:
+    for shown, train in sets.train.items():
+        check_sets(train, sets.test[shown], names)
+    return sets
+
+
+def _source(metadata: Mapping[str, Any]) -> Any:
+    return (metadata.get("data") or {}).get("path")
 
 
 def _check_classes(train: Sequence[str], test: Sequence[str], names: tuple[str, str]) -> None:

@@ -1,6 +1,7 @@
 """``fima knn`` and ``fima retrieve`` as typed, against scikit-learn and loops over the tables they read."""
 
 import csv
+import itertools
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from fima.cli import main
 from fima.data.datasets import open_dataset
+from fima.data.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.comparison import comparison
 from fima.evaluation.feature_table import FeatureSet, FeatureSetBuilder, schema
@@ -170,12 +172,45 @@ def test_a_test_video_that_was_trained_on_is_found(tmp_path, capsys):
     assert main([*typed, "--device", "cpu", "--k", "1"]) == 3
     err = capsys.readouterr().err
     assert f"1 test videos are training videos too: {test[1].video_id} = {train[2].video_id}" in err
-    assert rows_of(out / "duplicates.csv") == [
-        {"test": test[1].video_id, "train": train[2].video_id, "reason": "same content"}
-    ]
+    assert rows_of(out / "duplicates.csv") == [{"test": test[1].video_id, "train": train[2].video_id}]
     assert [row["video"] for row in rows_of(out / "skipped.csv")] == [test[2].video_id]
     result = json.loads((out / "knn.json").read_text())
     assert (result["duplicates"], result["skipped"], result["test"]["used"]) == (1, 1, 2)
+
+
+def test_other_videos_of_the_same_names_are_no_duplicates(tmp_path, capsys):
+    """train/a/0.mp4 and test/a/0.mp4, as split folders of one data set and as two data sets of their own."""
+    rng = np.random.default_rng(0)
+    for split, name, number in itertools.product(("train", "test"), "ab", range(2)):
+        (tmp_path / "d" / split / name).mkdir(parents=True, exist_ok=True)
+        frames = rng.integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
+        write_video(tmp_path / "d" / split / name / f"{number}.mp4", frames, fps=10)
+    about = ["--ckpt", "random", "--clips", "1", "--device", "cpu", "--data"]
+    assert main(["retrieve", *about, str(tmp_path / "d"), "--out", str(tmp_path / "one")]) == 0
+    flags = []
+    for split in ("train", "test"):
+        table = str(tmp_path / f"{split}.parquet")
+        assert main(["extract", *about, str(tmp_path / "d" / split), "--out", table]) == 0
+        flags += [f"--features-{split}", table]
+    assert main(["retrieve", *flags, "--out", str(tmp_path / "two")]) == 0
+    assert "training videos too" not in capsys.readouterr().err
+    assert [rows_of(tmp_path / out / "duplicates.csv") for out in ("one", "two")] == [[], []]
+    shutil.copy(tmp_path / "d" / "train" / "a" / "1.mp4", tmp_path / "d" / "test" / "b" / "0.mp4")
+    assert main(["extract", *about, str(tmp_path / "d" / "test"), "--out", flags[3], "--overwrite"]) == 0
+    assert main(["retrieve", *flags, "--out", str(tmp_path / "two"), "--overwrite"]) == 0
+    assert rows_of(tmp_path / "two" / "duplicates.csv") == [{"test": "b/0", "train": "a/1"}]
+
+
+def test_drawn_videos_against_themselves_are_found(tmp_path, capsys):
+    about = ["--ckpt", "random", "--clips", "1", "--device", "cpu", "--data", "shapes:easy,videos=4"]
+    typed = [*about, "--train-split", "test", "--out", str(tmp_path / "one")]
+    assert main(["retrieve", *typed]) == 0
+    assert "4 test videos are training videos too: test/00000 = test/00000" in capsys.readouterr().err
+    table = str(tmp_path / "t.parquet")
+    assert main(["extract", *about, "--split", "test", "--out", table]) == 0
+    typed = ["--features-train", table, "--features-test", table, "--out", str(tmp_path / "two")]
+    assert main(["retrieve", *typed]) == 0
+    assert len(rows_of(tmp_path / "two" / "duplicates.csv")) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from fima.errors import InputError
 from fima.evaluation.comparison import PRESETS, comparison
-from fima.evaluation.duplicates import content_key, find_duplicates
+from fima.evaluation.duplicates import content_key, same_videos
 from fima.evaluation.retrieval import (
     centred,
     chance_of_vote,
@@ -147,7 +147,7 @@ def test_presets_say_what_their_code_does():
             comparison(**{"name": "fima", **words})
 
 
-def test_duplicates_are_found_by_content_and_by_id(tmp_path):
+def test_duplicates_are_told_by_content_and_drawn_ones_by_id(tmp_path):
     one, copy, other = tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "c.mp4"
     one.write_bytes(b"x" * 3_000_000)
     copy.write_bytes(b"x" * 3_000_000)
@@ -155,12 +155,11 @@ def test_duplicates_are_found_by_content_and_by_id(tmp_path):
     keys = [content_key(path) for path in (one, copy, other)]
     assert keys[0] == keys[1] != keys[2]
     assert content_key(tmp_path / "none.mp4") is None
-    found = find_duplicates(["b", "c", "d", "a"], [keys[1], keys[2], None, None], ["a", "d"], [keys[0], None])
-    assert [(one.test, one.train, one.reason) for one in found] == [
-        ("b", "a", "same content"),
-        ("d", "d", "same id"),
-        ("a", "a", "same id"),
-    ]
+    train = {"a": keys[0], "d": None, "e": keys[2], "copy of a": keys[1]}
+    # "e" has another content on either side: two videos that happen to have one name.
+    test = {"b": keys[1], "d": None, "e": "other", "f": None}
+    assert same_videos(train, test, one_source=False) == [("a", "b")]
+    assert same_videos(train, test, one_source=True) == [("a", "b"), ("d", "d")]
     for name in ("f", "g"):
         (tmp_path / name).mkdir()
         for i in range(3):

@@ -1,0 +1,68 @@
+"""``fima-analyze gallery``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from analysis.commands.flags import SOME_SKIPPED, enough_memory, show_progress
+from fima.errors import InputError
+from fima.evaluation.flags import add_backbone_flags, add_protocol_flags
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "retrieval gallery: queries with their nearest training videos, and whether appearance alone finds the same"
+
+_EPILOG = """\
+DIR gets gallery.html (one file; hover or focus plays a clip), gallery.json (the numbers), neighbours.csv (all queries)
+and skipped.csv. Every query is looked for three times with the same backbone: as it is, with its middle frame only,
+and with its frame difference only.
+
+examples:
+  fima-analyze gallery --data shapes:camera,videos=200 --ckpt tiny-fima --out reports/gallery
+  fima-analyze gallery --data UCF101 --train train1 --test test1 --ckpt runs/x/last.ckpt --queries 40
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
+    add_backbone_flags(parser, required=True)
+    parser.add_argument(
+        "--train", dest="train_split", default="train", metavar="SPLIT", help="searched in (default: train)"
+    )
+    parser.add_argument("--test", dest="test_split", default="test", metavar="SPLIT", help="queries (default: test)")
+    add_protocol_flags(parser)
+    parser.add_argument("--centre", metavar="HOW", help="none, train or each (default: the preset's)")
+    parser.add_argument(
+        "--queries", type=int, default=24, metavar="N", help="on the page, of all classes alike (default: 24)"
+    )
+    parser.add_argument(
+        "--out", default="reports/gallery", metavar="DIR", help="the folder to write into (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search, write and print.
+
+    Raises:
+        InputError: If a flag, the checkpoint or the videos cannot be used.
+    """
+    if args.queries < 1:
+        raise InputError(f"--queries must be at least 1, got {args.queries}")
+    from analysis.gallery.building import build_gallery
+    from analysis.output import output_folder
+    from fima.evaluation.neighbour_report import score_lines
+
+    with enough_memory(), output_folder(args.out) as folder:
+        gallery = build_gallery(args, show_progress, command=["fima-analyze", *sys.argv[1:]])
+        gallery.save(folder)
+        names = sorted(path.name for path in folder.iterdir())
+    lines = [*score_lines(gallery.content["scores"]), *(str(Path(args.out) / name) for name in names)]
+    if gallery.content["duplicates"]:
+        pairs = ", ".join(f"{test} = {train}" for train, test in gallery.content["duplicates"][:3])
+        lines.append(f"warning: {len(gallery.content['duplicates'])} queries are training videos too, such as {pairs}")
+    lines += [f"skipped {video}: {reason}" for video, reason in gallery.skipped.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return SOME_SKIPPED if gallery.skipped else 0

@@ -1,0 +1,130 @@
+"""From a checkpoint and a data set to the gallery's files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
+from analysis.gallery.media import Media, media_of
+from analysis.gallery.page import page_data, write_page
+from analysis.output import timestamp, write_json
+from fima.data.datasets import VideoRecord, open_dataset
+from fima.data.shapes import PATTERNS, ShapesRecord
+from fima.evaluation.checks import take_examples
+from fima.evaluation.comparison import comparison
+from fima.evaluation.flags import write_rows
+from fima.evaluation.neighbour_report import Neighbours, about, find_neighbours, neighbour_rows
+from fima.evaluation.neighbour_sets import Tell, sets_of_checkpoint
+from fima.evaluation.protocol import INPUTS
+from fima.evaluation.retrieval import RANKS
+from fima.input_spec import InputSpec
+
+__all__ = ["Gallery", "backgrounds_of", "build_gallery"]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Everything that is written.
+
+    Attributes:
+        found: "rgb", "frozen", "motion" → neighbours of every query.
+        train, test: the videos of ``found``, in its order.
+        backgrounds: where they are known.
+        content: what ``gallery.json`` holds.
+        skipped: videos that could not be read, with the reason.
+        spec: what the backbone expects.
+    """
+
+    found: dict[str, Neighbours]
+    train: list[VideoRecord]
+    test: list[VideoRecord]
+    backgrounds: Backgrounds | None
+    content: dict[str, Any]
+    skipped: dict[str, str]
+    spec: InputSpec
+
+    def save(self, folder: Path) -> None:
+        """Write ``gallery.html``, ``gallery.json``, ``neighbours.csv`` and ``skipped.csv``.
+
+        Args:
+            folder: It exists (`analysis.output.output_folder`).
+
+        Raises:
+            VideoError: If a video that was read before cannot be read any more.
+        """
+        records = {"train": self.train, "test": self.test}
+
+        def media(part: str, place: int) -> Media:
+            return media_of(records[part][place], self.spec)
+
+        queries = listed_queries(self.found, self.content["shown"])
+        data = page_data(self.found, queries, media, self.backgrounds)
+        write_page(folder / "gallery.html", self.content, data)
+        write_json(folder / "gallery.json", self.content)
+        write_rows(
+            folder / "neighbours.csv",
+            ("query", "rank", "neighbour", "similarity", "hit", "shown"),
+            chain.from_iterable(neighbour_rows(one, shown) for shown, one in self.found.items()),
+        )
+        write_rows(folder / "skipped.csv", ("video", "reason"), self.skipped)
+
+
+def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str] = ()) -> Gallery:
+    """Features of all three inputs, and the neighbours that they find.
+
+    Args:
+        args: of ``fima-analyze gallery``.
+        tell: what is being done → a context that gives a function of (videos done, videos in all).
+        command: as typed.
+
+    Raises:
+        InputError: If a flag, the checkpoint or the videos cannot be used.
+    """
+    chosen = comparison(args.preset, clips=args.clips, centre=args.centre)
+    sets = sets_of_checkpoint(args, chosen, INPUTS, tell)
+    found = {
+        shown: find_neighbours(train, sets.test[shown], max(RANKS), centre=chosen.centre)
+        for shown, train in sets.train.items()
+    }
+    one = found["rgb"]
+    train, test = (
+        _records(args.data, split, ids)
+        for split, ids in ((args.train_split, one.train.video_ids), (args.test_split, one.test.video_ids))
+    )
+    known = backgrounds_of(train, test)
+    ranks = [rank for rank in RANKS if rank <= len(train)]
+    content = {
+        "about": {
+            **about(sets, chosen, seed=args.seed, command=command),
+            "untrained": one.test.metadata["checkpoint"] == "random",
+            "created": timestamp(),
+        },
+        "scores": bias_scores(found, ranks, known, seed=args.seed),
+        "shown": take_examples(one.test.labels, min(args.queries, len(test)), args.seed),
+        "duplicates": sets.duplicates,
+    }
+    spec = InputSpec.from_dict(one.test.metadata["input"])
+    return Gallery(found, train, test, known, content, sets.skipped, spec)
+
+
+def backgrounds_of(train: Sequence[VideoRecord], test: Sequence[VideoRecord]) -> Backgrounds | None:
+    """Of drawn videos; None unless all are."""
+    of_test, of_train = (
+        np.array([one.pattern for one in part if isinstance(one, ShapesRecord)], np.int64) for part in (test, train)
+    )
+    if len(of_test) < len(test) or len(of_train) < len(train):
+        return None
+    return Backgrounds(of_test, of_train, tuple(PATTERNS))
+
+
+def _records(data: str, split: str, ids: Sequence[str]) -> list[VideoRecord]:
+    """The videos of these ids, in their order."""
+    by_id = {record.video_id: record for record in open_dataset(data, split=split)}
+    return [by_id[name] for name in ids]
