@@ -42,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("knn", "classify test videos by their nearest training videos' classes", "fima.knn"),
     Command("retrieve", "find training videos of the same class as each test video", "fima.retrieve"),
     Command("detect", "train an action detector on AVA and measure its frame-mAP", "fima.detect"),
+    Command("table", "results of several checkpoints in one table: Markdown, LaTeX or csv", "fima.table"),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
 )
 

@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(f"{len(data.missing)} listed videos are not there\n")
         if done.skipped:
             sys.stdout.write(f"{len(done.skipped)} cannot be read, listed in {skipped_path(out)}\n")
-    return SOME_SKIPPED if done.skipped else 0
+    # Of several processes the first one speaks: a launcher ends them all when another leaves with a code of its own.
+    return SOME_SKIPPED if done.skipped and rank == 0 else 0
 
 
 def _place() -> tuple[int, int]:

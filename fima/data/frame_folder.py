@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fima.data.datasets.pictures import FrameNamesError, order_frames
 from fima.data.datasets.records import VideoRecord
+from fima.data.datasets.vidsitu import EventReader, EventRecord, open_event
 from fima.data.orientation import rgb_pixels
 from fima.data.shapes.dataset import ShapesReader, ShapesRecord
 from fima.data.video import VideoReader
@@ -33,8 +34,8 @@ def open_video(
     frame_template: str | None = None,
     frame_fps: float | None = None,
     threads: int = 0,
-) -> VideoReader | FrameFolderReader | ShapesReader:
-    """Opens a video file, a folder of its frames, or a video that is drawn when it is read.
+) -> VideoReader | FrameFolderReader | ShapesReader | EventReader:
+    """Opens a video file, a folder of its frames, an event of a clip, or a video that is drawn when it is read.
 
     Args:
         video: a path, or a record of a data set, whose own template and rate then hold where none is given here.
@@ -48,6 +49,8 @@ def open_video(
     """
     if isinstance(video, ShapesRecord):
         return ShapesReader(video)
+    if isinstance(video, EventRecord):
+        return open_event(video, threads=threads)
     record = video if isinstance(video, VideoRecord) else VideoRecord(Path(video), "", None, None)
     if not record.path.is_dir():
         return VideoReader(record.path, threads=threads)

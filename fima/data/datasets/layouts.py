@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fima.data.datasets import annotated, folders, kinetics, listed, ucf101
+from fima.data.datasets import annotated, folders, kinetics, listed, ucf101, vidsitu
 from fima.data.datasets.index import Index, Request
 from fima.data.datasets.listed import ListFamily
 
@@ -111,6 +111,12 @@ LAYOUTS = (
         ucf101.is_ucf101,
         ucf101.read_ucf101,
         has_lists=ucf101.has_ucf101_lists,
+    ),
+    Layout(
+        "vidsitu",
+        "vseg_split_train_lb.json or vseg_split_valid_lb.json in vidsitu_annotations/split_files/",
+        vidsitu.is_vidsitu,
+        vidsitu.read_vidsitu,
     ),
     _family(_CSV_FOLDS, "simple_annot/split1/train.csv", "ucf101"),
     _family(_MMACTION, "MMAction2's *_train_list_videos.txt", "ucf101", "hmdb51", "kinetics", "ssv2", "diving48"),

@@ -14,6 +14,7 @@ from fima.data.datasets.index import Index, Request, check, to_dataset
 from fima.data.datasets.layouts import LAYOUTS, Layout
 from fima.data.datasets.pictures import template_pattern
 from fima.data.datasets.records import VideoDataset
+from fima.data.datasets.vidsitu import to_events
 from fima.data.index_cache import load_index, store_index
 from fima.errors import InputError
 
@@ -23,8 +24,8 @@ _WORTH_KEEPING = 1000  # videos; fewer are listed about as fast as an index is r
 
 _UNDERSTOOD = (
     "a UCF101 tree (class folders in videos/, data/, UCF-101/ or the folder itself, lists in annotations/, anno/ or "
-    "ucfTrainTestlist/), HMDB51, Kinetics, Something-Something v2 or Diving48 with their lists, a folder of class "
-    "folders, a folder of videos or of folders of pictures, or a list file of `path label` rows"
+    "ucfTrainTestlist/), HMDB51, Kinetics, Something-Something v2, Diving48 or VidSitu with their lists, a folder of "
+    "class folders, a folder of videos or of folders of pictures, or a list file of `path label` rows"
 )
 
 
@@ -79,9 +80,9 @@ def open_dataset(
     key = _key(request, layout)
     if cache and (kept := load_index(key, path)) is not None:
         with suppress(LookupError, TypeError, ValueError, AttributeError):  # a damaged file: list instead
-            return to_dataset(Index.from_json(kept, path), frame_template, frame_fps)
+            return _records(Index.from_json(kept, path), frame_template, frame_fps)
     index = _chosen(request, layout).read(request)
-    dataset = check(to_dataset(index, frame_template, frame_fps), path)
+    dataset = check(_records(index, frame_template, frame_fps), path)
     if cache and len(index.rows) + len(index.missing) >= _WORTH_KEEPING:
         store_index(key, path, index.to_json(path), request.disk.seen)
     return dataset
@@ -90,6 +91,11 @@ def open_dataset(
 def is_shapes(path: str | Path) -> bool:
     """Whether this names a procedural data set, as ``shapes:easy`` does, and no place on the disk."""
     return str(path).startswith("shapes:")
+
+
+def _records(index: Index, frame_template: str | None, frame_fps: float | None) -> VideoDataset:
+    make = to_events if index.layout == "vidsitu" else to_dataset
+    return make(index, frame_template, frame_fps)
 
 
 def _chosen(request: Request, name: str | None) -> Layout:

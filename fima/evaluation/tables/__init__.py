@@ -1,0 +1,1 @@
+"""Results of several checkpoints in one table: read (`collect`), put together (`layout`), written (`render`)."""

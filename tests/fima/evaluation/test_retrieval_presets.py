@@ -1,0 +1,135 @@
+"""Presets of k-NN and retrieval against the table of protocols (D1), typed again here, and as the commands use them."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fima.checkpoints import save_backbone, untrained_backbone
+from fima.cli import main
+from fima.data.datasets import open_dataset
+from fima.data.frame_folder import open_video
+from fima.evaluation.comparison import PRESETS, comparison
+from fima.evaluation.protocol import TestProtocol
+
+
+def row(clips, crops, fraction, centre, **other):
+    return {"clips": clips, "crops": crops, "fraction": fraction, "centre": centre, **other}
+
+
+# Clips of a video (None: as many half-overlapping ones as fit), crops, side of the crop as a share of the frame's short
+# side, what is subtracted. FAME, TCLR, CoCLR and MSCL publish retrieval; of the others it is the classification test's.
+TABLE = {
+    "fame": row(10, 1, 0.875, "each", unit_clips=True, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "tclr": row(9, 1, 0.8, "none"),  # 9 clips; centre crop 0.8 · 240; L2 only, not centred
+    "coclr": row(None, 1, 0.875, "each"),  # half-overlap windows, centred, L2; its ten crops are of classification
+    "mscl": row(1, 1, 0.875, "each"),  # one clip of segments, centred, L2
+    "fima": row(10, 1, 0.875, "each"),  # eval.py: 10 uniform clips, centre crop 0.875 · 256
+    "maclr": row(10, 3, None, "each"),  # 10 × 3
+    "severe": row(10, 1, 0.875, "each"),  # 10 clips
+}
+FRAMES = len(open_video(open_dataset("shapes:easy,videos=1", split="test")[0]))
+RANKS = ["recall@1", "recall@5", "recall@10", "recall@20", "recall@50"]
+
+
+def test_every_preset_is_in_the_table():
+    assert set(PRESETS) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_numbers_are_the_tables(name):
+    expected, found = TABLE[name], comparison(name)
+    assert found.preset == name
+    assert found.protocol.placement == ("half_overlap" if expected["clips"] is None else "uniform")
+    if expected["clips"] is not None:
+        assert found.protocol.clips == expected["clips"]
+    assert found.protocol.crops == expected["crops"]
+    assert found.protocol.crop_fraction == expected["fraction"]
+    assert found.centre == expected["centre"]
+    assert found.unit_clips == expected.get("unit_clips", False)
+    assert dict(found.input) == {key: expected[key] for key in ("mean", "std") if key in expected}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_is_not_published_or_not_the_same_is_said(name):
+    notes = " ".join(PRESETS[name].notes)
+    assert notes
+    assert ("its code has no retrieval" in notes) == (name in ("fima", "maclr", "severe"))
+
+
+def test_changes_of_a_preset_change_only_themselves():
+    assert comparison("maclr", clips=2).protocol == TestProtocol(2, crops=3, crop_fraction=None)
+    assert comparison("tclr", centre="train").protocol == comparison("tclr").protocol
+    assert comparison("coclr", clips=3).protocol == TestProtocol(3)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Each preset as a user types it: features of both splits, and what is retrieved of them."""
+    folder = tmp_path_factory.mktemp("presets")
+    made = untrained_backbone(seed=3, input_spec="num_frames=4;size=32")
+    kept = save_backbone(folder / "tiny.pt", made.backbone, arch="tiny", input=made.input)
+    backbone = ["--ckpt", str(kept), "--device", "cpu"]
+    for name in TABLE:
+        for split, videos in (("train", 60), ("test", 12)):
+            out = folder / f"{name}-{split}.parquet"
+            data = ["--data", f"shapes:easy,videos={videos}", "--split", split]
+            assert main(["extract", *backbone, *data, "--preset", name, "--out", str(out)]) == 0
+        tables = ["--features-train", str(folder / f"{name}-train.parquet")]
+        tables += ["--features-test", str(folder / f"{name}-test.parquet")]
+        for command in ("knn", "retrieve"):
+            assert main([command, *tables, "--preset", name, "--out", str(folder / f"{name}-{command}")]) == 0
+    return folder
+
+
+def by_video(path, unit):
+    """Mean vectors by video, from the rows; of clips scaled to length 1 if asked."""
+    vectors = {}
+    for one in pq.read_table(path).to_pylist():
+        vector = np.array(one["vector"], np.float64)
+        vectors.setdefault((one["video"], one["label"]), []).append(vector / np.linalg.norm(vector) if unit else vector)
+    return vectors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+def test_commands_do_as_the_table_says(drawn, name):
+    """Recall from the stored clips by the words of the table: mean over clips, centred or not, L2, cosine."""
+    expected = TABLE[name]
+    content = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())
+    train, test = (by_video(drawn / f"{name}-{s}.parquet", expected.get("unit_clips")) for s in ("train", "test"))
+    counts = {len(clips) for clips in test.values()}
+    fit = (content["input"]["num_frames"] * content["input"]["frame_stride"]) // 2  # a clip every half clip
+    span = (content["input"]["num_frames"] - 1) * content["input"]["frame_stride"] + 1
+    assert counts == {expected["clips"] or (FRAMES - span) // fit + 1}
+    means = [np.stack([np.mean(clips, axis=0) for clips in one.values()]) for one in (train, test)]
+    if expected["centre"] == "each":
+        means = [one - one.mean(axis=0) for one in means]
+    gallery, queries = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in means)
+    order = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")
+    labels = np.array([label for _, label in train])
+    right = labels[order] == np.array([label for _, label in test])[:, None]
+    assert list(content["scores"]["rgb"]) == RANKS
+    for rank in (1, 5, 10, 20, 50):
+        assert content["scores"]["rgb"][f"recall@{rank}"]["value"] == pytest.approx(right[:, :rank].any(axis=1).mean())
+    assert (content["preset"], content["centre"], content["crops"]) == (name, expected["centre"], expected["crops"])
+    assert content["unit_clips"] == expected.get("unit_clips", False)
+    assert content["protocol"]["crop_fraction"] == expected["fraction"]
+    assert content["clips"] == sorted(counts)
+    assert content["input"]["mean"] == pytest.approx(expected.get("mean", (0.43216, 0.394666, 0.37645)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+def test_knn_takes_the_same_clips_and_does_not_centre(drawn, name):
+    content = json.loads((drawn / f"{name}-knn/knn.json").read_text())
+    other = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())
+    assert content["centre"] == "none"
+    for key in ("preset", "protocol", "clips", "crops", "unit_clips", "input"):
+        assert content[key] == other[key], key
+    with (drawn / f"{name}-knn/predictions.csv").open() as file:
+        found = list(csv.DictReader(file))
+    share = np.mean([row["label"] == row["majority@1"] for row in found])
+    assert content["scores"]["rgb"]["majority@1"]["value"] == pytest.approx(share)
