@@ -1,0 +1,121 @@
+"""What a job is of, written beside its result: nothing finished under other settings is taken for this job's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
+from fima.errors import InputError
+from fima.input_spec import InputSpec
+
+__all__ = ["Known", "claim", "identity", "look", "pretrained_on", "write_result"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a checkpoint's file says of itself.
+
+    Attributes:
+        arch: of the backbone.
+        input: that it expects.
+        sha256: of the file; None for random weights.
+    """
+
+    arch: str
+    input: InputSpec
+    sha256: str | None
+
+
+def look(checkpoints: list[Checkpoint], arch: str | None) -> dict[Checkpoint, Known]:
+    """Open every checkpoint once; random weights get the architecture of the first trained one, or tiny.
+
+    Args:
+        checkpoints: that take part.
+        arch: of random weights; None: as above.
+
+    Raises:
+        FileNotFoundError, CheckpointError, InputError: as `fima.checkpoints.load_backbone`.
+    """
+    from fima.evaluation.vectors import open_backbone
+
+    known: dict[Checkpoint, Known] = {}
+    for one in sorted(checkpoints, key=lambda c: not c.trained):
+        like = arch or next((k.arch for c, k in known.items() if c.trained), "tiny")
+        loaded, _ = open_backbone(one.path, arch=None if one.trained else like, device="cpu")
+        known[one] = Known(loaded.arch, loaded.input, loaded.sha256)
+    return {one: known[one] for one in checkpoints}
+
+
+def pretrained_on(checkpoint: Checkpoint, data: str) -> bool:
+    """Whether the run that a checkpoint lies in says (config.yaml) that it was pre-trained on this data set."""
+    config = Path(checkpoint.path).parent / "config.yaml"
+    if not checkpoint.trained or not config.is_file():
+        return False
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    theirs = content.get("data") if isinstance(content, dict) else None
+    return isinstance(theirs, str) and Path(theirs).resolve() == Path(data).resolve()
+
+
+def identity(job: Job, runs: Path, known: Known) -> dict[str, Any]:
+    """What the result depends on: weights, videos, seed, settings; neither paths nor threads."""
+    lists = runs / "lists"
+    files = [lists / "all.csv"] if job.task == FEATURES else sorted((lists / job.scope).glob("*.csv"))
+    command = job.command(Path(), known.arch, 1)
+    dropped = {"--data", "--out", "--ckpt", "--resume", "--trainer.threads", "--threads", "--log.progress"}
+    pairs = [pair for pair in zip(command[1::2], command[2::2], strict=True) if pair[0] not in dropped]
+    settings: dict[str, Any] = dict(pairs)
+    if job.task in ("knn", "retrieve"):
+        settings = {"k": K, "ranks": list(RANKS), "--seed": str(job.seed)}
+    return {
+        "task": job.task,
+        "weights": known.sha256 or f"random {known.arch}",
+        "videos": {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files},
+        "settings": settings,
+    }
+
+
+def claim(job: Job, runs: Path, known: Known) -> None:
+    """Take a job's folder, or check that it is this job's.
+
+    Raises:
+        InputError: if it holds a job of other weights, videos or settings.
+    """
+    path, wanted = job.folder / "job.json", identity(job, runs, known)
+    if not path.is_file():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        _write(path, wanted)
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise InputError(
+                f"{path}: was begun with other {key} ({_short(found.get(key), value)}); give another --runs"
+            )
+
+
+def write_result(job: Job, content: Mapping[str, Any]) -> None:
+    """Write result.json, whole: with it the job is finished."""
+    _write(job.folder / "result.json", content)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _short(found: Any, wanted: Any) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        key = next(key for key in {**found, **wanted} if found.get(key) != wanted.get(key))
+        return f"{key}: {found.get(key)}, now {wanted.get(key)}"
+    return f"{found}, now {wanted}"

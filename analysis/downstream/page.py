@@ -1,0 +1,203 @@
+"""The page of a downstream study: one file with its figures inside, and the tables and figures beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from analysis.downstream.conclusions import conclude, percent, points
+from analysis.downstream.folds import Parts
+from analysis.downstream.identity import Known, pretrained_on
+from analysis.downstream.plan import CLIPS, FEATURES, FINETUNE, LINEAR, SPLIT, TASKS, Checkpoint, Job, K
+from analysis.downstream.table import Cell, Difference, Table, differences_csv, results_csv
+from analysis.downstream.videos import Videos
+from analysis.output import timestamp, versions, write_json
+from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
+from analysis.plotting.style import save_figure
+
+__all__ = ["Report", "write_report"]
+
+_WHERE = {"split": "The data set's own split", "folds": "Folds over all videos"}
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that the page shows.
+
+    Attributes:
+        data, command: as typed.
+        videos, scopes: of the data set, and how it was cut.
+        checkpoints, known: that take part, and what they say of themselves.
+        jobs: planned; those that are finished are in the table.
+        table, differences: the numbers.
+    """
+
+    data: str
+    command: str
+    videos: Videos
+    scopes: Mapping[str, Parts]
+    checkpoints: tuple[Checkpoint, ...]
+    known: Mapping[Checkpoint, Known]
+    jobs: tuple[Job, ...]
+    table: Table
+    differences: list[Difference]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the checkpoints."""
+        return [one.name for one in self.checkpoints]
+
+    @property
+    def waiting(self) -> list[Job]:
+        """Jobs that are not finished, features aside."""
+        return [job for job in self.jobs if job.task != FEATURES and not job.finished]
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What may be concluded."""
+        seen = [one.name for one in self.checkpoints if pretrained_on(one, self.data)]
+        return conclude(self.table, self.differences, grouped=self.videos.groups is not None, seen=seen)
+
+    def unreadable(self) -> dict[str, str]:
+        """Test videos that could not be read, with the reason."""
+        found: dict[str, str] = {}
+        back = dict(zip(self.videos.listed_ids, self.videos.ids, strict=True))
+        for job in self.jobs:
+            if job.task != FEATURES and job.finished:
+                content = json.loads((job.folder / "result.json").read_text(encoding="utf-8"))
+                found |= {back.get(name, name): reason for name, reason in content.get("unreadable", {}).items()}
+        return found
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write index.html, results.csv, differences.csv, downstream.json, and every figure as .png and .pdf."""
+    (folder / "results.csv").write_text(results_csv(report.table), encoding="utf-8")
+    (folder / "differences.csv").write_text(differences_csv(report.differences), encoding="utf-8")
+    write_json(folder / "downstream.json", _about(report))
+    figures = []
+    for stem, (figure, title, alt) in _figures(report).items():
+        for kind in ("png", "pdf"):
+            save_figure(figure, folder / f"{stem}.{kind}", kind)
+        picture = base64.b64encode((folder / f"{stem}.png").read_bytes()).decode()
+        figures.append({"stem": stem, "title": title, "alt": alt, "picture": f"data:image/png;base64,{picture}"})
+    templates = str(resources.files("analysis") / "templates")
+    environment = Environment(loader=FileSystemLoader(templates), autoescape=True)
+    environment.filters |= {"percent": percent, "points": points}
+    page = environment.get_template("downstream.html").render(
+        report=report,
+        tasks=TASKS,
+        where=_WHERE,
+        rows={where: _rows(report.table[where]) for where in report.table},
+        figures=figures,
+        splits=_splits(report),
+        settings={"linear probe": LINEAR, "fine-tuning": FINETUNE},
+        same_input=len({json.dumps(one.input.to_dict(), sort_keys=True) for one in report.known.values()}) == 1,
+        unreadable=report.unreadable(),
+        clips=CLIPS,
+        k=K,
+        created=timestamp(),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def _rows(tasks: Mapping[str, Mapping[str, Cell]]) -> list[dict[str, Any]]:
+    """A row for each task and checkpoint, the first of a task with its name."""
+    return [
+        {"task": TASKS[task], "first": place == 0, "count": len(cells), "cell": cell, "spread": _spread(cell)}
+        for task, cells in tasks.items()
+        for place, cell in enumerate(cells.values())
+    ]
+
+
+def _spread(cell: Cell) -> str:
+    """Lowest and highest of the folds, and their standard deviation."""
+    if not cell.folds:
+        return "–"
+    low, high = percent(min(cell.folds)), percent(max(cell.folds))
+    return f"{low}–{high} (s.d. {percent(float(np.std(cell.folds, ddof=1)))})"
+
+
+def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
+    """Stem → figure, title, alternative text; none while nothing is finished."""
+    table, names, classes = report.table, report.names, report.videos.class_names
+    if not table:
+        return {}
+    note = f"INCOMPLETE: {len(report.waiting)} jobs are not finished" if report.waiting else ""
+    spoken = "; ".join(
+        f"{cell.checkpoint}, {TASKS[cell.task]}, {cell.where}: {percent(cell.summary.mean)} %"
+        for tasks in table.values()
+        for cells in tasks.values()
+        for cell in cells.values()
+    )
+    figures = {"scores": (draw_scores(table, TASKS, names, note), "Accuracies", f"Accuracies. {spoken}")}
+    for where, tasks in table.items():
+        figures[f"confusion-{where}"] = (
+            draw_confusions(tasks, TASKS, names, classes, where),
+            f"Confusion: {_WHERE[where].lower()}",
+            "Confusion matrices, a row for each checkpoint and a column for each task; the counts are in "
+            "downstream.json.",
+        )
+        figures[f"classes-{where}"] = (
+            draw_classes(tasks, TASKS, names, classes, where),
+            f"By class: {_WHERE[where].lower()}",
+            "Accuracy of every class as bars with 95 % intervals; the numbers are in downstream.json.",
+        )
+    return figures
+
+
+def _splits(report: Report) -> list[dict[str, Any]]:
+    """Sizes of the parts of every scope, by class."""
+    videos, found = report.videos, []
+    for scope, parts in report.scopes.items():
+        row: dict[str, Any] = {"name": "own split" if scope == SPLIT else scope}
+        for part in ("train", "validation", "test"):
+            places = getattr(parts, part)
+            counts = np.bincount(videos.labels[places], minlength=len(videos.class_names))
+            several = " + ".join(map(str, counts)) if len(counts) <= 4 else f"{len(counts)} classes"
+            sources = "" if videos.groups is None else f"; {len(np.unique(videos.groups[places]))} recordings"
+            row[part] = f"{len(places)} ({several}{sources})"
+        found.append(row)
+    return found
+
+
+def _about(report: Report) -> dict[str, Any]:
+    """Everything in numbers."""
+    cells = [cell for tasks in report.table.values() for part in tasks.values() for cell in part.values()]
+    return {
+        "data": report.data,
+        "command": report.command,
+        "classes": report.videos.class_names,
+        "groups": report.videos.rule or None,
+        "conclusions": report.conclusions,
+        "checkpoints": {
+            one.name: {"path": one.path, "sha256": k.sha256, "arch": k.arch, "input": k.input.to_dict()}
+            for one, k in report.known.items()
+        },
+        "settings": {"linear": LINEAR, "finetune": FINETUNE, "clips": CLIPS, "k": K},
+        "cells": [
+            {
+                "where": cell.where,
+                "task": cell.task,
+                "checkpoint": cell.checkpoint,
+                "confusion": cell.confusion,
+                "by_class": {
+                    name: {"mean": s.mean, "low": s.low, "high": s.high, "videos": s.num_videos}
+                    for name, s in zip(report.videos.class_names, cell.classes, strict=True)
+                },
+            }
+            for cell in cells
+        ],
+        "not_finished": [job.label for job in report.waiting],
+        "unreadable": report.unreadable(),
+        "versions": versions(),
+        "created": timestamp(),
+    }

@@ -1,0 +1,114 @@
+"""A whole downstream study: lists, features, probes, neighbours, fine-tuning, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from analysis.downstream.answers import gather
+from analysis.downstream.cached import run_cached
+from analysis.downstream.folds import Parts, make_scopes, write_lists
+from analysis.downstream.identity import Known, claim, look
+from analysis.downstream.page import Report, write_report
+from analysis.downstream.plan import FEATURES, Checkpoint, Job, plan_jobs
+from analysis.downstream.table import collect, compare
+from analysis.downstream.train import run_processes
+from analysis.downstream.videos import Videos
+from analysis.output import output_folder
+
+__all__ = ["study"]
+
+Tell = Callable[[str], None]
+
+
+def study(
+    videos: Videos,
+    checkpoints: Sequence[Checkpoint],
+    runs: Path,
+    out: Path,
+    *,
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    fold_seeds: Sequence[int],
+    folds: int,
+    arch: str | None = None,
+    lanes: int = 1,
+    threads: int = 1,
+    training: bool = True,
+    data: str = "",
+    command: str = "",
+    tell: Tell,
+) -> Report:
+    """Do what is not done, and write the page of what is.
+
+    Args:
+        videos: of the data set.
+        checkpoints: that take part.
+        runs: folder of the jobs; a study that was killed goes on there.
+        out: folder of the page.
+        tasks: keys of `analysis.downstream.plan.TASKS`.
+        seeds: of every task; on the folds, of all but fine-tuning.
+        fold_seeds: of fine-tuning on the folds.
+        folds: K; 0: the data set's own split alone.
+        arch: of random weights; None: as the first trained checkpoint's.
+        lanes: processes at a time.
+        threads: of the processor, for each.
+        training: False takes only what is finished by now.
+        data: as typed, for the page.
+        command: likewise.
+        tell: takes lines of progress.
+
+    Returns:
+        What the page shows; it is ``out/index.html``.
+
+    Raises:
+        FileNotFoundError, CheckpointError: for a checkpoint that cannot be read.
+        InputError: for settings that do not fit, or jobs in ``runs`` that were begun with others.
+        TrainingError: if a job fails.
+    """
+    scopes = make_scopes(videos, folds)
+    jobs = plan_jobs(checkpoints, runs, tasks=tasks, scopes=list(scopes), seeds=seeds, fold_seeds=fold_seeds)
+    known = look(list(checkpoints), arch)
+    write_lists(runs / "lists", videos, scopes)
+    for job in jobs:
+        if training or job.folder.exists():
+            claim(job, runs, known[job.checkpoint])
+    if training:
+        _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
+    table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
+    report = Report(
+        data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos)
+    )
+    with output_folder(out) as folder:
+        write_report(folder, report)
+    return report
+
+
+def _work(
+    jobs: Sequence[Job],
+    runs: Path,
+    videos: Videos,
+    scopes: Mapping[str, Parts],
+    known: Mapping[Checkpoint, Known],
+    *,
+    lanes: int,
+    threads: int,
+    tell: Tell,
+) -> None:
+    """Features, what is made of them, then fine-tuning."""
+
+    def command(job: Job) -> list[str]:
+        return job.command(runs, known[job.checkpoint].arch, threads)
+
+    def processes(task: str) -> None:
+        todo = [job for job in jobs if job.task == task and not job.finished]
+        run_processes(todo, [command(job) for job in todo], lanes=lanes, threads=threads, tell=tell)
+
+    features = {(job.checkpoint, job.seed): job.folder / "features.parquet" for job in jobs if job.task == FEATURES}
+    first = {checkpoint: path for (checkpoint, _), path in reversed(features.items())}
+    processes(FEATURES)
+    for job in jobs:
+        if job.task not in (FEATURES, "finetune") and not job.finished:
+            table = features[job.checkpoint, job.seed] if not job.checkpoint.trained else first[job.checkpoint]
+            run_cached(job, table, videos, scopes[job.scope], command(job), tell)
+    processes("finetune")
