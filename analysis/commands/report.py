@@ -8,10 +8,12 @@ from pathlib import Path
 
 from analysis.commands.flags import (
     SOME_SKIPPED,
+    add_attribution_flags,
     add_backbone_flags,
     add_hop_flag,
     add_normalize_flag,
     add_video_flags,
+    enough_memory,
     settings_from,
     show_progress,
 )
@@ -19,39 +21,52 @@ from analysis.commands.study import SUMMARIES
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "run the notebooks for checkpoints and videos, with one index page"
+SUMMARY = "every measure of some checkpoints as one page to send around, with the executed notebooks beside it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    add_backbone_flags(parser)
+    add_backbone_flags(
+        parser, action="extend", nargs="+",
+        help="checkpoints, side by side; differences are from the first (default: tiny-fima)",
+    )  # fmt: skip
     add_video_flags(parser)
-    for action in parser._actions:
-        if action.dest == "ckpt":
-            action.nargs = "+"
-            action.help = "checkpoints, each with its own pages (default: tiny-fima)"
     add_hop_flag(parser)
     add_normalize_flag(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
-    parser.add_argument("--notebook", nargs="+", choices=tuple(SUMMARIES), default=tuple(SUMMARIES), help="which ones")
-    parser.add_argument(
+    add_attribution_flags(parser)
+    group = parser.add_argument_group("report")
+    group.add_argument("--out", required=True, metavar="DIR", help="the report's folder; its page is index.html")
+    group.add_argument(
+        "--measure", action="extend", nargs="+", choices=tuple(SUMMARIES), metavar="MEASURE",
+        help=f"which of {', '.join(SUMMARIES)} (default: all that apply)",
+    )  # fmt: skip
+    notebooks = group.add_mutually_exclusive_group()
+    notebooks.add_argument(
+        "--notebook", action="extend", nargs="+", choices=tuple(SUMMARIES), metavar="MEASURE",
+        help="which measures to run as notebooks, kept beside the page (default: all that have one)",
+    )  # fmt: skip
+    notebooks.add_argument("--no-notebooks", action="store_true", help="none: several times as fast")
+    group.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="a notebook parameter that has no flag",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier report in the folder")
+    group.add_argument("--overwrite", action="store_true", help="replace an earlier report in the folder")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the notebooks and write the index."""
+    """Measure, and write page, notebooks and results."""
+    from analysis.allocator import return_large_blocks
     from analysis.report import Report, make_report
 
+    return_large_blocks()
     checkpoints: tuple[str | None, ...] = tuple(args.ckpt or (None,))
-    args.ckpt = checkpoints[0]
+    args.ckpt = None
+    notebooks = () if args.no_notebooks else args.notebook and tuple(args.notebook)
     report = Report(
-        settings=settings_from(args), checkpoints=checkpoints, notebooks=tuple(args.notebook),
-        parameters=dict(args.parameter), out=Path(args.out), overwrite=args.overwrite,
+        settings=settings_from(args), checkpoints=checkpoints, notebooks=notebooks, parameters=dict(args.parameter),
+        out=Path(args.out), overwrite=args.overwrite, measures=args.measure and tuple(args.measure),
     )  # fmt: skip
-    with show_progress("report") as progress:
+    with enough_memory(), show_progress("report") as progress:
         made = make_report(report, progress)
     sys.stdout.write(f"report: {made.index}\n")
     return SOME_SKIPPED if made.skipped else 0

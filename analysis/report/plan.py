@@ -1,0 +1,177 @@
+"""What a report is to hold, settled (and refused) before anything is made."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.render import safe_name
+from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
+from analysis.settings import Settings
+from analysis.studies import STUDIES, Session, open_session
+from fima.errors import InputError
+
+__all__ = ["Column", "Plan", "Report", "labels", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What to put into a report.
+
+    Attributes:
+        settings: Videos and clips, the same for every checkpoint; its ``ckpt`` is not used.
+        checkpoints: Paths; None is the built-in backbone.
+        notebooks: Names, such as ``cam``, of measures that run as notebooks and are kept as such; None is all.
+        out: The report's folder.
+        parameters: Further settings (or parameters of the notebooks) as text, read as YAML.
+        overwrite: Write into a folder that holds a report already.
+        measures: Keys of ``analysis.studies.STUDIES``; None is all that apply.
+    """
+
+    settings: Settings
+    checkpoints: tuple[str | None, ...]
+    notebooks: tuple[str, ...] | None
+    out: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+    measures: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One checkpoint of a report.
+
+    Attributes:
+        label: Its name, unique, also of its folder.
+        session: Ready to measure; shares decoded frames with the other columns.
+        folder: Where its results go.
+    """
+
+    label: str
+    session: Session
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        columns: The checkpoints.
+        measures: In the order of the page.
+        notebooks: Measures that run as notebooks, with the parameters that each takes.
+        asked: Measures that were asked for by name: where one does not apply, that is an error.
+        parameters: Of the notebooks, beyond the settings.
+        command: Repeats the report, but for ``--out``.
+    """
+
+    columns: list[Column]
+    measures: list[str]
+    notebooks: dict[str, set[str]]
+    asked: frozenset[str]
+    parameters: dict[str, Any]
+    command: str
+
+
+def make_plan(report: Report) -> Plan:
+    """Open every checkpoint and list the videos.
+
+    Raises:
+        InputError, CheckpointError, VideoError, FileNotFoundError: For whatever of the input cannot be used.
+    """
+    measures = _measures(report)
+    notebooks = {name: notebook_parameters(name) for name in measures if _as_notebook(name, report)}
+    extra = {name: _value(name, text) for name, text in report.parameters.items()}
+    _check_known(extra, notebooks)
+    settings = Settings.from_parameters({**report.settings.changed(), **_settings_among(extra), "ckpt": None})
+    return Plan(
+        columns=_open(report, settings),
+        measures=measures,
+        notebooks=notebooks,
+        asked=frozenset(report.measures or ()) | frozenset(report.notebooks or ()),
+        parameters=extra,
+        command=_command(report, settings),
+    )
+
+
+def _measures(report: Report) -> list[str]:
+    for name in (*(report.measures or ()), *(report.notebooks or ())):
+        if name not in STUDIES:
+            raise InputError(f"measure {name!r}: there is no such measure; known: {', '.join(STUDIES)}")
+    for name in report.notebooks or ():
+        notebook_path(name)
+        if report.measures is not None and name not in report.measures:
+            raise InputError(f"--notebook {name}: is not among the measures {', '.join(report.measures)}")
+    return [name for name in STUDIES if report.measures is None or name in report.measures]
+
+
+def _as_notebook(name: str, report: Report) -> bool:
+    return has_notebook(name) if report.notebooks is None else name in report.notebooks
+
+
+def _value(name: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"parameter {name} must be a YAML value, got {text!r}") from None
+
+
+def _check_known(extra: Mapping[str, Any], notebooks: Mapping[str, set[str]]) -> None:
+    known = {*Settings.__dataclass_fields__}.union(*notebooks.values()) - {"out", "ckpt"}
+    for name in extra:
+        if name not in known:
+            raise InputError(f"parameter {name!r} is in none of the notebooks; known: {', '.join(sorted(known))}")
+
+
+def _settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name in Settings.__dataclass_fields__}
+
+
+def _open(report: Report, settings: Settings) -> list[Column]:
+    cache = FrameCache()
+    columns = []
+    for label, ckpt in labels(report.checkpoints).items():
+        session = open_session(replace(settings, ckpt=ckpt))
+        shared = SharedExtractor(
+            session.loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device
+        )
+        session = replace(session, extractor=shared, videos=share_videos(session.videos, cache))
+        columns.append(Column(label, session, report.out / label))
+    return columns
+
+
+def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
+    """Folder name → checkpoint, unique."""
+    found: dict[str, str | None] = {}
+    for ckpt in checkpoints:
+        stem = label = safe_name(_stem(Path(Settings(ckpt=ckpt).checkpoint).name))
+        for number in count(2):
+            if label not in found:
+                break
+            label = f"{stem}-{number}"
+        found[label] = ckpt
+    return found
+
+
+def _stem(name: str) -> str:
+    """A checkpoint's name without its endings, of which there may be two."""
+    for ending in (".tar", ".pth", ".pt", ".ckpt", ".pyth", ".bin"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _command(report: Report, settings: Settings) -> str:
+    words = ["--ckpt", *(Settings(ckpt=ckpt).checkpoint for ckpt in report.checkpoints)]
+    words += ["--measure", *report.measures] if report.measures else []
+    if report.notebooks is not None:
+        words += ["--notebook", *report.notebooks] if report.notebooks else ["--no-notebooks"]
+    for name, value in report.parameters.items():
+        words += [] if name in Settings.__dataclass_fields__ else ["-p", name, value]
+    return f"{settings.command('report')} {shlex.join(words)}"
