@@ -16,7 +16,7 @@ from fima.command_line import Parser, run
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("layers", "compare", "explore", "gallery", "downstream", "report", "reproduce")
+COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "report", "reproduce")
 """Beside the measures of ``analysis.commands.study``; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}
 
