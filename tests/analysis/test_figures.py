@@ -126,7 +126,9 @@ def test_fonts_are_embedded_as_text(made, tmp_path, name):
     assert any("tiny-fima" in (word or "") for word in words)
 
 
-@pytest.mark.parametrize("inches", [60 / 25.4, 3.25, 6.875])
+@pytest.mark.parametrize(
+    "inches", [pytest.param(60 / 25.4, marks=pytest.mark.slow), 3.25, pytest.param(6.875, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", list(FIGURES))
 @pytest.mark.parametrize("source", ["made", pytest.param("real", marks=pytest.mark.slow)])
 def test_text_is_large_enough_inside_and_never_overlaps(request, source, name, inches):
