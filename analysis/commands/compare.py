@@ -7,6 +7,7 @@ import sys
 
 from analysis.commands.flags import (
     SOME_SKIPPED,
+    add_attribution_flags,
     add_backbone_flags,
     add_hop_flag,
     add_normalize_flag,
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_video_flags(parser)
     add_hop_flag(parser)
     add_normalize_flag(parser)
+    add_attribution_flags(parser)
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
