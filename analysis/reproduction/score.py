@@ -60,7 +60,7 @@ def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None =
     path = run.folder / "scores.json"
     key = {
         "version": _VERSION,
-        "checkpoint": loaded.sha256,
+        "checkpoint": loaded.sha256 or f"random:{run.seed}",
         "probe_videos": list(run.budget.probe_videos),
         "measured": run.budget.measured,
     }
@@ -140,7 +140,7 @@ def _bias_gap(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, 
 def _measures(run: Run, device: str) -> tuple[dict[str, Array], dict[str, float]]:
     """The studies' scores per video, as ``fima-analyze`` gives them."""
     settings = Settings(
-        ckpt=str(run.checkpoint) if run.trained else None,
+        ckpt=str(run.checkpoint) if run.trained else f"random:{run.seed}",
         data=f"shapes:{run.regime},videos={run.budget.measured}",
         split="test",
         show=1,

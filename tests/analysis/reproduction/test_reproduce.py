@@ -13,6 +13,8 @@ import pytest
 from analysis.cli import main
 from analysis.reproduction.plan import BUDGETS, Budget, plan_runs
 from analysis.reproduction.run import reproduce
+from analysis.settings import Settings
+from analysis.studies import run as run_study
 from fima.errors import TrainingError
 
 TINY = Budget("tiny", 2, 64, (64, 40, 40), 8, "This is a test.")
@@ -36,6 +38,10 @@ def test_train_score_and_write(tmp_path):
     # Right minus right, from the same 20 videos.
     expected = gap["choices"]["with_correlated"] - gap["choices"]["with_swapped"]
     assert sum(gap["values"]["bias_gap"]) / 20 == pytest.approx(expected, abs=1e-6)
+    # Every run is measured with its own weights, the untrained one too.
+    for run, ckpt in zip(content["runs"], ("random:0", *(str(one.checkpoint) for one in runs[1:])), strict=True):
+        alone = run_study("affinity", Settings(ckpt=ckpt, data="shapes:easy,videos=8", split="test", batch_size=16))
+        assert run["scores"]["values"]["top1_agreement"] == pytest.approx(alone.per_video["top1_agreement"], abs=1e-4)
     # Nothing is trained or scored twice.
     before = [line for line in said if line.startswith(("trained", "scoring"))]
     said.clear()
