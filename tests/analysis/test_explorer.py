@@ -431,6 +431,7 @@ def test_keyboard_pin_and_switches(tmp_path, browser):
     assert not _ask(tab, "state()")["pinned"]
     _until(tab, "document.querySelector('[data-part=status]').textContent.startsWith('Row 2, column 2')")
     tab.get_by_role("button", name="second", exact=True).click()
+    _settle(tab)
     assert _ask(tab, "state()")["checkpoints"] == ["second"]
     assert tab.locator(".fx-maps .fx-panel:visible").count() == 1
     tab.locator("[data-part=clips] button").nth(1).click()
@@ -438,6 +439,7 @@ def test_keyboard_pin_and_switches(tmp_path, browser):
     assert _ask(tab, "state()")["name"] == EVIL
     assert tab.locator("[data-part=clips] button").nth(1).inner_text().strip() == EVIL
     tab.locator("[data-part=limits] button").nth(1).click()
+    _settle(tab)
     assert _ask(tab, "state()")["limits"] == [-1, 1]
     assert tab.locator("[data-part=ticks]").inner_text().split() == ["−1.00", "0.00", "1.00"]
     assert not tab.locator(".fx-play").is_visible()  # motion is unwanted
@@ -501,5 +503,6 @@ def test_a_notebooks_frame_runs(tmp_path, browser):
     tab, wrong = _open(browser, tmp_path / "page.html", page)
     frame = tab.frame_locator("iframe")
     frame.locator("[data-part=rgb]").click(position={"x": 4, "y": 4})
+    frame.get_by_text("row 0, column 0", exact=True).wait_for()
     assert frame.locator("[data-part=patch]").inner_text() == "row 0, column 0"
     assert wrong == []

@@ -145,11 +145,17 @@ def _times(clip):
     return clip.evaluate("figure => [...figure.querySelectorAll('video')].map(v => v.currentTime)")
 
 
+def _redrawn(page):
+    """Clicks are answered at the next redraw."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_the_explorer_shows_the_saved_affinities(tab, report):
     page = tab()
     explorer = page.locator(".fima-explorer")
     assert explorer.count() == 1
     explorer.locator(".fx-clips button").nth(2).click()
+    _redrawn(page)
     row, column = map(int, re.findall(r"\d+", explorer.locator("[data-part=patch]").text_content()))
     panels = explorer.locator(".fx-maps .fx-panel")
     assert panels.count() == 2
