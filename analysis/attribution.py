@@ -115,6 +115,7 @@ def attribute(
     internal_batch_size: int = 8,
     window: tuple[int, int] | None = None,
     seed: int = 0,
+    prepare: Callable[[Tensor], Tensor] | None = None,
 ) -> Attribution:
     """Attribution of targets to the pixels of clips.
 
@@ -131,6 +132,8 @@ def attribute(
         internal_batch_size: Clips in one pass at most: what bounds the memory.
         window: Frames and pixels of the occluded box, moved by half of itself; a quarter of the clip by default.
         seed: Of gradient SHAP, alike for all clips.
+        prepare: What ``features`` want done to a clip first; each colour scaled and shifted, as a normalisation does.
+            Integrated gradients are the same in either space, so they take it once instead of at every step.
 
     Raises:
         InputError: If a shape, the method or a number cannot be used.
@@ -148,9 +151,11 @@ def attribute(
             raise InputError(f"{name} must be at least 1, got {value}")
     maps, deltas = [], []
     for i, target in enumerate(targets):
-        scored, one, start = _Scored(features, target), clip[i : i + 1].detach(), baseline[i : i + 1].detach()
+        scored, one, start = _Scored(features, target, prepare), clip[i : i + 1].detach(), baseline[i : i + 1].detach()
         delta = torch.nan
         if method == "integrated_gradients":
+            if prepare is not None:
+                scored, one, start = _Scored(features, target), prepare(one), prepare(start)
             values, delta = _integrated_gradients(scored, one, start, steps, internal_batch_size)
         elif method == "gradient_shap":
             values, delta = _gradient_shap(scored, one, start, steps, internal_batch_size, seed)
@@ -166,13 +171,14 @@ def attribute(
 class _Scored(nn.Module):
     """Clip → target; ``self.tapped`` is a layer to captum, whatever shape the backbone's own layers have."""
 
-    def __init__(self, features: FeatureMap, target: Target) -> None:
+    def __init__(self, features: FeatureMap, target: Target, prepare: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
-        self._features, self._target = features, target
+        self._features, self._target, self._prepare = features, target, prepare
         self.tapped = nn.Identity()
 
     def forward(self, clip: Tensor) -> Tensor:
-        return self._target(pool_features(self.tapped(self._features(clip))))
+        inputs = clip if self._prepare is None else self._prepare(clip)
+        return self._target(pool_features(self.tapped(self._features(inputs))))
 
 
 def _integrated_gradients(

@@ -100,14 +100,21 @@ class FeatureExtractor:
 
     def feature_map(self, clip: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of one clip or motion input in [0, 1], after normalisation."""
-        inputs = normalise(clip, self.loaded.input).contiguous(memory_format=torch.channels_last_3d)
+        return self.prepared_map(self.prepare(clip))
+
+    def prepare(self, clip: Tensor) -> Tensor:
+        """The backbone's input: normalised, and laid out as its convolutions want it."""
+        return normalise(clip, self.loaded.input).contiguous(memory_format=torch.channels_last_3d)
+
+    def prepared_map(self, inputs: Tensor) -> Tensor:
+        """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
         try:
             output = self._read(inputs)
         except RuntimeError as error:
             if not any(word in str(error) for word in _TOO_SMALL):
                 raise
             raise InputError(
-                f"a clip of {clip.shape[2]} frames, {clip.shape[3]} x {clip.shape[4]} pixels does not fit "
+                f"a clip of {inputs.shape[2]} frames, {inputs.shape[3]} x {inputs.shape[4]} pixels does not fit "
                 f"{self.loaded.arch}: {_first_line(error)}"
             ) from None
         if self.tap.to_ncthw is not None and not (isinstance(output, Tensor) and output.ndim == 5):

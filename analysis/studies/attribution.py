@@ -146,9 +146,9 @@ class _Setting:
             others: The clips that ``other`` compares with.
         """
         return attribute(
-            extractor.feature_map, clip, self._targets(extractor, clip, others), self.start(clip),
+            extractor.prepared_map, clip, self._targets(extractor, clip, others), self.start(clip),
             method=self.method, steps=self.steps, internal_batch_size=self.session.settings.batch_size,
-            seed=self.session.settings.seed,
+            seed=self.session.settings.seed, prepare=extractor.prepare,
         )  # fmt: skip
 
     def start(self, clip: Tensor) -> Tensor:

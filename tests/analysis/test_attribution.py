@@ -70,6 +70,23 @@ def _of_tiny(tiny, clip, baseline="mean", **settings):
     return attribute(tiny.feature_map, clip, _motion_targets(tiny, clip), start, **settings)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_normalised_once_or_at_every_pass_is_the_same(tiny, method):
+    clip = _rand(2, 3, 8, 24, 24)
+    usual = _of_tiny(tiny, clip, method=method, steps=5)
+    calls = []
+
+    def prepare(one):
+        calls.append(len(one))
+        return tiny.prepare(one)
+
+    start, targets = baseline_clip("mean", clip), _motion_targets(tiny, clip)
+    found = attribute(tiny.prepared_map, clip, targets, start, method=method, steps=5, prepare=prepare)
+    assert (found.map - usual.map).norm() <= 1e-4 * usual.map.norm()
+    assert found.convergence_delta.tolist() == pytest.approx(usual.convergence_delta.tolist(), abs=1e-4, nan_ok=True)
+    assert (calls == [1, 1] * 2) == (method == "integrated_gradients")
+
+
 # By hand
 
 
