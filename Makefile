@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup demo test test-slow lint type notebooks reproduce-small reproduce-quick bench clean
+.PHONY: help setup demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ demo: setup  ## compare the two shipped backbones on drawn clips, and on VIDEO=m
 	@$(BIN)/fima-analyze compare --ckpt tiny-vd tiny-fima --data shapes:camera,videos=8,size=224 --split test --out reports/demo
 	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt tiny-vd tiny-fima --video "$(VIDEO)" --out reports/demo-video
 	@echo "Open $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
+
+lab: setup  ## JupyterLab, on the notebooks
+	@$(BIN)/jupyter lab notebooks
 
 test: setup  ## unit tests, golden numbers, command line (under 10 minutes)
 	@$(BIN)/python -m pytest -q

@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis.settings import DEFAULT_CKPT, untrained_seed
 from fima.errors import CheckpointError, InputError
 
-__all__ = ["DEFAULT_CHECKPOINTS", "Plan", "Source", "plan_sources", "run_checkpoints"]
+__all__ = ["DEFAULT_CHECKPOINTS", "Plan", "Source", "plan_sources", "run_checkpoints", "short_names"]
 
 DEFAULT_CHECKPOINTS = ("tiny-vd", DEFAULT_CKPT)
 """What is compared where no checkpoint is given: two methods, on the same data, that come along."""
@@ -141,7 +141,7 @@ def _check_columns(columns: list[Source], given: Sequence[str]) -> None:
 
 def _names(given: Sequence[str], names: Sequence[str] | None) -> list[str]:
     if not names:
-        return _short_names([_candidates(word) for word in given])
+        return short_names(given)
     if len(names) != len(given):
         raise InputError(f"--name: give one for each checkpoint, got {len(names)} for {len(given)}")
     for name, times in Counter(names).items():
@@ -161,8 +161,12 @@ def _candidates(word: str) -> tuple[str, ...]:
     return short, f"{folder}/{stem}", word
 
 
-def _short_names(candidates: list[tuple[str, ...]]) -> list[str]:
-    """The shortest of each that is not also another's; what still repeats is numbered."""
+def short_names(given: Sequence[str]) -> list[str]:
+    """A name for each checkpoint: the shortest that is not also another's; what still repeats is numbered.
+
+    A file that only says ``last`` or ``best`` goes by its folder, ``runs/fima/last.ckpt`` as ``fima``.
+    """
+    candidates = [_candidates(word) for word in given]
     names = [some[0] for some in candidates]
     for level in (1, 2):
         times = Counter(names)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plotting.dots import draw_videos
 from analysis.plotting.style import COLOURS, WIDTH, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -198,11 +199,8 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
         if score not in study.scores:
             written.append("–")
             continue
-        values, summary = study.per_video[score], study.scores[score]
-        finite = values[np.isfinite(values)]
-        # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
-        spread = ((np.arange(len(finite)) * 0.618034) % 1 - 0.5) * 0.5 if len(finite) > 1 else np.zeros(len(finite))
-        ax.scatter(at + spread, finite, s=3, color="#9a9a9a", linewidths=0, alpha=0.6, zorder=2)
+        summary = study.scores[score]
+        draw_videos(study.per_video[score], at, ax, size=3)
         _draw_summary(summary, at, marks.colour(name), marks.marker(name), ax)
         written.append(_text(summary.mean))
     many = len(studies) > _MOST_VALUES

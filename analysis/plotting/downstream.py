@@ -19,6 +19,7 @@ _CYCLE = ("#6b6b6b", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 _WHERE = {"split": "own test split", "folds": "folds of all videos"}
 _MOST_COUNTS = 12
+_MOST_NAMES = 40
 _MOST_CLASSES = 12
 
 Cells = Mapping[str, Mapping[str, "Cell"]]
@@ -125,21 +126,21 @@ def draw_confusions(
 
 
 def _draw_confusion(ax: Any, counts: np.ndarray, classes: Sequence[str]) -> Any:
+    import seaborn  # brings pandas: a second, for those who draw this
+
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
-    image = ax.imshow(shares, vmin=0, vmax=1, cmap=SIMILARITY_CMAP)
-    if len(classes) <= _MOST_COUNTS:
-        for (row, column), number in np.ndenumerate(counts):
-            dark = not shares[row, column] > 0.6
-            ax.text(column, row, str(number), ha="center", va="center", color="white" if dark else "black", fontsize=7)
-    if len(classes) <= 40:
-        labels = [shortened(name, 14) for name in classes]
-        turned = _turned(labels, 3)
-        ax.set_xticks(range(len(classes)), labels, **turned)
-        ax.set_yticks(range(len(classes)), labels)
-    ax.spines[:].set_visible(False)
+    labels = [shortened(name, 14) for name in classes] if len(classes) <= _MOST_NAMES else []
+    seaborn.heatmap(
+        shares, vmin=0, vmax=1, cmap=SIMILARITY_CMAP, cbar=False, square=True, ax=ax,
+        annot=counts if len(classes) <= _MOST_COUNTS else None, fmt="d", annot_kws={"fontsize": 7},
+        xticklabels=labels, yticklabels=labels,
+    )  # fmt: skip
+    ax.set_ylim(len(classes), 0)  # every panel turns the axis that they share
+    ax.set_xticks(ax.get_xticks(), labels, **{"rotation": 0, **_turned(labels, 3)})
+    ax.set_yticks(ax.get_yticks(), labels, rotation=0)
     ax.tick_params(length=0)
-    return image
+    return ax.collections[0]
 
 
 def draw_classes(
@@ -193,7 +194,7 @@ def _shown(cells: Cells, classes: int) -> list[int]:
 
 def _turned(labels: Sequence[str], few: int) -> dict[str, Any]:
     """Names that would run into each other stand askew; short ones stay."""
-    if len(labels) <= few or max(map(len, labels)) <= 3:
+    if len(labels) <= few or max(map(len, labels), default=0) <= 3:
         return {}
     return {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
+from analysis.plotting.dots import draw_videos
 from analysis.plotting.mechanism_attention import draw_attention, draw_cosines, shared_bar
 from analysis.plotting.mechanism_views import chosen_cell, draw_source, draw_views
 from analysis.plotting.style import COLOURS, caption, counted, new_figure, printed
@@ -75,11 +76,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     names = [name for name in _SCORES if f"summary_{name}" in arrays]
     for at, name in enumerate(names):
         mean, low, high, chance = arrays[f"summary_{name}"].tolist()
-        values = arrays[f"score_{name}"][np.isfinite(arrays[f"score_{name}"])]
-        if len(values) > 1:
-            # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
-            spread = ((np.arange(len(values)) * 0.618034) % 1 - 0.5) * 0.5
-            ax.scatter(values, at + spread, s=5, color="#9a9a9a", linewidths=0, alpha=0.7, zorder=2)
+        draw_videos(arrays[f"score_{name}"], at, ax, along="x")
         if np.isfinite(low):
             ax.hlines(at, low, high, color=COLOURS["aligned"], linewidth=2, zorder=3)
         ax.scatter([mean], [at], s=22, color=COLOURS["aligned"], zorder=4)

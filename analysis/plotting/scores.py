@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from analysis.plotting.dots import draw_videos
 from analysis.plotting.style import COLOURS
 from analysis.statistics import Summary
 
@@ -24,11 +25,8 @@ def draw_score(groups: dict[str, np.ndarray], summaries: dict[str, Summary], *, 
         ``ax``.
     """
     for at, (label, values) in enumerate(groups.items()):
-        summary, finite = summaries[label], values[np.isfinite(values)]
-        # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
-        spread = ((np.arange(len(finite)) * 0.618034) % 1 - 0.5) * 0.36 if len(finite) > 1 else np.zeros(len(finite))
-        ax.scatter(at + spread, finite, s=7, color="#9a9a9a", linewidths=0, alpha=0.8, zorder=2)
-        _draw_mean(summary, at, ax)
+        draw_videos(values, at, ax, spread=0.36, size=7)
+        _draw_mean(summaries[label], at, ax)
     ax.set_xticks(range(len(groups)), [f"{_text(summaries[label].mean)}\n{label}" for label in groups])
     ax.set_xlim(-0.6, len(groups) - 0.4)
     ax.set_title(title)

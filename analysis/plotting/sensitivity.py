@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.plotting.dots import draw_videos
 from analysis.plotting.frames import show_frame
 from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
 from analysis.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
@@ -94,11 +95,7 @@ def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
 def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, colour: str, marker: str, ax: Axes) -> None:
     """Videos as grey dots below the interval, the mean, and its number at the right."""
     mean, low, high, _ = summary
-    finite = values[np.isfinite(values)]
-    if len(finite) > 1:
-        # A fixed spiral of offsets instead of random jitter: equal runs give equal pictures.
-        spread = ((np.arange(len(finite)) * 0.618034) % 1 - 0.5) * 0.5
-        ax.scatter(finite, at + spread, s=5, color="#9a9a9a", linewidths=0, alpha=0.6, zorder=2)
+    draw_videos(values, at, ax, along="x")
     if np.isfinite(low):
         ax.hlines(at, low, high, color=colour, linewidth=2, zorder=3)
     ax.scatter([mean], [at], s=26, color=colour, marker=marker, zorder=4)

@@ -16,7 +16,6 @@ from analysis.report.notebooks import execute
 from analysis.report.plan import Column, Plan
 from analysis.statistics import Summary
 from analysis.studies import STUDIES, Session, Study
-from analysis.studies.localize import BASELINES
 from fima.errors import CheckpointError, InputError, VideoError
 
 if TYPE_CHECKING:
@@ -130,11 +129,8 @@ def load_study(folder: Path, measure: str) -> Study:
         skipped=content["skipped"],
         draw=_drawn_already,
         repeated=content["repeated"],
-        references=frozenset(name for name in scores if measure == "localize" and name.startswith(_NO_NETWORK)),
+        references=frozenset(content["references"]),
     )
-
-
-_NO_NETWORK = tuple(f"{kind}_" for kind in BASELINES)
 
 
 def _summary(values: Mapping[str, Any]) -> Summary:

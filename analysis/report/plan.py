@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.compare.sources import short_names
 from analysis.render import safe_name
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
-from analysis.settings import Settings
+from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session, open_session
 from fima.errors import InputError
 
@@ -148,23 +149,18 @@ def _open(report: Report, settings: Settings) -> list[Column]:
 
 
 def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
-    """Folder name → checkpoint, unique."""
+    """Folder name → checkpoint, unique: the name that a comparison gives it, or ``random`` as it was asked for."""
+    given = list(checkpoints)
+    words = [Settings(ckpt=ckpt).checkpoint for ckpt in given]
     found: dict[str, str | None] = {}
-    for ckpt in checkpoints:
-        stem = label = safe_name(_stem(Path(Settings(ckpt=ckpt).checkpoint).name))
+    for ckpt, word, name in zip(given, words, short_names(words), strict=True):
+        stem = label = safe_name(word if untrained_seed(word, 0) is not None else name)
         for number in count(2):
             if label not in found:
                 break
             label = f"{stem}-{number}"
         found[label] = ckpt
     return found
-
-
-def _stem(name: str) -> str:
-    """A checkpoint's name without its endings, of which there may be two."""
-    for ending in (".tar", ".pth", ".pt", ".ckpt", ".pyth", ".bin"):
-        name = name.removesuffix(ending)
-    return name
 
 
 def _command(report: Report, settings: Settings) -> str:

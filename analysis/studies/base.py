@@ -218,6 +218,7 @@ class Study:
             "per_video": self.per_video,
             "skipped": self.skipped,
             "repeated": self.repeated,
+            "references": sorted(self.references),
             "films": list(self.films),
             "provenance": self.provenance,
             "created": timestamp(),

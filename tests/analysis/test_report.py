@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from analysis.cli import _parser
-from analysis.report import Report, make_report, notebook_parameters, notebook_path
+from analysis.report import Report, make_report, measuring, notebook_parameters, notebook_path, plan
 from analysis.report.about import Main, about
 from analysis.report.explorers import explorer_clips
 from analysis.report.measuring import load_study
@@ -87,7 +87,8 @@ def test_notebooks_are_stored_without_output(repo_dir, path):
 
 def test_labels_are_unique_folder_names():
     found = labels(["runs/a/last.pth.tar", "last-2.pt", "runs/b/last.pth.tar", None, "x/<b>&.ckpt", "v1.2-best.ckpt"])
-    assert list(found) == ["last", "last-2", "last-3", "tiny-fima", "b", "v1.2-best"]
+    assert list(found) == ["a", "last-2", "b", "tiny-fima", "b-2", "v1.2-best"]
+    assert list(labels(["random", "random:1", "random"])) == ["random", "random_1", "random-2"]
 
 
 @pytest.mark.parametrize(
@@ -267,14 +268,12 @@ def test_each_measure_runs_once_for_each_checkpoint_and_what_does_not_apply_is_n
     def counted(name, measure):
         return lambda session, progress: (calls.append((name, session.settings.ckpt)), measure(session, progress))[1]
 
-    for name in ("cam", "localize", "embedding"):
-        monkeypatch.setitem(STUDIES, name, counted(name, STUDIES[name]))
     out = tmp_path / "out"
     settings = Settings(video=(unmasked,), num_frames=8, size=32)
     measures = ("cam", "localize", "embedding")
-    # Nobody asked for these by name: a wish for all of them is made of STUDIES.
-    for name in set(STUDIES) - set(measures):
-        monkeypatch.delitem(STUDIES, name)
+    # Nobody asks for these by name: a wish for all of them is made of STUDIES.
+    for module in (plan, measuring):
+        monkeypatch.setattr(module, "STUDIES", {name: counted(name, STUDIES[name]) for name in measures})
     steps: list = []
     made = make_report(
         Report(settings, ("random", "random:1"), (), out), lambda done, total: steps.append((done, total))
