@@ -128,6 +128,7 @@ def _train_and_test(
     unread = {"train": trained.skipped, "test": skipped}
     _write_skipped(out / "skipped.csv", unread, data.missing)
     result = measure(data, scored, skipped) | {
+        "data": str(args.data),
         "keyframes": {"train": len(there), "test": len(tested), "truth": len(data.truth)},
         "boxes": {"train": _boxes(there), "test": _boxes(tested), "truth": _boxes(data.truth)},
         "excluded_keyframes": dict(zip(("train", "val"), data.excluded, strict=True)),

@@ -140,15 +140,12 @@ def read_neighbours(file: Path, content: dict[str, Any]) -> list[Number]:
 
 
 def read_detection(file: Path, content: dict[str, Any]) -> list[Number]:
-    """Of ``fima detect``; the data set is in the command."""
+    """Of ``fima detect``."""
     kept = dict(content["preset"])
     name = kept.pop("name")
     usual = DETECTION[name].settings() if name in DETECTION else {}
     settings = {key: value for key, value in kept.items() if key not in usual or usual[key] != value}
-    words = shlex.split(content["command"])
-    path = next((w.partition("=")[2] for w in words if w.startswith("--data=")), None)
-    if path is None:
-        path = words[words.index("--data") + 1] if "--data" in words[:-1] else "?"
+    path = content["data"]
     boxes = content["person_boxes"]
     settings |= {"head": "alone trained" if content["freeze"] else "and backbone trained", "boxes": Path(boxes).name}
     unread = content["unread_keyframes"]["test"]

@@ -375,6 +375,7 @@ def test_what_linear_and_detect_write(tmp_path, capsys):
     capsys.readouterr()
     text = printed(capsys, tmp_path / "linear", tmp_path / "detect", "--metrics", "top-1", "mAP")
     kept = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("linear", "detect")]
+    assert kept[1]["data"] == str(ava)
     numbers = [number for name in ("linear", "detect") for number in read_result(tmp_path / name / "result.json")]
     assert [n.value for n in numbers if n.metric in ("top-1", "mAP")] == [kept[0]["top1"]["value"], kept[1]["mAP"]]
     assert rows_of(text)[0][3:] == [
