@@ -116,11 +116,12 @@ class Explorer:
             frames = read_clip(reader, start, session.spec)
         clip = Clip(video, 0, start, fps, length, frames, last=True)
         features = session.extractor(to_batch([clip], session.extractor.device))
+        compared = session.compared(features)
         shown, motion = display_clip(session, clip)
         return View(
             frame=shown[len(shown) // 2],
             motion_frame=motion[len(motion) // 2],
-            affinity=spatial_affinity(features.rgb, features.motion)[0].float().cpu().numpy(),
+            affinity=spatial_affinity(compared.rgb, compared.motion)[0].float().cpu().numpy(),
             activation=class_agnostic_activation_map(features.rgb, normalize="clip")[0].mean(dim=0).cpu().numpy(),
         )
 

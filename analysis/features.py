@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fima.activation import foreground_mask
 from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.models.registry import BackboneInfo, FeatureTap, backbone_info
 from fima.motion import frame_difference
 from fima.normalise import normalise
 
-__all__ = ["FeatureExtractor", "Features", "choose_device"]
+__all__ = ["FeatureExtractor", "Features", "MotionPathway", "choose_device"]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Feature maps of the same clips from one backbone, each ``(N, C, T', H', W')``.
+    """Feature maps of the same clips, each ``(N, C, T', H', W')``; C may differ between two pathways.
 
     Attributes:
         rgb: Of the clip.
-        motion: Of its frame difference.
+        motion: Of its frame difference, or of what a motion pathway sees.
     """
 
     rgb: Tensor
     motion: Tensor
+
+    def foreground(self) -> Tensor:
+        """``(N, H', W')`` bool, see `fima.activation.foreground_mask`; of a backbone's features, not projected ones."""
+        return foreground_mask(self.rgb.mean(dim=1, keepdim=True), self.motion.mean(dim=1, keepdim=True))
+
+
+@dataclass(frozen=True)
+class MotionPathway:
+    """A network of its own for motion, as MaCLR has it.
+
+    Attributes:
+        backbone: Its input → feature map ``(N, C, T', H', W')``.
+        prepare: Clip ``(N, 3, 2T, H, W)`` in [0, 1] → the backbone's input.
+        motion_input: Name of that input, for records.
+    """
+
+    backbone: nn.Module
+    prepare: Callable[[Tensor], Tensor]
+    motion_input: str
 
 
 def choose_device(name: str) -> torch.device:
@@ -59,9 +81,14 @@ class FeatureExtractor:
         boundary: First frame of the difference, ``repeat`` or ``wrap`` (see ``fima.motion.frame_difference``).
         device: See ``choose_device``.
         gradient: Keep the graph, so that features can be differentiated with respect to the clip.
+        pathway: Makes the motion features instead of the backbone; clips then have twice the frames at half the stride
+            (``reads``), and the backbone sees every second one.
+
+    Attributes:
+        reads: What clips must be: the backbone's input, but for the frames of a motion pathway.
 
     Raises:
-        InputError: For a layer that the backbone does not have; names the taps.
+        InputError: For a layer that the backbone does not have (names the taps), or a stride that has no half.
 
     Source: the motion features of the FIMA paper, spec §2: the same backbone fed with the frame difference.
     """
@@ -74,12 +101,17 @@ class FeatureExtractor:
         boundary: str = "repeat",
         device: str | torch.device = "cpu",
         gradient: bool = False,
+        pathway: MotionPathway | None = None,
     ) -> None:
         self.loaded, self.boundary, self.gradient = loaded, boundary, gradient
         self.device = choose_device(device) if isinstance(device, str) else device
         self.info: BackboneInfo = backbone_info(loaded.backbone, loaded.input)
         self.tap = self._choose_tap(layer)
         self.backbone = _channels_last(loaded.backbone.to(self.device)).eval()
+        self.pathway, self.reads = pathway, loaded.input
+        if pathway is not None:
+            self.reads = _denser(loaded.input)
+            _channels_last(pathway.backbone.to(self.device)).eval()
 
     def __call__(self, clip: Tensor) -> Features:
         """Extract the features of clips.
@@ -92,6 +124,9 @@ class FeatureExtractor:
         """
         clip = clip.to(self.device)
         with torch.set_grad_enabled(self.gradient):
+            if self.pathway is not None:
+                rgb = self.feature_map(clip[:, :, ::2])
+                return Features(rgb, self._motion_map(clip, rgb.shape, self.pathway))
             motion = frame_difference(clip, boundary=self.boundary)
             if len(clip) == 1:  # torch's convolutions are about twice as slow, per clip, on a batch of one
                 both = self.feature_map(torch.cat((clip, motion)))
@@ -108,15 +143,7 @@ class FeatureExtractor:
 
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
-        try:
-            output = self._read(inputs)
-        except RuntimeError as error:
-            if not any(word in str(error) for word in _TOO_SMALL):
-                raise
-            raise InputError(
-                f"a clip of {inputs.shape[2]} frames, {inputs.shape[3]} x {inputs.shape[4]} pixels does not fit "
-                f"{self.loaded.arch}: {_first_line(error)}"
-            ) from None
+        output = self._fitting(inputs, lambda: self._read(inputs))
         if self.tap.to_ncthw is not None and not (isinstance(output, Tensor) and output.ndim == 5):
             output = self.tap.to_ncthw(output)
         if not isinstance(output, Tensor) or output.ndim != 5 or 0 in output.shape:
@@ -125,6 +152,29 @@ class FeatureExtractor:
                 f"layer {self.tap.layer or 'output'} of {self.loaded.arch} must give (N, C, T', H', W'), got {got}"
             )
         return output
+
+    def _motion_map(self, clip: Tensor, rgb: torch.Size, pathway: MotionPathway) -> Tensor:
+        """The pathway's feature map, averaged over time to the slices of RGB's."""
+        motion: Tensor = self._fitting(clip, lambda: pathway.backbone(pathway.prepare(clip)))
+        if motion.shape[3:] != rgb[3:] or motion.shape[2] % rgb[2]:
+            grids = [" x ".join(map(str, shape[2:])) for shape in (rgb, motion.shape)]
+            raise InputError(
+                f"features cannot be compared: RGB's are {grids[0]}, those of the motion pathway {grids[1]}"
+            )
+        n, channels, slices, *grid = motion.shape
+        return motion.reshape(n, channels, rgb[2], slices // rgb[2], *grid).mean(dim=3)
+
+    def _fitting(self, inputs: Tensor, run: Callable[[], Any]) -> Any:
+        """What ``run`` gives; a clip that is too small for it is refused in words."""
+        try:
+            return run()
+        except RuntimeError as error:
+            if not any(word in str(error) for word in _TOO_SMALL):
+                raise
+            raise InputError(
+                f"a clip of {inputs.shape[2]} frames, {inputs.shape[3]} x {inputs.shape[4]} pixels does not fit "
+                f"{self.loaded.arch}: {_first_line(error)}"
+            ) from None
 
     def _read(self, inputs: Tensor) -> Any:
         """The tap's raw output; its hook is gone afterwards, whatever happens."""
@@ -160,6 +210,13 @@ def _channels_last(backbone: nn.Module) -> nn.Module:
         if isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return backbone
+
+
+def _denser(spec: InputSpec) -> InputSpec:
+    """Twice the frames in the same time."""
+    if spec.frame_stride % 2:
+        raise InputError(f"frame_stride must be even, motion is read at half of it; got {spec.frame_stride}")
+    return spec.replace(num_frames=2 * spec.num_frames, frame_stride=spec.frame_stride // 2)
 
 
 def _first_line(error: BaseException) -> str:

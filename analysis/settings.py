@@ -22,12 +22,14 @@ __all__ = [
     "BOUNDARIES",
     "DEFAULT_CKPT",
     "NORMALIZATIONS",
+    "SPACES",
     "Settings",
     "untrained_seed",
 ]
 
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
+SPACES = ("backbone", "projected")
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
 ATTRIBUTION_TARGETS = ("motion", "other")
 """Cosine of the pooled RGB feature with: the clip's own motion feature, or the RGB feature of the video before."""
@@ -48,6 +50,7 @@ _TEXTS = (
     "split",
     "masks",
     "layer",
+    "space",
     "boundary",
     "normalize",
     "device",
@@ -78,6 +81,8 @@ class Settings:
         clips: Clips per video: 1 is the middle, more are uniformly spaced.
         start_seconds: Start of the one clip per video, instead of ``clips``.
         layer: The backbone's layer to read; None is its output.
+        space: Compare features as the ``backbone`` gives them, or ``projected`` by the method in ``ckpt`` (affinity and
+            temporal only).
         boundary: First frame of the frame difference: ``repeat`` the second's, or ``wrap`` as in training.
         normalize: Scale activation maps to [0, 1] over each ``frame``, or over the ``clip``, which keeps frames
             comparable (cam only).
@@ -109,6 +114,7 @@ class Settings:
     clips: int = 1
     start_seconds: float | None = None
     layer: str | None = None
+    space: str = "backbone"
     boundary: str = "repeat"
     normalize: str = "frame"
     hop: int | None = None
@@ -134,6 +140,11 @@ class Settings:
             raise InputError("give either video or data, not both")
         if self.split is not None and self.data is None:
             raise InputError(f"split {self.split!r} needs data")
+        _check_choice("space", self.space, SPACES)
+        if self.space == "projected" and self.layer is not None:
+            raise InputError(
+                f"a projector takes the backbone's output; give either layer {self.layer!r} or space projected"
+            )
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
         _check_choice("method", self.method, ATTRIBUTION_METHODS)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from analysis.commands.flags import (
     SOME_SKIPPED,
     add_backbone_flags,
+    add_space_flag,
     add_video_flags,
     enough_memory,
     settings_from,
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or more: files, folders of runs, random or random:SEED (default: tiny-fima)",
     )  # fmt: skip
     add_video_flags(parser)
+    add_space_flag(parser)
     parser.add_argument(
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
     )

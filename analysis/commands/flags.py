@@ -18,6 +18,7 @@ from analysis.settings import (
     ATTRIBUTION_TARGETS,
     BOUNDARIES,
     NORMALIZATIONS,
+    SPACES,
     Settings,
 )
 from fima.errors import InputError
@@ -29,6 +30,7 @@ __all__ = [
     "add_hop_flag",
     "add_normalize_flag",
     "add_out_flag",
+    "add_space_flag",
     "add_video_flags",
     "enough_memory",
     "settings_from",
@@ -87,6 +89,14 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
 def add_hop_flag(parser: argparse.ArgumentParser) -> None:
     """``--hop``, of windows along a video."""
     parser.add_argument("--hop", type=int, metavar="N", help="frames between windows (default: a quarter window)")
+
+
+def add_space_flag(parser: argparse.ArgumentParser) -> None:
+    """``--space``, in which features are compared."""
+    parser.add_argument(
+        "--space", choices=SPACES, default="backbone",
+        help="compare features as the backbone gives them, or after the projectors of the method in --ckpt",
+    )  # fmt: skip
 
 
 def add_normalize_flag(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from analysis.commands.flags import (
     add_backbone_flags,
     add_hop_flag,
     add_normalize_flag,
+    add_space_flag,
     add_video_flags,
     enough_memory,
     settings_from,
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_video_flags(parser)
     add_hop_flag(parser)
     add_normalize_flag(parser)
+    add_space_flag(parser)
     add_attribution_flags(parser)
     group = parser.add_argument_group("report")
     group.add_argument("--out", required=True, metavar="DIR", help="the report's folder; its page is index.html")

@@ -13,6 +13,7 @@ from analysis.commands.flags import (
     add_hop_flag,
     add_normalize_flag,
     add_out_flag,
+    add_space_flag,
     add_video_flags,
     enough_memory,
     settings_from,
@@ -43,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     add_video_flags(parser)
     if measure == "temporal":
         add_hop_flag(parser)
+    if measure in ("affinity", "temporal"):
+        add_space_flag(parser)
     if measure == "cam":
         add_normalize_flag(parser)
     if measure == "attribution":

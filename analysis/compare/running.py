@@ -14,7 +14,7 @@ from analysis.compare.training import TrainingStep
 from analysis.settings import Settings
 from analysis.sources import VideoList, list_videos
 from analysis.studies import CORE, STUDIES, Progress, Session, Study
-from analysis.studies.base import override_clip
+from analysis.studies.base import make_session, override_clip
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import CheckpointError, InputError, VideoError
 
@@ -91,8 +91,7 @@ def _session(source: Source, settings: Settings, listed: VideoList, model: Loade
     """A study's session that shares decoded frames with the others, and features among its own studies."""
     settings = replace(settings, ckpt=source.ckpt or f"random:{source.seed}")
     loaded = override_clip(_load(source, settings, model), settings)
-    extractor = SharedExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
-    return Session(settings, loaded, extractor, listed.videos, listed.missing)
+    return make_session(settings, loaded, listed, SharedExtractor)
 
 
 def _load(source: Source, settings: Settings, model: LoadedBackbone | None) -> LoadedBackbone:
@@ -108,7 +107,8 @@ def _load(source: Source, settings: Settings, model: LoadedBackbone | None) -> L
 
 def _check_same_clips(sessions: dict[str, Session]) -> None:
     """Frames and stride decide where a clip lies; the size may differ, each backbone is fed its own."""
-    seen = {name: (s.spec.num_frames, s.spec.frame_stride) for name, s in sessions.items()}
+    specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
+    seen = {name: (spec.num_frames, spec.frame_stride) for name, spec in specs.items()}
     if len(set(seen.values())) > 1:
         what = "; ".join(f"{name}: {frames} frames, stride {stride}" for name, (frames, stride) in seen.items())
         raise InputError(

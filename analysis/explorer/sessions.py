@@ -14,11 +14,11 @@ from analysis.clips import Clip, to_batch
 from analysis.compare.sharing import FrameCache, share_videos
 from analysis.compare.sources import Source, plan_sources
 from analysis.explorer.clip import ExplorerClip
-from analysis.features import FeatureExtractor, Features
+from analysis.features import Features
 from analysis.settings import DEFAULT_CKPT, Settings, untrained_seed
-from analysis.sources import VideoSource, list_videos
+from analysis.sources import VideoList, VideoSource, list_videos
 from analysis.studies import Progress, Session, open_session
-from analysis.studies.base import Examples, override_clip
+from analysis.studies.base import Examples, make_session, override_clip
 from analysis.studies.display import display_clip
 from fima.checkpoints import LoadedBackbone, untrained_backbone
 from fima.errors import InputError
@@ -86,7 +86,11 @@ def open_sessions(
         sessions[source.name] = replace(session, videos=videos, missing=listed.missing)
     sessions = {source.name: sessions[source.name] for source in sources}
     _check_alike(
-        "clips", {name: f"{s.spec.num_frames} frames, stride {s.spec.frame_stride}" for name, s in sessions.items()}
+        "clips",
+        {
+            name: f"{spec.num_frames} frames, stride {spec.frame_stride}"
+            for name, spec in ((name, session.loaded.input) for name, session in sessions.items())
+        },
     )
     return sessions
 
@@ -148,7 +152,8 @@ def _explore_video(sessions: Mapping[str, Session], video: VideoSource, skipped:
 
 def _explore_clip(sessions: Mapping[str, Session], clips: Mapping[str, Clip]) -> ExplorerClip:
     features = {
-        name: session.extractor(to_batch([clips[name]], session.extractor.device)) for name, session in sessions.items()
+        name: session.compared(session.extractor(to_batch([clips[name]], session.extractor.device)))
+        for name, session in sessions.items()
     }
     slices, *grid = _shape(sessions, features)
     session = next(iter(sessions.values()))
@@ -212,5 +217,4 @@ def _open(source: Source, settings: Settings, model: LoadedBackbone | None) -> S
     settings = replace(settings, ckpt=f"random:{source.seed}")
     like = untrained_backbone(model.arch, seed=source.seed or 0, input_spec=model.input, **model.settings)
     loaded = override_clip(like, settings)
-    extractor = FeatureExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
-    return Session(settings, loaded, extractor, [])
+    return make_session(settings, loaded, VideoList([]))

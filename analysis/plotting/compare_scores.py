@@ -78,6 +78,9 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
     """Title of a figure: what to see, of what; untrained weights alone are named in capitals."""
     first = next(iter(studies.values()))
     inputs, layer = first.provenance["inputs"], first.provenance["layer"]
+    read = "backbone output" if layer == "output" else f"layer {layer}"
+    if first.provenance["space"] == "projected":
+        read = "projected features"
     specs = [study.provenance["input"] for study in studies.values()]
     sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
     data = f"{shortened(PurePath(inputs['data']).name, 30)}, " if inputs["data"] else ""
@@ -85,7 +88,7 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
         what,
         f"{data}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all; "
         f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; "
-        f"{'backbone output' if layer == 'output' else f'layer {layer}'}",
+        f"{read}",
     ]
     if first.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(first.repeated), 'video')}")

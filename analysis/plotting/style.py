@@ -87,6 +87,8 @@ def caption(study: Study, what: str) -> str:
     spec = study.provenance["input"]
     source = checkpoint["path"] or f"seed {study.provenance['seed']}"
     layer = "its output" if study.provenance["layer"] == "output" else f"layer {study.provenance['layer']}"
+    if study.provenance["space"] == "projected":
+        layer = "projected features"
     lines = [
         what,
         f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "

@@ -3,21 +3,39 @@
 The command line, the notebooks and Python all run these, so they give the same numbers.
 """
 
+from collections.abc import Callable
+
 from analysis.settings import Settings
 from analysis.studies import affinity, attribution, cam, embedding, localize, mechanism, sensitivity, temporal
 from analysis.studies.base import Progress, Session, Study, open_session
+from fima.errors import InputError
 
 __all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "open_session", "run"]
 
-STUDIES = {
-    "cam": cam.run,
+
+Run = Callable[[Session, Progress | None], Study]
+
+
+def _of_the_backbone(measure: str, run: Run) -> Run:
+    """Refuses the projected space, where strength and place of a feature say nothing."""
+
+    def checked(session: Session, progress: Progress | None = None) -> Study:
+        if session.space is not None:
+            raise InputError(f"space projected: {measure} is of the backbone's own features; see affinity and temporal")
+        return run(session, progress)
+
+    return checked
+
+
+STUDIES: dict[str, Run] = {
+    "cam": _of_the_backbone("cam", cam.run),
     "affinity": affinity.run,
     "temporal": temporal.run,
-    "localize": localize.run,
-    "sensitivity": sensitivity.run,
-    "attribution": attribution.run,
-    "embedding": embedding.run,
-    "mechanism": mechanism.run,
+    "localize": _of_the_backbone("localize", localize.run),
+    "sensitivity": _of_the_backbone("sensitivity", sensitivity.run),
+    "attribution": _of_the_backbone("attribution", attribution.run),
+    "embedding": _of_the_backbone("embedding", embedding.run),
+    "mechanism": _of_the_backbone("mechanism", mechanism.run),
 }
 CORE = ("cam", "affinity", "temporal", "localize", "sensitivity")
 """Those that cost forward passes alone and need no particular checkpoint: what a comparison takes by default."""

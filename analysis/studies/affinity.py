@@ -14,7 +14,7 @@ from analysis.plotting.affinity import draw_affinity
 from analysis.statistics import StreamingMean, VideoScores
 from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
-from fima.activation import class_agnostic_activation_map, foreground_mask
+from fima.activation import class_agnostic_activation_map
 from fima.errors import InputError
 
 __all__ = ["run"]
@@ -76,8 +76,8 @@ def _measure(session: Session, batch: list[Clip], chosen: Examples) -> list[dict
     features = session.extractor(to_batch(batch, session.extractor.device))
     grid = (features.rgb.shape[-2], features.rgb.shape[-1])
     _check_grid(session, grid)
-    affinity = spatial_affinity(features.rgb, features.motion)
-    mask = foreground_mask(features.rgb, features.motion)
+    compared, mask = session.compared(features), features.foreground()
+    affinity = spatial_affinity(compared.rgb, compared.motion)
     values = _scores(affinity, mask, grid)
     levels = _chance(mask, grid)
     # The most active RGB position is the patch whose row a figure shows.
@@ -85,7 +85,7 @@ def _measure(session: Session, batch: list[Clip], chosen: Examples) -> list[dict
     return [
         {
             "affinity": affinity[i].float().cpu().numpy(),
-            "affinity_slices": _slices(features, i) if chosen.may_take(clip.video_index) else None,
+            "affinity_slices": _slices(compared, i) if chosen.may_take(clip.video_index) else None,
             "mask": mask[i].cpu().numpy(),
             "patch": int(patch[i]),
             "scores": {name: float(column[i]) for name, column in values.items()},

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.clips import Clip, ClipStream, Placement, place_clips
-from analysis.features import FeatureExtractor
+from analysis.features import FeatureExtractor, Features
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.plotting.style import save_figure
 from analysis.settings import Settings, untrained_seed
-from analysis.sources import VideoSource, list_videos
+from analysis.sources import VideoList, VideoSource, list_videos
+from analysis.spaces import ProjectedSpace, load_projected_space
 from analysis.statistics import Summary
 from analysis.truth import truth_reader
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
@@ -34,6 +35,7 @@ __all__ = [
     "Progress",
     "Session",
     "Study",
+    "make_session",
     "open_session",
     "override_clip",
     "provenance",
@@ -56,6 +58,7 @@ class Session:
         extractor: Features of clips.
         videos: In reading order.
         missing: Videos that the data set lists but does not hold.
+        space: Where features are compared; None: as the backbone gives them.
     """
 
     settings: Settings
@@ -63,11 +66,16 @@ class Session:
     extractor: FeatureExtractor
     videos: list[VideoSource]
     missing: dict[str, str] = field(default_factory=dict)
+    space: ProjectedSpace | None = None
 
     @property
     def spec(self) -> InputSpec:
-        """Frames, stride, size and normalisation in force."""
-        return self.loaded.input
+        """Frames, stride and size of the clips that are read, and their normalisation."""
+        return self.extractor.reads
+
+    def compared(self, features: Features) -> Features:
+        """The extractor's features where the settings want them compared."""
+        return features if self.space is None else self.space.project(features)
 
     @property
     def has_truth(self) -> bool:
@@ -97,9 +105,26 @@ def open_session(settings: Settings) -> Session:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
     listed = list_videos(settings)
-    loaded = override_clip(_load(settings), settings)
-    extractor = FeatureExtractor(loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device)
-    return Session(settings, loaded, extractor, listed.videos, listed.missing)
+    return make_session(settings, override_clip(_load(settings), settings), listed)
+
+
+def make_session(
+    settings: Settings, loaded: LoadedBackbone, listed: VideoList, extractor: type[FeatureExtractor] = FeatureExtractor
+) -> Session:
+    """A session of a backbone that is loaded and of videos that are listed.
+
+    Raises:
+        InputError: For a layer, a device or a space that cannot be used.
+    """
+    space = None
+    if settings.space == "projected":
+        space = load_projected_space(settings.ckpt, arch=settings.arch, trust=settings.trust_checkpoint)
+    made = extractor(
+        loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device,
+        pathway=None if space is None else space.pathway,
+    )  # fmt: skip
+    space = None if space is None else space.to(made.device)
+    return Session(settings, loaded, made, listed.videos, listed.missing, space)
 
 
 def override_clip(loaded: LoadedBackbone, settings: Settings) -> LoadedBackbone:
@@ -245,7 +270,7 @@ class Study:
 def provenance(session: Session, measure: str) -> dict[str, Any]:
     """Where a result comes from: enough to repeat it."""
     loaded, settings = session.loaded, session.settings
-    report = loaded.report
+    report, pathway = loaded.report, session.extractor.pathway
     given = [video.path for video in session.videos] if settings.data is None else None
     return {
         "checkpoint": {
@@ -263,10 +288,11 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
             "split": settings.split,
             "num_videos": len(session.videos),
         },
-        "space": "backbone",
+        "space": settings.space,
+        "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",
         "settings": settings.changed(),
         "normalize": settings.normalize if measure == "cam" else None,
-        "boundary": settings.boundary,
+        "boundary": settings.boundary if pathway is None else None,
         "layer": settings.layer or "output",
         "crop": "short side scaled to size, central square",
         "device": str(session.extractor.device),

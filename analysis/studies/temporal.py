@@ -26,7 +26,6 @@ from analysis.temporal import (
     similarity_scores,
     temporal_similarity,
 )
-from fima.activation import foreground_mask
 from fima.data.sampling import clip_span, sliding_window_starts
 
 __all__ = ["run"]
@@ -101,11 +100,11 @@ def _windows(session: Session, hop: int) -> Placement:
 
 def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any]]:
     features = session.extractor(to_batch(batch, session.extractor.device))
-    similarity = temporal_similarity(features.rgb, features.motion)
-    mask = foreground_mask(features.rgb, features.motion)
-    foreground = similarity_scores(temporal_similarity(features.rgb, features.motion, mask))
+    compared, mask = session.compared(features), features.foreground()
+    similarity = temporal_similarity(compared.rgb, compared.motion)
+    foreground = similarity_scores(temporal_similarity(compared.rgb, compared.motion, mask))
     scores = similarity_scores(similarity) | {f"{name}_foreground": column for name, column in foreground.items()}
-    rgb, motion = pool_features(features.rgb), pool_features(features.motion)
+    rgb, motion = pool_features(compared.rgb), pool_features(compared.motion)
     return [
         {
             "similarity": similarity[i].float().cpu().numpy(),

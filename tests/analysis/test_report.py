@@ -34,6 +34,7 @@ SMALL = Settings(data="shapes:camera,videos=3,size=56", split="test", num_frames
 OWN = {
     "hop": ("temporal",),
     "normalize": ("cam",),
+    "space": ("affinity", "temporal"),
     "masks": ("localize", "sensitivity", "attribution"),
     **dict.fromkeys(("method", "target", "baseline", "steps"), ("attribution",)),
 }
