@@ -37,6 +37,7 @@ ACTIVATION_CMAP = "inferno"
 SIMILARITY_CMAP = "viridis"
 # Okabe and Ito's colours: told apart by readers with any of the common colour-vision deficiencies.
 COLOURS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
+_COMPRESSION = 4  # of PNG: half the time of the usual 6 for 5 % more bytes
 _RC: dict[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -121,4 +122,5 @@ def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
     }
     with printed(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
-        figure.savefig(target, format=kind, metadata=dateless[kind])
+        packing = {"pil_kwargs": {"compress_level": _COMPRESSION}} if kind == "png" else {}
+        figure.savefig(target, format=kind, metadata=dateless[kind], **packing)

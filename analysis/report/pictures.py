@@ -45,7 +45,7 @@ def picture(path: Path) -> Picture:
         width, height = image.size
         if len(content) > _SMALL:
             buffer = io.BytesIO()
-            image.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=4)
+            image.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=2)
             content, kind = buffer.getvalue(), "webp"
     return Picture(_address(f"image/{kind}", content), width, height)
 
