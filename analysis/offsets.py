@@ -23,6 +23,7 @@ __all__ = [
     "OffsetSummary",
     "default_hop",
     "offset_statistics",
+    "pooled_auroc",
 ]
 
 Array = NDArray[np.float64]
@@ -156,6 +157,25 @@ def _half_width(distance: NDArray[np.int64], values: Array, misaligned: Array) -
     after = fallen[0]
     share = (curve[after - 1] - half) / (curve[after - 1] - curve[after])
     return float(steps[after - 1] + share * (steps[after] - steps[after - 1]))
+
+
+def pooled_auroc(aligned: Array, misaligned: Array) -> float:
+    """AUROC of two distributions as they are drawn, all videos together.
+
+    Lower than the mean of the videos' own AUROCs where videos differ in their level more than along themselves.
+
+    Args:
+        aligned: ``(B,)``, share or density in bins of one width; NaN without videos.
+        misaligned: ``(B,)``, in the same bins.
+
+    Returns:
+        In [0, 1], pairs in one bin counting half; NaN if either is empty.
+    """
+    first, second = (np.asarray(one, dtype=np.float64) for one in (aligned, misaligned))
+    if not (np.nansum(first) > 0 and np.nansum(second) > 0):
+        return math.nan
+    first, second = first / first.sum(), second / second.sum()
+    return float((first * (np.cumsum(second) - second / 2)).sum())
 
 
 @dataclass(frozen=True, eq=False)

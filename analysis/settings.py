@@ -31,8 +31,9 @@ BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
 SPACES = ("backbone", "projected")
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
-ATTRIBUTION_TARGETS = ("motion", "other")
-"""Cosine of the pooled RGB feature with: the clip's own motion feature, or the RGB feature of the video before."""
+ATTRIBUTION_TARGETS = ("motion", "other", "logit")
+"""Cosine of the pooled RGB feature with the clip's own motion feature, or with the RGB feature of the video before; or
+the class that the checkpoint's classifier ranks first (``logit:CLASS``: the class of that index)."""
 ATTRIBUTION_BASELINES = ("mean", "black", "blurred", "frozen")
 """What a clip is compared with (see ``analysis.attribution.baseline_clip``)."""
 _SMALLEST = {
@@ -72,7 +73,8 @@ class Settings:
         trust_checkpoint: Allow a checkpoint that runs code when unpickled.
         video: Paths of videos; with neither ``video`` nor ``data``, one procedural clip.
         data: A data set: folder or list of ``path label`` rows.
-        split: Split of the data set; None takes every video.
+        split: Split of the data set; None takes every video, of drawn data (``shapes:``) those of ``test``: the shipped
+            backbones were trained on their training videos.
         masks: Where objects are: a folder of masks, boxes or a data set's annotation (``fima.data.masks``); drawn
             videos need none.
         num_frames: Frames per clip.
@@ -131,6 +133,8 @@ class Settings:
         object.__setattr__(self, "video", _as_paths(self.video))
         for name in _TEXTS:
             object.__setattr__(self, name, _as_text(name, getattr(self, name)))
+        if self.split is None and self.data is not None and self.data.startswith("shapes:"):
+            object.__setattr__(self, "split", "test")
         for name, smallest in _SMALLEST.items():
             _check_whole(name, getattr(self, name), smallest)
         _check_seconds(self.start_seconds)
@@ -148,7 +152,9 @@ class Settings:
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
         _check_choice("method", self.method, ATTRIBUTION_METHODS)
-        _check_choice("target", self.target, ATTRIBUTION_TARGETS)
+        if self.target not in ATTRIBUTION_TARGETS and not re.fullmatch(r"logit:[0-9]+", str(self.target)):
+            known = ", ".join(ATTRIBUTION_TARGETS)
+            raise InputError(f"target must be one of {known}, or logit:CLASS with its index, got {self.target!r}")
         _check_choice("baseline", self.baseline, ATTRIBUTION_BASELINES)
 
     @classmethod

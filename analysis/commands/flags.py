@@ -74,7 +74,7 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
         "--video", nargs="+", default=(), metavar="PATH", help="video files (default: a procedural clip)"
     )
     group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
-    group.add_argument("--split", help="split of the data set, such as test1 (default: every video)")
+    group.add_argument("--split", help="of the data set, such as test1 (default: every video; of drawn data, test)")
     group.add_argument(
         "--masks", metavar="PATH", help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files"
     )
@@ -162,8 +162,9 @@ def add_attribution_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("attribution")
     group.add_argument("--method", choices=ATTRIBUTION_METHODS, default=ATTRIBUTION_METHODS[0], help="captum's method")
     group.add_argument(
-        "--target", choices=ATTRIBUTION_TARGETS, default=ATTRIBUTION_TARGETS[0],
-        help="cosine with the clip's own motion feature, or with the video before (default: %(default)s)",
+        "--target", metavar="{motion,other,logit,logit:CLASS}", default=ATTRIBUTION_TARGETS[0],
+        help="cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "
+        "class that it ranks first, or the one of an index (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--baseline", choices=ATTRIBUTION_BASELINES, default=ATTRIBUTION_BASELINES[0],

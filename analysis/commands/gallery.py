@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from analysis.commands.flags import SOME_SKIPPED, enough_memory, show_progress
+from analysis.settings import DEFAULT_CKPT
 from fima.errors import InputError
 from fima.evaluation.flags import add_backbone_flags, add_protocol_flags
 
@@ -20,26 +21,25 @@ and skipped.csv. Every query is looked for three times with the same backbone: a
 and with its frame difference only.
 
 examples:
-  fima-analyze gallery --data shapes:camera,videos=200 --ckpt tiny-fima --out reports/gallery
-  fima-analyze gallery --data UCF101 --train train1 --test test1 --ckpt runs/x/last.ckpt --queries 40
+  fima-analyze gallery --data shapes:camera,videos=200
+  fima-analyze gallery --data UCF101 --train-split train1 --test-split test1 --ckpt runs/x/last.ckpt --queries 40
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    add_backbone_flags(parser, required=True)
-    parser.add_argument(
-        "--train", dest="train_split", default="train", metavar="SPLIT", help="searched in (default: train)"
-    )
-    parser.add_argument("--test", dest="test_split", default="test", metavar="SPLIT", help="queries (default: test)")
+    add_backbone_flags(parser, required=False)
+    parser.set_defaults(ckpt=DEFAULT_CKPT)
+    parser.add_argument("--train-split", default="train", metavar="SPLIT", help="searched in (default: train)")
+    parser.add_argument("--test-split", default="test", metavar="SPLIT", help="queries (default: test)")
     add_protocol_flags(parser)
     parser.add_argument("--centre", metavar="HOW", help="none, train or each (default: the preset's)")
     parser.add_argument(
         "--queries", type=int, default=24, metavar="N", help="on the page, of all classes alike (default: 24)"
     )
     parser.add_argument(
-        "--out", default="reports/gallery", metavar="DIR", help="the folder to write into (default: %(default)s)"
+        "--out", default="reports/retrieval", metavar="DIR", help="the folder to write into (default: %(default)s)"
     )
 
 
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: If a flag, the checkpoint or the videos cannot be used.
     """
+    if args.data is None:
+        raise InputError("--data is missing: a data set of videos with labels, or shapes:REGIME")
     if args.queries < 1:
         raise InputError(f"--queries must be at least 1, got {args.queries}")
     from analysis.gallery.building import build_gallery

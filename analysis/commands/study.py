@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the measure ``args.measure`` and save it."""
     settings = settings_from(args)
+    if args.measure == "mechanism" and settings.ckpt is None and settings.arch is None:
+        settings = replace(settings, ckpt="random")  # no whole method comes along: its decoder alone takes 13 MB
     from analysis.allocator import return_large_blocks
     from analysis.studies import open_session
     from analysis.studies import run as run_study

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.directions import better
 from analysis.statistics import paired_difference
 from analysis.studies import Study
 
@@ -30,6 +31,12 @@ class Difference:
         high: Upper end.
         share_higher: Share of videos on which the other is higher, equal ones half, in [0, 1].
         num_videos: Videos that have both scores.
+        chance: The score's chance level, of the baseline's videos; NaN where there is none.
+        better: ``higher`` or ``lower``, empty where neither is.
+        baseline_low: Lower end of the baseline's own 95 % interval.
+        baseline_high: Upper end.
+        other_low: Lower end of the other's own.
+        other_high: Upper end.
     """
 
     measure: str
@@ -43,6 +50,12 @@ class Difference:
     high: float
     share_higher: float
     num_videos: int
+    chance: float = math.nan
+    better: str = ""
+    baseline_low: float = math.nan
+    baseline_high: float = math.nan
+    other_low: float = math.nan
+    other_high: float = math.nan
 
     @property
     def clear(self) -> bool:
@@ -74,7 +87,7 @@ def number(value: float) -> str:
 
 
 def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[Difference]:
-    """Every checkpoint against the first, for every score that both have and that depends on them.
+    """Every checkpoint against the first, for every score that both have on some video and that depends on them.
 
     Args:
         studies: Name → study of one measure, the baseline first.
@@ -84,13 +97,16 @@ def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[D
     for score in studies[baseline].scores:
         for other in others:
             if score in studies[other].scores and score not in studies[other].references:
-                yield _compare(studies, score, baseline, other, seed)
+                difference = _compare(studies, score, baseline, other, seed)
+                if difference.num_videos:
+                    yield difference
 
 
 def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str, seed: int) -> Difference:
     first, second = _on_the_same_videos(studies[baseline], studies[other], score)
     paired = paired_difference(first, second, seed=seed)
     both = np.isfinite(first) & np.isfinite(second)
+    ours, theirs = studies[baseline].scores[score], studies[other].scores[score]
     return Difference(
         measure=studies[baseline].measure,
         score=score,
@@ -103,6 +119,12 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
         high=paired.high,
         share_higher=paired.share_higher,
         num_videos=paired.num_videos,
+        chance=math.nan if ours.chance is None else ours.chance,
+        better=better(studies[baseline].measure, score),
+        baseline_low=ours.low,
+        baseline_high=ours.high,
+        other_low=theirs.low,
+        other_high=theirs.high,
     )
 
 

@@ -105,10 +105,11 @@ class Comparison:
             yield "compare-training", training_arrays(self.training)
 
     def table(self) -> list[tuple[str, ...]]:
-        """Rows of text: score, baseline's mean, other, its mean, difference with interval, share, videos."""
+        """Rows of text under ``heads``."""
         return [
             (
-                f"{d.measure}: {d.score.replace('_', ' ')}", number(d.baseline_mean), d.other, number(d.other_mean),
+                f"{d.measure}: {d.score.replace('_', ' ')}", d.better or "–", number(d.chance),
+                number(d.baseline_mean), d.other, number(d.other_mean),
                 number(d.difference) + (f" [{number(d.low)}, {number(d.high)}]" if math.isfinite(d.low) else ""),
                 f"{d.share_higher * 100:.0f} %" if d.num_videos else "–", str(d.num_videos),
             )
@@ -118,7 +119,8 @@ class Comparison:
     @property
     def heads(self) -> tuple[str, ...]:
         """Of the columns of ``table``."""
-        return ("score", self.names[0], "against", "mean", "difference [95 %]", "higher on", "videos")
+        means = (self.names[0], "against", "mean")
+        return ("score", "better", "chance", *means, "difference [95 %]", "higher on", "videos")
 
     def text(self) -> str:
         """The table for a terminal: aligned, nothing shortened, a line for each row."""

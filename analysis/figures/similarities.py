@@ -169,14 +169,20 @@ def _draw_shares(
         page.letter(x, y + 0.01, 1 + at)
         page.text(x + _LETTER, y + 0.018, fit(side - _LETTER, *untrained_note(name, study)))
         page.text(
-            x + _LETTER, y + LINE + 0.005, fit(side - _LETTER, f"AUROC {short(study.scores['offset_auroc'].mean)}")
+            x + _LETTER,
+            y + LINE + 0.005,
+            fit(
+                side - _LETTER,
+                f"AUROC within a video {short(study.scores['offset_auroc'].mean)}",
+                f"AUROC {short(study.scores['offset_auroc'].mean)}",
+            ),
         )
         for kind in _shown(arrays):
             ax.stairs(arrays[f"{at}_{kind}_percent"], arrays["bins"], fill=True, **_LOOKS[kind])
         ax.set(xlim=(arrays["bins"][0], arrays["bins"][-1]), ylim=(0, highest * 1.05))
         _label_shares(ax, side, first=at % beside == 0)
         if at % beside == 0:
-            page.text(left + 0.02, y + _HEAD + _TALL / 2, "window pairs (%)", rotation=90, va="center")
+            page.text(left + 0.02, y + _HEAD + _TALL / 2, "a video's pairs (%)", rotation=90, va="center")
 
 
 def _label_shares(ax: Axes, side: float, *, first: bool) -> None:
@@ -233,7 +239,9 @@ def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str
         f"(videos: {behind}). A peak at Δ = 0 tells the moment.",
         f"({_letters(len(studies))}) Cosines of aligned (Δ = 0) and misaligned (|Δ| ≥ ½ window) pairs of each "
         f"video{apart}, every video weighing alike, on the same axes.",
-        score_sentence(studies, "offset_auroc", "AUROC of aligned against misaligned pairs, mean over videos"),
+        score_sentence(
+            studies, "offset_auroc", "AUROC of aligned against misaligned pairs of the same video, mean over videos"
+        ),
         score_sentence(studies, "offset_d_prime", "Their d′"),
         data_sentences(studies),
     ]

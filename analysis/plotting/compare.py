@@ -181,7 +181,7 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("cosine similarity")
         for row in shared:
-            row[0].set_ylabel("share of window pairs (%)")
+            row[0].set_ylabel("share of a video's pairs (%)")
         axes[0].set_ylim(0, axes[0].get_ylim()[1] * 1.3)
         handles, labels = axes[0].get_legend_handles_labels()
         above.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)

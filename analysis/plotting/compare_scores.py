@@ -83,12 +83,12 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
         read = "projected features"
     specs = [study.provenance["input"] for study in studies.values()]
     sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
-    data = f"{shortened(PurePath(inputs['data']).name, 30)}, " if inputs["data"] else ""
+    split = f" ({inputs['split']})" if inputs["split"] else ""
+    data = f"{shortened(PurePath(inputs['data']).name, 60)}{split}, " if inputs["data"] else ""
     lines = [
         what,
-        f"{data}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all; "
-        f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; "
-        f"{read}",
+        f"{data}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all",
+        f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; {read}",
     ]
     if first.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(first.repeated), 'video')}")
@@ -158,9 +158,14 @@ def draw_score_grid(
 
 
 def score_names(studies: Mapping[str, Study]) -> list[str]:
-    """That any of the checkpoints has."""
+    """That any of the checkpoints has on some video."""
     return list(
-        dict.fromkeys(name for study in studies.values() for name in study.scores if name not in study.references)
+        dict.fromkeys(
+            name
+            for study in studies.values()
+            for name, score in study.scores.items()
+            if name not in study.references and score.num_videos
+        )
     )
 
 

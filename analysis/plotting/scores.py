@@ -46,4 +46,7 @@ def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
 def _text(value: float) -> str:
     if not np.isfinite(value):
         return "none"
-    return "≈ 0" if abs(value) < 1e-3 else f"{value:#.2g}".replace("-", "−")
+    if abs(value) < 1e-3:
+        return "≈ 0"
+    digits = "#.3g" if 0.945 <= abs(value) < 1 else "#.2g"  # 0.995 is not 1.0
+    return f"{value:{digits}}".replace("-", "−")

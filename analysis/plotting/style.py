@@ -122,5 +122,5 @@ def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
     }
     with printed(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
-        packing = {"pil_kwargs": {"compress_level": _COMPRESSION}} if kind == "png" else {}
+        packing: dict[str, Any] = {"pil_kwargs": {"compress_level": _COMPRESSION}} if kind == "png" else {}
         figure.savefig(target, format=kind, metadata=dateless[kind], **packing)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
+from analysis.offsets import pooled_auroc
 from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, counted, new_figure, printed
 
 if TYPE_CHECKING:
@@ -167,7 +168,13 @@ def _verdict(study: Study) -> str:
     auroc, d_prime = study.scores["offset_auroc"], study.scores["offset_d_prime"]
     if not np.isfinite(auroc.mean):
         return "too short for misaligned windows"
-    return f"AUROC {auroc.mean:.2f} (chance 0.50)\nd′ {d_prime.mean:.2f} (chance 0.00)".replace("-", "−")
+    pooled = pooled_auroc(*(study.arrays[f"density_{kind}"] for kind in ("aligned", "misaligned")))
+    lines = (
+        f"AUROC in a video {auroc.mean:.2f} (chance 0.50)",
+        f"d′ {d_prime.mean:.2f} (chance 0.00)",
+        f"AUROC of all pooled {pooled:.2f}",
+    )
+    return "\n".join(lines).replace("-", "−")
 
 
 def _plural(unit: str) -> str:

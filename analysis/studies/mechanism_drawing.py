@@ -59,14 +59,13 @@ def load_fima(session: Session) -> tuple[FIMA, Sampling]:
             torch.manual_seed(seed)
             return FIMA(copy.deepcopy(session.loaded.backbone), queue_size=1), usual
     path = session.loaded.path or Path(settings.checkpoint)
-    needed = f"{path}: mechanism needs a whole FIMA method (query and key network, motion decoder), as of fima pretrain"
+    needed = f"{settings.checkpoint}: mechanism needs a whole FIMA method, as fima pretrain writes it"
     try:
         method = load_method(
             path, trust=settings.trust_checkpoint, **({"arch": settings.arch} if settings.arch else {})
         )
     except CheckpointError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{needed}, or random; found {session.loaded.report.format}: {reason}") from error
+        raise InputError(f"{needed}, or random; found {session.loaded.report.format}") from error
     if not isinstance(method, FIMA):
         raise InputError(f"{needed}, or random; found {type(method).__name__}")
     content = read_checkpoint(path, trust=settings.trust_checkpoint)

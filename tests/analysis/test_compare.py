@@ -333,7 +333,7 @@ def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
     assert "http" not in text
     printed = capsys.readouterr().out
     lines = printed.splitlines()
-    assert lines[0].split()[:2] == ["score", "[bold]one"]
+    assert lines[0].split()[:4] == ["score", "better", "chance", "[bold]one"]
     assert len(lines[2 : lines.index("")]) == len(rows)  # a line each
     assert (
         len(
@@ -399,7 +399,7 @@ def test_a_broken_video_is_skipped_for_all(videos, tmp_path, capsys):
     assert main(argv) == 3
     printed = capsys.readouterr().out
     assert "skipped broken" in printed
-    assert printed.split()[:3] == ["score", "tiny-vd", "against"]
+    assert printed.split()[:5] == ["score", "better", "chance", "tiny-vd", "against"]
     assert "broken" in (tmp_path / "out" / "skipped.csv").read_text()
     assert "broken" in (tmp_path / "out" / "index.html").read_text()
 

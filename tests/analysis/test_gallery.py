@@ -290,7 +290,7 @@ def test_flags_that_cannot_be_used(tmp_path):
     with pytest.raises(InputError, match="--preset must be one of fima"):
         _run(*typed, "--preset", "x")
     with pytest.raises(InputError, match="the split must be one of train, val, test, got 'x'"):
-        _run(*typed, "--test", "x")
+        _run(*typed, "--test-split", "x")
     assert not (tmp_path / "out").exists()
 
 

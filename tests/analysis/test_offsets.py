@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from analysis.offsets import OFFSET_CHANCE, OffsetSummary, default_hop, offset_statistics
+from analysis.offsets import OFFSET_CHANCE, OffsetSummary, default_hop, offset_statistics, pooled_auroc
 from analysis.statistics import auroc, bootstrap_interval, d_prime
 from fima.errors import InputError
 
@@ -277,3 +278,15 @@ def test_aligned_pairs_of_short_videos_count_where_no_video_has_others():
     summary = OffsetSummary(num_bins=20)
     summary.add("one window", offset_statistics([[0.5]], [0], span=16, fps=25))
     assert summary.result().histograms["aligned"].num_videos == 1
+
+
+@given(arrays(np.int64, (2, 6), elements=st.integers(0, 9)))
+def test_the_pooled_auroc_is_that_of_what_is_drawn(counts):
+    """Against all pairs of a sample that has these counts in six bins."""
+    first, second = (np.repeat(np.arange(6.0), count) for count in counts)
+    if not len(first) or not len(second):
+        assert np.isnan(pooled_auroc(*counts))
+        return
+    wins = (first[:, None] > second[None]).mean() + (first[:, None] == second[None]).mean() / 2
+    assert pooled_auroc(*counts) == pytest.approx(wins)
+    assert pooled_auroc(counts[0] * 0.1, counts[1] * 7.0) == pytest.approx(wins)  # densities of any scale
