@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from signal import SIGTERM
 
 from analysis.commands import study
 from fima import __version__
@@ -16,7 +20,7 @@ from fima.command_line import Parser, run
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "report", "reproduce")
+COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "bias", "report", "reproduce")
 """Beside the measures of ``analysis.commands.study``; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}
 
@@ -34,7 +38,21 @@ exit codes: 0 done, 2 bad input, 3 done but some videos of --data were skipped, 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fima-analyze``; returns the exit code."""
     args = _parser().parse_args(argv)
-    return run(args.run, args, f"fima-analyze {args.command}")
+    with _stopped_as_by_ctrl_c():
+        return run(args.run, args, f"fima-analyze {args.command}")
+
+
+@contextmanager
+def _stopped_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, as a scheduler sends it, leaves nothing half-written either."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(SIGTERM, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

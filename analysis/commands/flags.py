@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,6 +39,7 @@ __all__ = [
     "tell",
 ]
 
+_EVERY_SECONDS = 20.0
 SOME_SKIPPED = 3
 """Exit code of a data-set run that is complete but for broken videos (listed in ``skipped.csv``)."""
 
@@ -140,15 +142,23 @@ def enough_memory() -> Iterator[None]:
 
 @contextmanager
 def show_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, where that is a terminal."""
+    """A progress bar on stderr, where that is a terminal; elsewhere a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task, said = bar.add_task(what, total=None), time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            bar.update(task, completed=done, total=total)
+            if not console.is_terminal and time.monotonic() - said >= _EVERY_SECONDS:
+                said = time.monotonic()
+                tell(f"{what}: {done} of {total}")
+
+        yield report
 
 
 def tell(line: str) -> None:

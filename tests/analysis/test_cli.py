@@ -1,6 +1,10 @@
 """fima-analyze as a user types it (in process; tests/end_to_end has the processes)."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -130,3 +134,19 @@ def test_layers_of_your_own_module_are_all_listed(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     assert main(["layers", "--arch", "mynet:make", "--size", "32"]) == 0
     assert "4 x 4" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_nothing(tmp_path, how):
+    out = tmp_path / "out"
+    words = ["cam", "--data", "shapes:camera,videos=400,size=112", "--out", str(out)]
+    child = subprocess.Popen([sys.executable, "-m", "analysis.cli", *words], stderr=subprocess.PIPE, text=True)
+    while child.poll() is None and not out.exists():
+        time.sleep(0.1)
+    time.sleep(0.5)
+    child.send_signal(how)
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 130
+    assert said.splitlines()[-1] == "fima-analyze cam: error: interrupted"
+    assert not out.exists()

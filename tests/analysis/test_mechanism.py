@@ -1,5 +1,6 @@
 """FIMA's mechanism: geometry by hand and by loops, the method's own losses as oracle, a decoder that is exact, runs."""
 
+import json
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.text import Text
 from torch import nn
 from torch.nn import functional as F
 
+from analysis.cli import main
 from analysis.mechanism import (
     Trace,
     both_ways,
@@ -426,7 +428,7 @@ def test_without_a_decoder_there_is_no_attention_and_the_figure_says_so(tmp_path
 @pytest.mark.parametrize(("kind", "found"), [(MoCo, "found MoCo"), (MaCLR, "found MaCLR")])
 def test_other_methods_are_refused(tmp_path, kind, found):
     path = save_method(tmp_path / "other.ckpt", _method(kind))
-    with pytest.raises(InputError, match=rf"other.ckpt: mechanism needs .* whole FIMA method .*{found}"):
+    with pytest.raises(InputError, match=rf"other.ckpt: mechanism needs a whole FIMA method, .*{found}"):
         run(_session(str(path)))
 
 
@@ -434,7 +436,7 @@ def test_a_backbone_alone_is_refused_in_one_line(tmp_path):
     backbone = untrained_backbone("tiny")
     path = save_backbone(tmp_path / "backbone.ckpt", backbone.backbone, arch="tiny", input=backbone.input)
     for ckpt in (str(path), None):
-        with pytest.raises(InputError, match=r"whole FIMA method.*, or random; found .*encoder_q, encoder_k") as caught:
+        with pytest.raises(InputError, match=r"whole FIMA method.*, or random; found fima-backbone") as caught:
             run(_session(ckpt))
         assert "\n" not in str(caught.value)
         assert not isinstance(caught.value, CheckpointError)
@@ -481,3 +483,20 @@ def test_the_cell_that_is_followed_has_a_positive():
     assert chosen_cell(pairs) == 4
     pairs[[0, 1, 2], [3, 3, 3]] = True
     assert chosen_cell(pairs) == 1
+
+
+def test_the_command_shows_an_untrained_method_where_no_checkpoint_is_given(tmp_path, capsys):
+    words = [
+        "--data",
+        "shapes:easy,videos=2,size=48",
+        "--size",
+        "32",
+        "--num-frames",
+        "8",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["mechanism", *words]) == 0
+    report = json.loads((tmp_path / "out" / "mechanism.json").read_text())
+    assert report["untrained"]
+    assert "--ckpt random" in report["provenance"]["command"]
