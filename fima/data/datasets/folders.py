@@ -84,7 +84,10 @@ def has_class_folders(request: Request) -> bool:
 def read_class_folders(request: Request) -> Index:
     """Every folder with videos in it is a class, numbered by sorted name."""
     if request.split is not None:
-        raise InputError(f"{request.path}: class folders without lists have no split {request.split!r}")
+        raise InputError(
+            f"{request.path}: class folders without lists have no split {request.split!r}; put them into folders train "
+            "and test, or write a list of 'path label' for each (docs/datasets.md)"
+        )
     tree = _class_tree(request)
     if tree is None:
         raise InputError(f"{request.path}: holds no class folders")
