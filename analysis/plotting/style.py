@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -76,6 +76,11 @@ def caption(study: Study, what: str) -> str:
         f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
+    inputs = study.provenance["inputs"]
+    if inputs["data"]:
+        split = f" ({inputs['split']})" if inputs["split"] else ""
+        name = shortened(PurePath(inputs["data"]).name, 60)
+        lines.append(f"{name}{split}: {counted(len(study.per_video['video_id']), 'video')}")
     if study.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
     if study.untrained:
