@@ -170,9 +170,10 @@ def _verdict(study: Study) -> str:
         return "too short for misaligned windows"
     pooled = pooled_auroc(*(study.arrays[f"density_{kind}"] for kind in ("aligned", "misaligned")))
     lines = (
-        f"AUROC in a video {auroc.mean:.2f} (chance 0.50)",
-        f"d′ {d_prime.mean:.2f} (chance 0.00)",
-        f"AUROC of all pooled {pooled:.2f}",
+        f"AUROC in a video {auroc.mean:.2f} (0.50)",
+        f"its d′ {d_prime.mean:.2f} (0.00)",
+        f"AUROC of all pooled {pooled:.2f} (0.50)",
+        "in brackets: chance",
     )
     return "\n".join(lines).replace("-", "−")
 
