@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,6 +43,7 @@ _BASELINES = {
 _TARGETS = {
     "motion": "likeness to the clip's own motion feature",
     "other": "likeness to the feature of the video before",
+    "logit": "logit of the class ranked first",
 }
 
 
@@ -62,6 +63,8 @@ def draw_attribution(study: Study) -> Figure:
         figure.suptitle(title, y=1 - 0.07 / figure.get_figheight(), va="top")
         for i in range(count):
             example = {name: arrays[f"example_{name}"][i] for name in _EXAMPLE}
+            if "example_class" in arrays:
+                example["class"] = arrays["example_class"][i]
             _draw_block(example, arrays["sanity_layers"], times, figure, top=head + i * block, side=side)
     return figure
 
@@ -102,7 +105,8 @@ def draw_strips(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndar
     """Frames, and the signed map over them in grey.
 
     Args:
-        example: ``video_id``, ``seconds`` (T,), ``frames`` (T, H, W, 3), ``map`` (T, h, w).
+        example: ``video_id``, ``seconds`` (T,), ``frames`` (T, H, W, 3), ``map`` (T, h, w); ``class`` where the map is
+            of a class.
         times: Which frames to show.
         axes: ``(2, len(times))``.
 
@@ -119,7 +123,8 @@ def draw_strips(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndar
         alpha = np.clip(1.5 * np.abs(strength[t]), 0, 0.9)  # the frame shows where there is no attribution
         image = overlay_map(strength[t], frame.shape[:2], ax=bottom, limits=(-1, 1), cmap=_CMAP, alpha=alpha)
     axes[0, 0].set_ylabel(shortened(str(example["video_id"]), 12), fontsize=6.5)
-    axes[1, 0].set_ylabel("attribution", fontsize=6.5)
+    explained = str(example.get("class", ""))
+    axes[1, 0].set_ylabel("attribution" + (f"\n{_begun(explained, 13)}" if explained else ""), fontsize=6.5)
     return image
 
 
@@ -190,11 +195,24 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.asarray(gaussian_filter(values, (0,) * (values.ndim - 2) + (sigma, sigma)))
 
 
+def _begun(text: str, most: int) -> str:
+    """The beginning of what is too long: names of classes differ there."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _target(given: dict[str, Any]) -> str:
+    """What is explained, in words."""
+    if "target_class" in given:
+        index, name = given["target_class"]["index"], given["target_class"]["name"]
+        return f"logit of {name}" if name == f"class {index}" else f"logit of class {index}, {_begun(name, 40)}"
+    return _TARGETS.get(given["target"], f"target {given['target']}")
+
+
 def _title(study: Study) -> str:
     given = study.provenance
     method, baseline = _NAMES[given["method"]], _BASELINES[given["baseline"]]
     against = "" if given["method"] == "grad_cam" else f" against {baseline}"
-    target = _TARGETS.get(given["target"], f"target {given['target']}")
+    target = _target(given)
     delta = float(study.arrays.get("summary_convergence_delta", [np.nan])[0])
     exact = f" (convergence delta {delta:.1%})" if np.isfinite(delta) else ""
     what = (

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.bias import bias_worlds, measure_bias
 from analysis.reproduction.plan import Run
 from analysis.settings import Settings
 from analysis.studies import run as run_study
@@ -116,24 +117,14 @@ def _probes(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Ar
 
 
 def _bias_gap(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """What a motion probe loses that was trained where the background tells the class on 90 % of the videos.
-
-    Right with such backgrounds minus right with another class's, video by video: the same motion and object.
-    """
-    regime = f"{run.regime},correlation={_CORRELATION}"
-    counts = [count // 2 for count in run.budget.probe_videos]
-    train, val, test = (
-        _world(regime, split, count) for split, count in zip(("train", "val", "test"), counts, strict=True)
-    )
-    swapped = _world(f"{regime},swapped=true", "test", counts[2])
-    features = [pooled_features(loaded, part.records, device=device).mean for part in (train, val, test, swapped)]
-    probe = fit_linear_probe(features[0], _labels(train), features[1], _labels(val))
-    right = [probe.predict(part) == _labels(data) for part, data in zip(features[2:], (test, swapped), strict=True)]
-    gap = right[0].astype(np.float64) - right[1]
-    return {"bias_gap": gap}, {
-        "bias_C": probe.strength,
-        "with_correlated": float(right[0].mean()),
-        "with_swapped": float(right[1].mean()),
+    """Right with backgrounds that tell the class minus right with another class's, video by video."""
+    train, val, test = (count // 2 for count in run.budget.probe_videos)
+    worlds = bias_worlds(run.regime, (train, val, test), correlation=_CORRELATION)
+    found = measure_bias(loaded, worlds, device=device)
+    return {"bias_gap": found.gap}, {
+        "bias_C": found.strength,
+        "with_correlated": float(found.correlated.mean()),
+        "with_swapped": float(found.swapped.mean()),
     }
 
 

@@ -1,5 +1,6 @@
 """Attribution: numbers by hand, invariances, the sanity check on backbones with known answers, the study."""
 
+import json
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -23,7 +24,10 @@ from analysis.attribution import (
     logit_target,
     motion_scores,
 )
+from analysis.cli import main
+from analysis.clips import to_batch
 from analysis.features import FeatureExtractor
+from analysis.heads import load_head
 from analysis.localization import localization_scores
 from analysis.sanity import can_differ, cascade, layers_from_top, rank_correlation, stage_counts
 from analysis.settings import Settings
@@ -31,8 +35,10 @@ from analysis.sources import VideoSource
 from analysis.studies.attribution import run
 from analysis.studies.base import Session, open_session
 from analysis.temporal import pool_features
-from fima.checkpoints import untrained_backbone
-from fima.errors import InputError
+from fima.checkpoints import load_backbone, untrained_backbone
+from fima.cli import main as fima
+from fima.errors import CheckpointError, InputError
+from fima.evaluation.classifier import Classifier, ClassifierHead, classifier_extra, load_classifier, save_classifier
 from fima.motion import frame_difference
 
 SHAPE = (3, 4, 6, 6)
@@ -494,7 +500,11 @@ def test_a_function_is_a_target():
     [
         ({"method": "cam"}, "method must be one of"),
         ({"baseline": "white"}, "baseline must be one of"),
-        ({"target": "label"}, "target must be one of motion, other, got 'label'"),
+        ({"target": "label"}, "target must be one of motion, other, logit, or logit:CLASS with its index, got 'label'"),
+        ({"target": "logit:"}, "got 'logit:'"),
+        ({"target": "logit:-1"}, "got 'logit:-1'"),
+        ({"target": "logit:golf"}, "got 'logit:golf'"),
+        ({"target": None}, "target must be one of motion, .*, got None"),
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"stages": 0}, "stages must be at least 1"),
     ],
@@ -503,3 +513,211 @@ def test_settings_that_cannot_be_used_are_refused(settings, message):
     stages = settings.pop("stages", 1)
     with pytest.raises(InputError, match=message):
         run(_session(videos=1, **settings), stages=stages)
+
+
+# Class logits of a checkpoint's own classifier
+
+CLASSES = ("falls", "rises", "a name that is far too long for a margin", "rests")
+SMALL_FLAGS = ["--num-frames", "8", "--size", "24", "--steps", "4", "--show", "1"]
+
+
+def _tiny_state():
+    return untrained_backbone("tiny", seed=0).backbone.state_dict()
+
+
+@pytest.fixture
+def fine_tuned(tmp_path):
+    """A file as ``fima finetune`` writes it, whose third class (index 2) wins on whatever is seen."""
+    loaded = untrained_backbone("tiny", seed=0)
+    head = ClassifierHead(128, 4, dropout=0.5, l2_norm=True, batch_norm=True)
+    with torch.no_grad():
+        head.fc.bias[2] = 100
+        head.norm.running_mean.copy_(_rand(128))
+    classifier = Classifier(loaded.backbone, head)
+    return save_classifier(tmp_path / "tuned.pth", classifier, arch="tiny", input=loaded.input, class_names=CLASSES)
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A file as FIMA's and FAME's fine-tuning write it."""
+    state = {f"module.{name}": value for name, value in _tiny_state().items()}
+    head = nn.Linear(128, 5)
+    state |= {f"module.fc.{name}": value for name, value in head.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "best.pth.tar")
+    return tmp_path / "best.pth.tar", head
+
+
+def test_the_head_of_a_fine_tuned_file_is_the_classifiers_own(fine_tuned):
+    head = load_head(load_backbone(fine_tuned))
+    pooled = _rand(6, 128)
+    with torch.no_grad():
+        expected = load_classifier(fine_tuned).classifier.head(pooled)
+    assert torch.equal(head.head(pooled), expected)
+    assert head.class_names == CLASSES
+    assert [head.label(i) for i in range(4)] == list(CLASSES)
+    assert not any(parameter.requires_grad for parameter in head.head.parameters())
+
+
+@pytest.mark.parametrize("place", ["fc", "head.projection"])
+def test_the_linear_layer_beside_a_backbone_is_its_head(tmp_path, place):
+    head = nn.Linear(128, 5)
+    state = _tiny_state() | {f"{place}.{name}": value for name, value in head.state_dict().items()}
+    torch.save(state, tmp_path / "plain.pth")
+    found = load_head(load_backbone(tmp_path / "plain.pth"))
+    pooled = _rand(3, 128)
+    assert torch.equal(found.head(pooled), head(pooled))
+    assert (found.classes, found.class_names, found.label(3)) == (5, (), "class 3")
+
+
+def test_a_projector_of_pre_training_is_no_head(tmp_path):
+    state = {f"module.encoder_q.{name}": value for name, value in _tiny_state().items()}
+    state |= {"module.encoder_q.fc.weight": torch.zeros(64, 128), "module.encoder_q.fc.bias": torch.zeros(64)}
+    torch.save({"state_dict": state}, tmp_path / "moco.pth")
+    with pytest.raises(InputError, match=r"moco\.pth has no classifier head; expected a file of fima finetune"):
+        load_head(load_backbone(tmp_path / "moco.pth"))
+
+
+def test_damaged_heads_are_refused(tmp_path, fine_tuned):
+    content = torch.load(fine_tuned)
+    for change, said in (
+        ({"classes": ["one", "two"]}, "size mismatch|RuntimeError"),
+        ({"state_dict": {}}, "RuntimeError"),
+        ({"settings": {"colour": "red"}}, "TypeError"),
+    ):
+        changed = content | {"extra": {"classifier": content["extra"]["classifier"] | change}}
+        torch.save(changed, tmp_path / "damaged.pth")
+        with pytest.raises(CheckpointError, match=said) as error:
+            load_head(load_backbone(tmp_path / "damaged.pth"))
+        assert "\n" not in str(error.value)
+    content["extra"]["classifier"]["state_dict"]["fc.weight"][0, 0] = torch.nan
+    torch.save(content, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match="not all of its weights are finite"):
+        load_head(load_backbone(tmp_path / "nan.pth"))
+
+
+class Doubled(nn.Module):
+    """Features that are twice the colours."""
+
+    channels, temporal_stride, spatial_stride = 3, 1, 1
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv3d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.stem.weight.copy_(2 * torch.eye(3).view(3, 3, 1, 1, 1))
+
+    def forward(self, clip):
+        return self.stem(clip)
+
+
+@pytest.mark.parametrize("target", ["logit", "logit:1"])
+def test_the_logits_map_of_a_linear_network_by_hand(tmp_path, target):
+    """Each pixel adds weight · 2 · (pixel − the clip's mean colour) / deviation, over the number of pixels."""
+    head, usual = ClassifierHead(3, 2), untrained_backbone("tiny")
+    weight = torch.tensor([[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]])
+    with torch.no_grad():
+        head.fc.weight.copy_(weight)
+        head.fc.bias.copy_(torch.tensor([0.0, 50.0]))  # the second is ranked first
+    spec = usual.input.replace(num_frames=4, size=24)
+    loaded = replace(
+        usual, backbone=Doubled(), input=spec, path=tmp_path / "linear.pth", extra=classifier_extra(head, ("a", "b"))
+    )
+    session = Session(
+        Settings(target=target, steps=3, show=1), loaded, FeatureExtractor(loaded), [VideoSource("shape", None, seed=0)]
+    )
+    study = run(session, **SMALL)
+    pixels = to_batch(list(session.stream()))[0]
+    difference = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
+    factor = 2 * weight[1] / torch.tensor(spec.std) / pixels[0].numel()
+    expected = torch.einsum("c,cthw->thw", factor, difference)
+    found = study.arrays["example_map"][0]
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(found).max(), rtol=1e-3)
+    assert study.arrays["example_class"].tolist() == ["b"]
+
+
+def test_the_command_explains_a_class_by_its_index(fine_tuned, tmp_path):
+    flags = ["--ckpt", str(fine_tuned), "--data", "shapes:easy,videos=2,size=32", *SMALL_FLAGS]
+    studies = {}
+    for target in ("logit", "logit:2"):
+        out = tmp_path / target.replace(":", "-")
+        assert main(["attribution", *flags, "--target", target, "--out", str(out)]) == 0
+        report = json.loads((out / "attribution.json").read_text())["provenance"]
+        assert report["target"] == target
+        assert report["class_names"] == list(CLASSES)
+        assert f"--target {target}" in report["command"]
+        studies[target] = report, np.load(out / "attribution.npz")
+    first, arrays = studies["logit"]
+    assert set(map(tuple, first["target_classes"].values())) == {(CLASSES[2],)}
+    assert len(first["target_classes"]) == 2
+    assert arrays["example_class"].tolist() == [CLASSES[2]]
+    # The class ranked first, and that class by its index, are one question.
+    np.testing.assert_array_equal(arrays["example_map"], studies["logit:2"][1]["example_map"])
+    np.testing.assert_array_equal(arrays["example_sanity"], studies["logit:2"][1]["example_sanity"])
+    assert studies["logit:2"][0]["target_class"] == {"index": 2, "name": CLASSES[2]}
+
+
+def test_the_class_is_named_in_the_figure(fine_tuned, foreign):
+    own = run(_session(videos=1, show=1, ckpt=str(fine_tuned), target="logit:1"), **SMALL).figure()
+    assert "logit of class 1, rises" in own.get_suptitle().replace("\n", " ")
+    assert "attribution\nrises" in [ax.get_ylabel() for ax in own.axes]
+    path, _ = foreign
+    other = run(_session(videos=1, show=1, ckpt=str(path), target="logit:1"), **SMALL).figure()
+    assert "logit of class 1?" in other.get_suptitle().replace("\n", " ")
+
+
+def test_a_logit_map_is_that_of_the_heads_function(foreign):
+    path, head = foreign
+    session = _session(videos=1, show=1, ckpt=str(path), target="logit:3")
+    by_name = run(session, **SMALL)
+    by_function = run(session, target=logit_target(head, 3), **SMALL)
+    another = run(session, target=logit_target(head, 2), **SMALL)
+    np.testing.assert_array_equal(by_name.arrays["example_map"], by_function.arrays["example_map"])
+    assert not np.allclose(by_name.arrays["example_map"], another.arrays["example_map"], atol=0)
+    assert by_name.provenance["target_class"] == {"index": 3, "name": "class 3"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--target", "logit", "--ckpt", "random"], "target logit: untrained weights have no classifier head"),
+        (["--target", "logit", "--ckpt", "tiny-fima"], "has no classifier head; expected a file of fima finetune"),
+        (["--target", "logit:4", "--ckpt", "TUNED"], "tuned.pth has 4 classes, 0 to 3"),
+        (
+            ["--target", "logit", "--ckpt", "TUNED", "--layer", "stage1"],
+            "reads the backbone's output, not layer stage1",
+        ),
+        (["--target", "logit:x", "--ckpt", "TUNED"], "logit:CLASS with its index, got 'logit:x'"),
+    ],
+)
+def test_a_logit_that_cannot_be_had_is_one_line(fine_tuned, tmp_path, capsys, flags, said):
+    flags = [str(fine_tuned) if flag == "TUNED" else flag for flag in flags]
+    assert main(["attribution", *SMALL_FLAGS, *flags, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["chosen.ckpt", "last.ckpt"])
+def test_a_logit_of_a_really_fine_tuned_checkpoint(tmp_path, file):
+    threads = torch.get_num_threads()
+    try:
+        assert fima([
+            "finetune", "--data=shapes:easy,videos=12", "--ckpt=random", "--arch=tiny", "--input.num_frames=8",
+            "--input.size=32", "--optimizer.lr=0.01", "--optimizer.batch_size=4", "--optimizer.epochs=1",
+            "--test.clips=1", "--validation.choose=last", "--loader.workers=0", "--log.tensorboard=false",
+            "--trainer.threads=1", f"--out={tmp_path / 'run'}",
+        ]) == 0  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+    path = tmp_path / "run" / file
+    out = tmp_path / "out"
+    flags = ["--data", "shapes:easy,videos=2", "--split", "test", "--steps", "64", "--show", "2"]
+    assert main(["attribution", "--ckpt", str(path), "--target", "logit", *flags, "--out", str(out)]) == 0
+    report = json.loads((out / "attribution.json").read_text())
+    # Complete: the maps add up to what the class's logit gains over the baseline.
+    assert report["scores"]["convergence_delta"]["mean"] < 0.05
+    trained = load_classifier(path)
+    assert report["provenance"]["class_names"] == list(trained.class_names)
+    assert {name for (name,) in report["provenance"]["target_classes"].values()} <= set(trained.class_names)

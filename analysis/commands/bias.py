@@ -1,0 +1,60 @@
+"""``fima-analyze bias``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+
+from analysis.commands.flags import add_backbone_flags, add_out_flag, enough_memory, settings_from, show_progress
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = (
+    "background-bias gap: what a motion probe loses when backgrounds that told the class are swapped (drawn videos)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    from fima.data.shapes import REGIMES
+
+    add_backbone_flags(
+        parser, action="extend", nargs="+",
+        help="one or several: files, tiny-vd, tiny-fima, random or random:SEED (default: tiny-fima)",
+    )  # fmt: skip
+    group = parser.add_argument_group("drawn videos")
+    group.add_argument("--regime", choices=list(REGIMES), default="camera", help="their world (default: %(default)s)")
+    group.add_argument(
+        "--videos", nargs=2, type=int, default=[800, 500], metavar=("TRAIN", "TEST"),
+        help="how many; half as many as of TEST choose the probe's regularisation (default: 800 500)",
+    )  # fmt: skip
+    group.add_argument(
+        "--correlation", type=float, default=0.9, metavar="P",
+        help="share of the videos whose background tells the class, in [0, 1] (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--batch-size", type=int, default=32, metavar="N", help="clips per forward pass (default: 32)")
+    group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of untrained weights")
+    add_out_flag(parser, "bias")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure the gaps, and save figure and numbers."""
+    checkpoints, args.ckpt = args.ckpt, None
+    settings = settings_from(args)
+    from analysis.allocator import return_large_blocks
+    from analysis.bias_result import bias_folder, compare_bias
+
+    return_large_blocks()
+    with enough_memory(), bias_folder(args.out) as folder:
+        with show_progress("bias") as progress:
+            result = compare_bias(
+                settings, checkpoints, regime=args.regime, videos=tuple(args.videos), correlation=args.correlation,
+                command=shlex.join(["fima-analyze", *sys.argv[1:]]), progress=progress,
+            )  # fmt: skip
+        files = result.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
+    notes = result.lines()
+    if result.untrained:
+        notes.append(f"untrained weights: {', '.join(result.untrained)}")
+    sys.stdout.write("\n".join([*notes, *map(str, files)]) + "\n")
+    return 0
