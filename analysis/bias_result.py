@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +22,9 @@ from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.statistics import PairedDifference, Summary, paired_difference, summarise
 from analysis.studies.base import Session, open_session, provenance
 from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["SCORES", "BiasResult", "bias_folder", "compare_bias"]
 
@@ -104,24 +110,38 @@ class BiasResult:
             "created": timestamp(),
         }
 
-    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path) -> list[Path]:
-        """Write figure, arrays and numbers.
+    def figure(self) -> Figure:
+        """Draw both accuracies of each checkpoint."""
+        return draw_bias(self.arrays(), self.asked, self.untrained)
+
+    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
+        """Write figure, arrays and numbers; all files appear together or none.
 
         Args:
             out: The folder in the end.
             formats: Of the figure: ``png``, ``svg``, ``pdf``.
-            into: The scratch of ``bias_folder(out)``.
+            into: A scratch of ``bias_folder(out)`` that the caller already holds.
 
         Returns:
             Where the files are once the folder is complete.
         """
-        arrays = self.arrays()
-        figure = draw_bias(arrays, self.asked, self.untrained)
-        for kind in formats:
-            save_figure(figure, into / f"bias.{kind}", kind)
-        write_npz(into / "bias.npz", arrays)
-        write_json(into / "bias.json", self.report())
-        return [Path(out) / path.name for path in sorted(into.iterdir())]
+        with bias_folder(out) if into is None else nullcontext(into) as folder:
+            figure = self.figure()
+            for kind in formats:
+                save_figure(figure, folder / f"bias.{kind}", kind)
+            write_npz(folder / "bias.npz", self.arrays())
+            write_json(folder / "bias.json", self.report())
+            return [Path(out) / path.name for path in sorted(folder.iterdir())]
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        save_figure(self.figure(), buffer, "png")
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
+        return (
+            f'<img alt="accuracies of the motion probe" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+            f"<ul>{lines}</ul>"
+        )
 
     def lines(self) -> list[str]:
         """The numbers, a line for each checkpoint."""

@@ -29,11 +29,21 @@ def _outputs(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-@pytest.mark.parametrize("name", ["cam", "affinity", "temporal", "localize", "sensitivity", "attribution", "embedding"])
+ALL = ("cam", "affinity", "temporal", "localize", "sensitivity", "attribution", "embedding", "mechanism")
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_as_they_stand(repo_dir, tmp_path, name):
     notebook = _papermill(repo_dir, f"analysis/{name}.ipynb", tmp_path / "done.ipynb")
     pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]
     assert any("data:image/png;base64," in page and "<table>" in page for page in pages)
+    assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
+
+
+def test_background_bias(repo_dir, tmp_path):
+    notebook = _papermill(repo_dir, "analysis/bias.ipynb", tmp_path / "done.ipynb", "-p", "videos", "[40, 30]")
+    pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]
+    assert any("data:image/png;base64," in page and page.count("; gap ") == 3 for page in pages)
     assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
 
 
