@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from signal import SIGTERM
 
-from analysis.commands import study
+from analysis.commands import embed, study
 from fima import __version__
 from fima.command_line import Parser, run
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "bias", "report", "reproduce")
+COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "classes", "bias", "report", "reproduce")
 """Beside the measures of ``analysis.commands.study``; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}
 
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         subparser = commands.add_parser(measure, aliases=_ALIASES.get(measure, ()), help=what, description=what)
         study.add_arguments(subparser, measure)
         subparser.set_defaults(run=study.run)
+        if measure == "embedding":
+            embed.add_arguments(subparser)
     for name in COMMANDS:
         module = importlib.import_module(f"analysis.commands.{name}")
         subparser = commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)

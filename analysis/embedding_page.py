@@ -61,7 +61,8 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     Returns:
         ``points`` (N, 2) in [0, 1] with one scale for both axes, y upwards as in the figure; ``video``, ``seconds``,
         ``nearest`` per clip; ``video_id``; ``groups``: for each colouring its name, group per clip and group names;
-        ``sheets`` of thumbnails with ``tiles`` in a row.
+        ``sheets`` of thumbnails with ``tiles`` in a row. Of a table of features there are no seconds but the number of
+        the ``clip``, and no sheets.
     """
     points = arrays["points"].astype(np.float64)
     extent = max(float(np.ptp(points, axis=0).max()), 1e-12)
@@ -73,12 +74,13 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     return {
         "points": np.round((points - middle) / extent + 0.5, 4),
         "video": arrays["video"],
-        "seconds": np.round(arrays["seconds"], 2),
+        "seconds": np.round(arrays["seconds"], 2) if "seconds" in arrays else None,
+        "clip": arrays.get("clip"),
         "nearest": arrays["nearest"],
         "video_id": arrays["video_id"],
         "groups": groups,
         "colours": COLOUR_CYCLE,
-        "sheets": thumbnail_sheets(arrays["thumbnail"]),
+        "sheets": thumbnail_sheets(arrays["thumbnail"]) if "thumbnail" in arrays else [],
         "tiles": _TILES,
     }
 

@@ -101,6 +101,7 @@ def _train_and_test(
 ) -> tuple[dict[str, Any], bool]:
     import torch
 
+    from fima.checkpoints.shipped import checkpoint_name
     from fima.evaluation.detection.clips import Films
     from fima.evaluation.detection.detector import Detector
     from fima.evaluation.detection.testing import measure, score_keyframes, write_detections
@@ -141,7 +142,7 @@ def _train_and_test(
         "input": loaded.input.to_dict(),
         "preset_source": preset.source,
         "preset_notes": list(preset.notes),
-        "checkpoint": None if loaded.path is None else str(loaded.path),
+        "checkpoint": None if loaded.path is None else checkpoint_name(loaded.path),
         "command": shlex.join(["fima", "detect", *_typed()]),
         **identity,
     }

@@ -18,10 +18,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def parse_task(arguments: Sequence[str], task: Literal["finetune", "linear"]) -> argparse.Namespace:
     """The same for either command."""
-    from fima.evaluation.supervised.parse import parse_supervised
+    from fima.evaluation.supervised.parse import batch_is_given, parse_supervised
 
-    command = shlex.join(["fima", task, *arguments])
-    return argparse.Namespace(config=parse_supervised(arguments, task), command=command, task=task)
+    command, config = shlex.join(["fima", task, *arguments]), parse_supervised(arguments, task)
+    given = config is not None and batch_is_given(arguments, config)
+    return argparse.Namespace(config=config, command=command, task=task, batch_given=given)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from fima.training.interruption import Interrupted
 
     try:
-        run_supervised(args.config, command=args.command)
+        run_supervised(args.config, command=args.command, batch_given=args.batch_given)
     except Interrupted as stop:
         sys.stderr.write(
             f"fima {args.task}: {stop.signal.name}: stopped after a whole step and saved; go on with --resume auto\n"

@@ -24,7 +24,7 @@ from analysis.commands.flags import (
 if TYPE_CHECKING:
     from analysis.studies import Study
 
-__all__ = ["SUMMARIES", "add_arguments", "run"]
+__all__ = ["SUMMARIES", "add_arguments", "print_study", "run"]
 
 SUMMARIES = {
     "cam": "class-agnostic activation maps: where the features are strong (figure, arrays, film)",
@@ -71,11 +71,12 @@ def run(args: argparse.Namespace) -> int:
         with show_progress(args.measure) as progress:
             study = run_study(args.measure, session, progress)
         files = study.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
-    _print_study(study, files)
+    print_study(study, files)
     return SOME_SKIPPED if study.skipped else 0
 
 
-def _print_study(study: Study, files: list[Path]) -> None:
+def print_study(study: Study, files: list[Path]) -> None:
+    """The scores as a table, then notes and files."""
     from rich.console import Console
     from rich.table import Table
 

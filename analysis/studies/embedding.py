@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,7 +32,7 @@ from analysis.studies.base import Progress, Session, Study, provenance, score_ar
 from analysis.temporal import pool_features
 from fima.errors import InputError
 
-__all__ = ["DEFAULT_DATA", "run"]
+__all__ = ["DEFAULT_DATA", "make_study", "run"]
 
 DEFAULT_DATA = ("shapes:camera,videos=120", "test")
 """What is shown where neither videos nor a data set are given: one drawn clip makes no map."""
@@ -75,13 +76,38 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     if not np.isfinite(features).all():
         broken = next(c for c, row in zip(clips, features, strict=True) if not np.isfinite(row).all())
         raise InputError(f"{broken.video.video_id}: its features are not finite; look at the checkpoint")
-    seed = session.settings.seed
     arrays = _describe(clips, session)
-    arrays |= {
-        "points": project(features, seed=seed),
-        "nearest": _nearest(features, arrays["video"]),
-        "thumbnail": np.stack([result["thumbnail"] for result in measured]),
-    }
+    arrays["thumbnail"] = np.stack([result["thumbnail"] for result in measured])
+    return make_study(
+        features,
+        arrays,
+        seed=session.settings.seed,
+        provenance=provenance(session, "embed"),
+        skipped=stream.skipped,
+        repeated=list(dict.fromkeys(c.video.video_id for c in clips if c.repeated(session.spec))),
+    )
+
+
+def make_study(
+    features: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    *,
+    seed: int,
+    provenance: dict[str, Any],
+    skipped: dict[str, str],
+    repeated: Sequence[str] = (),
+) -> Study:
+    """The study of clips whose features and descriptions are there, wherever they are from.
+
+    Args:
+        features: ``(N, C)``, N ≥ 5, finite.
+        arrays: as `run` gives them, without ``points`` and ``nearest``; ``seconds`` and ``thumbnail`` may be missing.
+        seed: of the map, the bootstrap and the shuffling.
+        provenance: as `analysis.studies.base.provenance` gives it.
+        skipped: videos that could not be read, with the reason.
+        repeated: ids of videos shorter than a clip.
+    """
+    arrays = arrays | {"points": project(features, seed=seed), "nearest": _nearest(features, arrays["video"])}
     scores, chance = _score(features, arrays, seed)
     summaries = scores.summaries(chance, seed=seed)
     per_video = {"video_id": arrays["video_id"], **scores.per_video()}
@@ -90,9 +116,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         arrays={**arrays, **score_arrays(per_video, summaries)},
         scores=summaries,
         per_video=per_video,
-        provenance=_provenance(session, features),
-        skipped=stream.skipped,
-        repeated=list(dict.fromkeys(c.video.video_id for c in clips if c.repeated(session.spec))),
+        provenance=provenance | _method(provenance, features),
+        skipped=skipped,
+        repeated=list(repeated),
         draw=draw_embedding,
     )
     study.films = {"embedding.html": lambda path: write_page(path, study)}
@@ -194,12 +220,12 @@ def _nearest(features: np.ndarray, videos: np.ndarray) -> np.ndarray:
     return nearest_of_others(features, videos)
 
 
-def _provenance(session: Session, features: np.ndarray) -> dict[str, Any]:
+def _method(provenance: dict[str, Any], features: np.ndarray) -> dict[str, Any]:
+    """How the map was made, for the provenance."""
     import sklearn
 
-    found = provenance(session, "embed")
-    found["versions"] = found["versions"] | {"scikit-learn": sklearn.__version__}
-    return found | {
+    return {
+        "versions": provenance["versions"] | {"scikit-learn": sklearn.__version__},
         "projection": {
             "method": "rows of length 1, PCA, t-SNE",
             "components": min(COMPONENTS, *features.shape),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["SHIPPED", "shipped_path"]
+__all__ = ["SHIPPED", "checkpoint_name", "shipped_path"]
 
 SHIPPED = {
     "tiny-vd": "tiny, MoCo + L_VD, trained on moving shapes",
@@ -20,3 +20,14 @@ def shipped_path(name: str | Path) -> Path | None:
     if str(name) not in SHIPPED or Path(name).exists():
         return None
     return _FOLDER / f"{name}.ckpt"
+
+
+def checkpoint_name(path: str | Path) -> str:
+    """How a result names a checkpoint: its path; a shipped one by its name, as it is given to ``--ckpt``.
+
+    Where the package is installed says nothing about a result, and is another place on each machine.
+    """
+    *folders, file = Path(path).parts or ("",)
+    name = file.removesuffix(".ckpt")
+    shipped = name in SHIPPED and file != name and tuple(folders[-2:]) == ("fima", "weights")
+    return name if shipped else str(path)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from fima.checkpoints import LoadedBackbone
+from fima.checkpoints.shipped import checkpoint_name
 from fima.data.datasets import VideoDataset
 from fima.errors import InputError
 from fima.evaluation.duplicates import content_key
@@ -75,7 +76,7 @@ def describe_features(
     """
     lines = "\n".join(f"{record.video_id}\t{record.label}" for record in data)
     return {
-        "checkpoint": str(loaded.path) if loaded.path else "random",
+        "checkpoint": checkpoint_name(loaded.path) if loaded.path else "random",
         "sha256": loaded.sha256,
         "seed": None if loaded.trained else seed,
         "arch": loaded.arch,

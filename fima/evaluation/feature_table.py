@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from fima.errors import InputError
 from fima.evaluation.vectors import VideoVectors
 
-__all__ = ["FORMAT", "FeatureSet", "FeatureSetBuilder", "read_features", "read_metadata", "schema", "table"]
+__all__ = [
+    "FORMAT",
+    "FeatureSet",
+    "FeatureSetBuilder",
+    "read_clip_vectors",
+    "read_features",
+    "read_metadata",
+    "schema",
+    "table",
+]
 
 FORMAT = "fima-features"
 _VERSION = 1
@@ -176,6 +185,23 @@ def read_features(path: Path, *, unit_clips: bool = False) -> FeatureSet:
                     names[labels[first]] = classes[first]
     known = about.get("class_names") or [names.get(label, "") for label in range(max(names, default=-1) + 1)]
     return builder.finish(known, about, dict(about.get("skipped", [])))
+
+
+def read_clip_vectors(path: Path, videos: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
+    """Vectors of the clips of each video, ``(K, C)``, in the order of the table's rows; all are in memory.
+
+    Args:
+        path: of a table that `read_features` reads.
+        videos: the ids that it gives.
+    """
+    with _opened(path) as file:
+        rows = file.read(columns=["video", "vector"])
+    flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = flat.astype(np.float32, copy=False).reshape(len(rows), -1)
+    place = {video: number for number, video in enumerate(videos)}
+    of = np.array([place[video] for video in rows["video"].to_pylist()], np.int64)
+    ends = np.cumsum(np.bincount(of, minlength=len(videos)))
+    return tuple(np.split(vectors[np.argsort(of, kind="stable")], ends[:-1]))
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -120,6 +120,7 @@ def about(sets: Sets, chosen: Comparison, *, seed: int, command: Sequence[str]) 
         "unit_clips": chosen.unit_clips,
         "seed": seed,
         "classes": len(test.class_names),
+        "class_names": list(test.class_names),
         "train": {**(train.metadata.get("data") or {}), "used": len(train)},
         "test": {**(test.metadata.get("data") or {}), "used": len(test)},
         "skipped": len(sets.skipped),

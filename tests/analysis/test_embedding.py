@@ -7,8 +7,11 @@ import itertools
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -21,6 +24,7 @@ from sklearn.metrics import silhouette_samples
 from sklearn.metrics.pairwise import cosine_similarity
 
 from analysis import embedding
+from analysis.cli import main as analyze
 from analysis.embedding import (
     limit_perplexity,
     match_chance,
@@ -37,8 +41,13 @@ from analysis.settings import Settings
 from analysis.sources import VideoSource
 from analysis.studies.base import Session, open_session
 from analysis.studies.embedding import run
+from analysis.studies.embedding_table import run_on_table
+from fima.checkpoints import load_backbone
 from fima.cli import main as fima
+from fima.data.datasets import VideoRecord
 from fima.errors import InputError
+from fima.evaluation.feature_table import table as feature_table
+from fima.evaluation.vectors import VideoVectors
 
 SEEDS = st.integers(0, 1000)
 EVIL = "<img src=x onerror=alert(1)>"
@@ -491,4 +500,127 @@ def test_a_finger_chooses_a_clip_on_a_phone(tmp_path, browser):
     tab.locator("#map").tap(position={"x": x, "y": y})
     ids = study.arrays["video_id"][study.arrays["video"]]
     assert tab.locator("#details .name").first.text_content() == ids[3]
+    assert wrong == []
+
+
+# A table of features
+
+
+def _write_table(path, study_features, ids, labels, names, clips, **about):
+    videos = []
+    for i, video in enumerate(ids):
+        record = VideoRecord(Path("x"), video, labels[i], None if labels[i] is None else names[labels[i]])
+        vectors = study_features[i * clips : (i + 1) * clips].astype(np.float32)
+        videos.append((VideoVectors(i, record, {"rgb": vectors}), None))
+    pq.write_table(feature_table(videos, "rgb", {"class_names": names, **about}), path)
+    return path
+
+
+def test_a_table_gives_the_numbers_of_the_videos(tmp_path):
+    session = open_session(Settings(**SMALL, data="shapes:easy,videos=12", clips=2))
+    study, features = run(session), []
+    for clip in session.stream():
+        with torch.no_grad():
+            features.append(
+                session.extractor.feature_map(clip.frames.movedim(1, 0)[None].float() / 255).mean((2, 3, 4))
+            )
+    names = list(dict.fromkeys(study.arrays["label_name"].tolist()))
+    order = sorted(range(len(names)), key=lambda i: -i)  # another numbering of the classes changes nothing
+    labels = [order.index(int(label)) for label in study.arrays["label"][::2]]
+    names = [names[i] for i in order]
+    ids = study.arrays["video_id"].tolist()
+    path = _write_table(tmp_path / "f.parquet", torch.cat(features).numpy(), ids, labels, names, 2)
+    found = run_on_table(path)
+    for name in ("knn_label", "silhouette_label", "silhouette_video"):
+        np.testing.assert_allclose(found.per_video[name], study.per_video[name], atol=1e-3)
+        assert found.scores[name].mean == pytest.approx(study.scores[name].mean, abs=1e-3)
+        assert found.scores[name].chance == pytest.approx(study.scores[name].chance, abs=1e-3)
+    assert set(found.scores) == {"knn_label", "silhouette_label", "silhouette_video"}
+    assert found.arrays["nearest"].tolist() == study.arrays["nearest"].tolist()
+    shown = (found.arrays["label_name"][found.arrays["label"]], study.arrays["label_name"][study.arrays["label"]])
+    assert shown[0].tolist() == shown[1].tolist()
+    assert found.arrays["clip"].tolist() == [0, 1] * 12
+    assert {"thumbnail", "background", "seconds"}.isdisjoint(found.arrays)
+
+
+def test_the_command_reads_a_table_and_names_it(tmp_path, capsys):
+    table = tmp_path / "t.parquet"
+    data = ["--data", "shapes:camera,videos=12,num_frames=20,size=40", "--split", "test"]
+    assert (
+        fima(["extract", "--ckpt", "tiny-fima", *data, "--clips", "2", "--layer", "stage2", "--out", str(table)]) == 0
+    )
+    assert analyze(["embed", "--features", str(table), "--out", str(tmp_path / "e")]) == 0
+    report = json.loads((tmp_path / "e" / "embedding.json").read_text())
+    sha = load_backbone("tiny-fima").sha256
+    source = report["provenance"]
+    assert (source["checkpoint"]["sha256"], source["layer"]) == (sha, "stage2")
+    assert (source["features"]["path"], source["num_clips"]) == (str(table), 24)
+    assert source["command"] == f"fima-analyze embed --features {table}"
+    assert (source["inputs"]["data"], source["inputs"]["split"]) == (data[1], "test")
+    assert {path.name for path in (tmp_path / "e").iterdir()} == {
+        f"embedding.{x}" for x in ("png", "npz", "json", "html")
+    }
+    assert "knn label" in capsys.readouterr().out
+    page = (tmp_path / "e" / "embedding.html").read_text()
+    assert _data_of(page)["sheets"] == []
+    assert _data_of(page)["clip"] == [0, 1] * 12
+
+
+def test_other_peoples_tables_and_random_weights_say_what_they_are(tmp_path):
+    rng, ids = np.random.default_rng(0), [f"v{i}" for i in range(8)]
+    plain = run_on_table(_write_table(tmp_path / "a.parquet", rng.normal(size=(8, 3)), ids, [0, 1] * 4, ["a", "b"], 1))
+    assert "unknown checkpoint" in plain.figure().get_suptitle()
+    assert not plain.untrained
+    path = _write_table(
+        tmp_path / "b.parquet", rng.normal(size=(16, 3)), ids, [None] * 8, [], 2, checkpoint="random", seed=7
+    )
+    random = run_on_table(path)
+    assert random.untrained
+    assert "random, seed 7" in random.figure().get_suptitle()
+    assert list(random.scores) == ["silhouette_video"]
+
+
+def _mixed_widths(path):
+    rows = [
+        {"video": f"v{i}", "clip": 0, "label": 0, "class_name": "a", "vector": [1.0] * (3 + i % 2)} for i in range(8)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def test_tables_that_cannot_be_used_are_refused(tmp_path, capsys):
+    rng, ids = np.random.default_rng(0), [f"v{i}" for i in range(8)]
+    (tmp_path / "text.parquet").write_text("no table")
+    pq.write_table(pa.table({"video": ["a"]}), tmp_path / "other.parquet")
+    _mixed_widths(tmp_path / "widths.parquet")
+    _write_table(tmp_path / "some.parquet", rng.normal(size=(8, 3)), ids, [0] * 7 + [None], ["a"], 1)
+    _write_table(tmp_path / "few.parquet", rng.normal(size=(4, 3)), ids[:4], [0] * 4, ["a"], 1)
+    good = _write_table(tmp_path / "good.parquet", rng.normal(size=(8, 3)), ids, [0] * 8, ["a"], 1)
+    for words, message in (
+        ([tmp_path / "none.parquet"], "none.parquet: no such file"),
+        ([tmp_path / "text.parquet"], "is no parquet file"),
+        ([tmp_path / "other.parquet"], "has no column clip, label, class_name, vector"),
+        ([tmp_path / "widths.parquet"], "not all of one length"),
+        ([tmp_path / "some.parquet"], "v7 has no label, but other videos have"),
+        ([tmp_path / "few.parquet"], "at least 5 clips, got 4"),
+        ([good, "--data", "UCF101"], "--data: is about a backbone and videos"),
+        ([good, "--ckpt", "tiny-vd"], "--ckpt: is about a backbone and videos"),
+        ([good, "--clips", "3"], "--clips: is about a backbone and videos"),
+    ):
+        assert analyze(["embed", "--features", *map(str, words), "--out", str(tmp_path / "out")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_page_of_a_table_in_a_browser(tmp_path, browser):
+    rng, ids = np.random.default_rng(0), [f"v{i}" for i in range(8)]
+    path = _write_table(tmp_path / "a.parquet", rng.normal(size=(16, 3)), ids, [0, 1] * 4, ["a", "b"], 2)
+    write_page(tmp_path / "page.html", run_on_table(path))
+    tab, wrong = _open(browser, tmp_path / "page.html", viewport={"width": 360, "height": 800})
+    tab.focus("#map")
+    tab.keyboard.press("End")
+    assert "clip 2" in tab.locator("#details section").first.inner_text()
+    assert tab.locator("#details .picture").count() == 0
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert wrong == []

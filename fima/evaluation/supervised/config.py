@@ -42,6 +42,8 @@ class SupervisedConfig:
         resume: "auto": from `out`/last.ckpt where there is one; "never"; or a checkpoint's path.
         examples: training videos that are used, drawn by seed and class by class; null: all.
         features: train on features that are computed once, without augmentation (linear probes).
+        features_train: a table of fima extract to train a linear probe on, instead of data and ckpt.
+        features_test: the table to test it on.
         test_only: test the classifier in --ckpt, without training.
     """
 
@@ -61,6 +63,8 @@ class SupervisedConfig:
     resume: str = "never"
     examples: int | None = None
     features: bool = False
+    features_train: str | None = None
+    features_test: str | None = None
     test_only: bool = False
     input: InputOptions = field(default_factory=InputOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
@@ -83,7 +87,8 @@ class SupervisedConfig:
 
     def decisive(self) -> dict[str, Any]:
         """The settings that the weights depend on, dotted name → value: they may not change on the way."""
-        free = {"data", "ckpt", "out", "resume", "preset", "loader", "trainer", "checkpoints", "log", "test_only"}
+        free = {"data", "ckpt", "out", "resume", "preset", "loader", "trainer", "checkpoints", "log", "test_only",
+                "features_train", "features_test"}  # fmt: skip
         flat = flatten({name: value for name, value in self.to_dict().items() if name not in free})
         return flat | {"trainer.precision": self.trainer.precision}
 
@@ -140,7 +145,7 @@ def _check_ranges(config: SupervisedConfig) -> None:
         raise InputError(f"optimizer.gamma must be in (0, 1], got {config.optimizer.gamma}")
     if not 0 <= config.seed < 2**63:
         raise InputError(f"seed must be in [0, 2**63), got {config.seed}")
-    if config.features and config.task != "linear":
+    if (config.features or config.features_train) and config.task != "linear":
         raise InputError("features: only a linear probe (fima linear) can be trained on cached features")
     if config.optimizer.lr is None and config.task != "linear":
         raise InputError("optimizer.lr: this preset's source gives none; set one with --optimizer.lr")

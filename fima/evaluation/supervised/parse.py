@@ -15,11 +15,11 @@ from jsonargparse import ArgumentParser, Namespace
 from fima.errors import InputError
 from fima.evaluation.presets import preset, preset_names
 from fima.evaluation.supervised import options
-from fima.evaluation.supervised.config import SupervisedConfig
+from fima.evaluation.supervised.config import SupervisedConfig, flatten
 from fima.training.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions
 from fima.training.parsing import argument_docs, as_yaml, explain
 
-__all__ = ["parse_supervised"]
+__all__ = ["batch_is_given", "parse_supervised"]
 
 _GROUPS: dict[str, Any] = {
     "input": options.InputOptions,
@@ -38,7 +38,8 @@ _PRINT = "--print_config"
 _NEEDED = ("data", "ckpt", "out")
 _USAGE = (
     "fima {task} --ckpt PATH|NAME|random --data PATH [--train-split NAME] [--test-split NAME] [--preset NAME] "
-    "[--config FILE] [--out DIR] [--resume auto] [--GROUP.NAME VALUE …]"
+    "[--config FILE] [--out DIR] [--resume auto] [--GROUP.NAME VALUE …]; of fima linear also --features-train FILE "
+    "--features-test FILE (of fima extract) instead of --ckpt and --data"
 )
 
 
@@ -70,7 +71,18 @@ def parse_supervised(arguments: Sequence[str], task: Literal["finetune", "linear
     if _PRINT in arguments:
         sys.stdout.write(yaml.safe_dump(as_yaml(values), sort_keys=False))
         return None
+    if values["features_train"] or values["features_test"]:
+        ours = SupervisedConfig(task=task, data="", ckpt="", out="")
+        _check_tables(arguments, values, {**flatten(ours.to_dict()), **preset(str(name), task).settings()})
     return _build(task, values)
+
+
+def batch_is_given(arguments: Sequence[str], config: SupervisedConfig) -> bool:
+    """Whether somebody asked for the batch: as a flag, or in a file with another value than the preset's."""
+    flag = "--optimizer.batch_size"
+    typed = any(word == flag or word.startswith(f"{flag}=") for word in arguments)
+    theirs = preset(config.preset, config.task).settings()["optimizer.batch_size"]
+    return typed or config.optimizer.batch_size != theirs
 
 
 def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
@@ -123,12 +135,36 @@ def _parser(task: Literal["finetune", "linear"], name: str, config: Path | None)
     return parser
 
 
+_OF_VIDEOS = (
+    *("data", "ckpt", "arch", "train_split", "test_split", "val_split", "layout", "frame_template", "frame_fps"),
+    *("test_only", "input", "augment", "test.clips", "test.crops", "test.placement", "test.crop_fraction"),
+    *("test.size", "test.batch_size", "validation.clips"),
+)
+"""Settings and groups that are about videos, which tables of features hold no more."""
+
+
+def _check_tables(arguments: Sequence[str], values: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse one table alone, and settings that the tables' features have behind them."""
+    for here, there in (("train", "test"), ("test", "train")):
+        if not values[f"features_{here}"]:
+            raise InputError(f"--features-{here}: is missing beside --features-{there}")
+    given = flatten({key: part.as_dict() if isinstance(part, Namespace) else part for key, part in values.items()})
+    typed = {word.split("=")[0].removeprefix("--").replace("-", "_") for word in arguments if word.startswith("--")}
+    for name, value in given.items():
+        about_videos = name in _OF_VIDEOS or name.split(".")[0] in _OF_VIDEOS
+        known = ours[name] or None
+        if about_videos and (name in typed or (value or None) != (list(known) if isinstance(known, tuple) else known)):
+            flag = name if "." in name else name.replace("_", "-")
+            raise InputError(f"--{flag}: needs videos; --features-train and --features-test hold finished features")
+
+
 def _build(task: Literal["finetune", "linear"], values: dict[str, Any]) -> SupervisedConfig:
     for name, what in (("data", "a folder of videos or a list file"), ("ckpt", "a checkpoint, or random,")):
-        if not values[name]:
+        if not values[name] and not values["features_train"]:
             raise InputError(f"--{name}: {what} is needed")
     for group, cls in _GROUPS.items():
         kept = values[group]
         values[group] = cls(**(kept.as_dict() if isinstance(kept, Namespace) else kept))
+    values |= {name: values[name] or "" for name in ("data", "ckpt")}
     values["out"] = values["out"] or f"runs/{task}-{values['preset']}"
     return SupervisedConfig(task=task, **values)

@@ -110,7 +110,7 @@ def train_head(
 
     Args:
         head: as it starts; it is not changed.
-        train: as many clips of every video.
+        train: of every video some clips.
         validation: None: the last epoch is taken.
         config: seed, choice and test of the run.
         options: with a learning rate.
@@ -119,7 +119,7 @@ def train_head(
         TrainingError: if the loss is not finite.
     """
     head = copy.deepcopy(head).train()
-    clips = len(train.vectors[0])
+    clips = torch.tensor([len(vectors) for vectors in train.vectors])
     table, labels = torch.cat(train.vectors), torch.from_numpy(train.labels).repeat_interleave(clips)
     stream = BatchStream(
         len(table), options.batch_size, epochs=options.epochs, seed=config.seed, accumulate=options.accumulate

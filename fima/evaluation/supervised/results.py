@@ -22,7 +22,7 @@ from fima.evaluation.supervised.config import SupervisedConfig, flatten
 from fima.evaluation.supervised.testing import VideoScores
 from fima.training.parsing import as_yaml
 
-__all__ = ["RESULT", "describe", "differences", "replace_text", "write_config", "write_results"]
+__all__ = ["RESULT", "describe", "differences", "explain_choice", "replace_text", "write_config", "write_results"]
 
 RESULT = "result.json"
 
@@ -129,6 +129,35 @@ def differences(config: SupervisedConfig) -> dict[str, Any]:
         for name, value in theirs.items()
         if ours[name] != (list(value) if isinstance(value, tuple) else value)
     }
+
+
+def explain_choice(
+    config: SupervisedConfig,
+    epoch: int,
+    top1: float | None,
+    history: Sequence[dict[str, float]],
+    *,
+    validation: int,
+    held_out: bool,
+) -> dict[str, Any]:
+    """How the tested weights were chosen.
+
+    Args:
+        config: of the run.
+        epoch: chosen.
+        top1: that it reached where it was chosen; None where it was the only one.
+        history: of all epochs that were looked at.
+        validation: videos.
+        held_out: whether they were taken out of training.
+    """
+    by = config.validation.choose
+    source = f"{validation} videos" + (" held out from training" if held_out else "")
+    how = {
+        "val": f"epoch {epoch}, best on validation ({source})",
+        "last": f"epoch {epoch}, the last",
+        "test": f"epoch {epoch}, BEST ON THE TEST SPLIT: optimistic, comparable only with numbers chosen so",
+    }[by]
+    return {"epoch": epoch, "by": by, "how": how, "top1": top1, "history": list(history)}
 
 
 def describe(result: Path) -> str:

@@ -12,19 +12,21 @@ import torch
 from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
+from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import CheckpointError, InputError
 from fima.evaluation.classifier import Classifier, ClassifierHead, LoadedClassifier, load_classifier, save_classifier
 from fima.evaluation.supervised.clips import colours
 from fima.evaluation.supervised.config import SupervisedConfig
 from fima.evaluation.supervised.data import fixed_protocol
 from fima.evaluation.supervised.probe import Trial, clip_features, sweep_heads
-from fima.evaluation.supervised.results import describe, replace_text, write_config, write_results
-from fima.evaluation.supervised.sources import Videos, open_backbone, open_test, open_videos, training_spec
+from fima.evaluation.supervised.results import describe, explain_choice, replace_text, write_config, write_results
+from fima.evaluation.supervised.sources import Videos, training_spec
+from fima.evaluation.supervised.start import Start, fit_batch, nothing_left_if_refused, open_start
+from fima.evaluation.supervised.tables import run_on_tables
 from fima.evaluation.supervised.testing import classify_videos
 from fima.evaluation.supervised.train import Fitted, fit
 from fima.evaluation.supervised.watch import CHOSEN
 from fima.models.registry import backbone_info
-from fima.training.batches import steps_per_epoch
 from fima.training.checkpoints import find_resume, sweep
 from fima.training.guards import one_run_at_a_time
 from fima.training.progress import RunProgress
@@ -35,7 +37,7 @@ __all__ = ["run_supervised"]
 SWEEP = "sweep.json"
 
 
-def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | None:
+def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: bool = True) -> Path | None:
     """Train a classifier, or go on training it, and test it.
 
     All that a run leaves is in ``config.out``: config.yaml, metrics.csv, checkpoints, the tested one as chosen.ckpt,
@@ -44,6 +46,7 @@ def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | Non
     Args:
         config: of the run.
         command: as typed, for the result.
+        batch_given: whether the batch was asked for; a preset's is made to fit a small training set, and said so.
 
     Returns:
         result.json; None if ``trainer.max_steps`` stopped the training before its end.
@@ -54,6 +57,8 @@ def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | Non
         TrainingError: if the run has to stop; what it saved is good.
         Interrupted: after Ctrl-C, SIGTERM or SIGUSR1, with a checkpoint saved.
     """
+    if config.features_train is not None:
+        return run_on_tables(config, command=command, batch_given=batch_given)
     if config.trainer.devices == "auto":
         config = replace(config, trainer=replace(config.trainer, devices=1))
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
@@ -64,32 +69,32 @@ def run_supervised(config: SupervisedConfig, *, command: str = "") -> Path | Non
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     trainer = make_trainer(cast(Any, config), resume_from)
-    folder.mkdir(parents=True, exist_ok=True)
-    with one_run_at_a_time(folder, trainer):
+    start, notes = open_start(config, trainer.strategy.root_device), list[str]()
+    if start.trained is None:
+        config, note = fit_batch(config, len(start.videos.train), given=batch_given)
+        notes += [note] if note else []
+    with nothing_left_if_refused(folder), one_run_at_a_time(folder, trainer):
         sweep(folder)
         write_config(folder / "config.yaml", config)
-        return _Run(config, trainer, resume_from, command).go()
+        return _Run(config, trainer, resume_from, command, notes).go(start)
 
 
 class _Run:
     """The steps of one run, in order."""
 
-    def __init__(self, config: SupervisedConfig, trainer: Trainer, resume_from: Path | None, command: str) -> None:
+    def __init__(
+        self, config: SupervisedConfig, trainer: Trainer, resume_from: Path | None, command: str, notes: list[str]
+    ) -> None:
         self.config, self.trainer, self.resume_from, self.command = config, trainer, resume_from, command
+        self.notes = notes
         self.folder, self.device = Path(config.out), trainer.strategy.root_device
         self.progress = RunProgress(config.log.progress, last_step=0, epochs=config.optimizer.epochs)
 
-    def go(self) -> Path | None:
-        config = self.config
-        if config.test_only:
-            trained = load_classifier(config.ckpt, device=self.device)
-            videos = open_test(config, trained.class_names)
-            return self.test(trained, videos, trained.source, {"how": "as in the checkpoint"}, {})
-        loaded = open_backbone(config)
-        several = config.optimizer.lr is None or (config.features and len(config.sweep.weight_decay) > 1)
-        chooses = config.validation.choose == "val" or (config.task == "linear" and several)
-        videos = open_videos(config, validation=chooses)
-        for line in videos.warnings:
+    def go(self, start: Start) -> Path | None:
+        config, videos, loaded = self.config, start.videos, start.loaded
+        if start.trained is not None:
+            return self.test(start.trained, videos, loaded, {"how": "as in the checkpoint"}, {})
+        for line in (*videos.warnings, *self.notes):
             self.tell(f"warning: {line}")
         classifier = self.make_classifier(loaded, videos)
         if config.features:
@@ -134,21 +139,13 @@ class _Run:
         return self.explained(int(best["epoch"]), best["top1"], fitted.choice.history, videos)
 
     def explained(self, epoch: int, top1: float | None, history: Any, videos: Videos) -> dict[str, Any]:
-        by = self.config.validation.choose
-        source = f"{len(videos.validation)} videos" + (" held out from training" if videos.held_out else "")
-        how = {
-            "val": f"epoch {epoch}, best on validation ({source})",
-            "last": f"epoch {epoch}, the last",
-            "test": f"epoch {epoch}, BEST ON THE TEST SPLIT: optimistic, comparable only with numbers chosen so",
-        }[by]
-        return {"epoch": epoch, "by": by, "how": how, "top1": top1, "history": list(history)}
+        validation, held_out = len(videos.validation), videos.held_out
+        return explain_choice(self.config, epoch, top1, history, validation=validation, held_out=held_out)
 
     def probe(
         self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Train heads on cached features and save the best."""
-        if self.config.validation.choose == "test":
-            raise InputError("features: the head is chosen on validation; take --validation.choose val or last")
         trial, extra = self.sweep(classifier, loaded, videos)
         classifier.head.load_state_dict(trial.head.state_dict())
         self.save(classifier, loaded, videos, trial.epoch)
@@ -157,8 +154,6 @@ class _Run:
 
     def sweep(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos) -> tuple[Trial, dict[str, Any]]:
         config, spec = self.config, training_spec(loaded, self.config)
-        if config.head.backbone_mode == "train":
-            raise InputError("head.backbone_mode = train: statistics change with every step, so nothing can be cached")
         test_spec = spec.replace(size=config.test.size or spec.size)
         protocol = replace(fixed_protocol(config), clips=config.validation.clips)
         features = partial(clip_features, classifier, batch_size=config.test.batch_size, device=self.device)
@@ -166,7 +161,8 @@ class _Run:
         self.tell(f"features of {len(videos.train)} training and {len(videos.validation)} validation videos …")
         train = features(videos.train, spec, fixed_protocol(config))
         validation = features(videos.validation, test_spec, protocol) if videos.validation else None
-        steps_per_epoch(len(train.labels) * config.input.clips_per_epoch, config.optimizer.batch_size)
+        config, note = fit_batch(config, len(train.labels), given=False)  # fewer than listed if some are unreadable
+        self.notes += [note] if note else []
         classifier.head.to("cpu")
         trial, table = sweep_heads(classifier.head, train, validation, config, self.tell)
         classifier.head.to(self.device)
@@ -227,7 +223,7 @@ class _Run:
             videos.class_names,
             chosen={"epoch": epoch, **chosen},
             checkpoint={
-                "path": None if start.path is None else str(start.path),
+                "path": None if start.path is None else checkpoint_name(start.path),
                 "sha256": start.sha256,
                 "arch": start.arch,
                 "format": start.report.format,
@@ -235,7 +231,7 @@ class _Run:
             input=spec.to_dict(),
             protocol=protocol,
             missing=videos.missing,
-            warnings=[*videos.warnings, *_warnings(config)],
+            warnings=[*videos.warnings, *self.notes, *_warnings(config)],
             command=self.command,
             extra=extra,
         )

@@ -24,8 +24,10 @@ _TOLD = (
 
 
 def read_supervised(file: Path, content: dict[str, Any]) -> list[Number]:
-    """Of ``fima finetune`` and ``fima linear``; the data set is in config.yaml beside it."""
+    """Of ``fima finetune`` and ``fima linear``; the data set is in config.yaml beside it, of tables in the result."""
     config = _config(file.with_name("config.yaml"))
+    if config.get("features_train"):
+        config |= {"features": True, **_data_of_tables(content["features"])}
     kept = content["checkpoint"]
     changes = {k: v for k, v in content["differs_from_preset"].items() if k not in _TOLD}
     if "sweep" in content:  # the rate is what was searched, not how
@@ -66,7 +68,7 @@ def read_supervised(file: Path, content: dict[str, Any]) -> list[Number]:
             protocol,
             content[key]["value"],
             content["seed"],
-            kept["path"] or "random",
+            _name(kept["path"] or "random"),
             file,
             low=content[key]["low"],
             high=content[key]["high"],
@@ -123,7 +125,7 @@ def read_neighbours(file: Path, content: dict[str, Any]) -> list[Number]:
                     protocol,
                     score["value"],
                     content["seed"],
-                    content["checkpoint"] or "?",
+                    _name(content["checkpoint"] or "?"),
                     file,
                     low=score["low"],
                     high=score["high"],
@@ -167,7 +169,7 @@ def read_detection(file: Path, content: dict[str, Any]) -> list[Number]:
             Protocol(name, chosen="last", changes=_sorted(settings)),
             value,
             content["seed"],
-            content["checkpoint"] or "random",
+            _name(content["checkpoint"] or "random"),
             file,
             source=content["preset_source"],
             remarks=tuple(remarks),
@@ -190,12 +192,28 @@ def _config(path: Path) -> dict[str, Any]:
     return content
 
 
+def _data_of_tables(features: dict[str, Any]) -> dict[str, Any]:
+    """What config.yaml says of other runs' data."""
+    train, test = features["data"]["train"], features["data"]["test"]
+    return {
+        "data": test.get("path") or "?",
+        "train_split": train.get("split") or "?",
+        "test_split": test.get("split") or "?",
+    }
+
+
+def _name(checkpoint: str) -> str:
+    """A shipped checkpoint's name; older results have the path of the package's folder, which is no fact about them."""
+    path = Path(checkpoint)
+    return path.stem if path.parts[-3:-1] == ("fima", "weights") else checkpoint
+
+
 def _data_name(path: str) -> str:
     return path if path.startswith("shapes:") else Path(path).name or path
 
 
 def _input(spec: dict[str, Any] | None) -> str:
-    return "?" if spec is None else f"{spec['num_frames']}×{spec['frame_stride']}, {spec['size']}"
+    return "?" if not spec else f"{spec['num_frames']}×{spec['frame_stride']}, {spec['size']}"
 
 
 def _text(value: Any) -> str:

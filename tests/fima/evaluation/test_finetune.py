@@ -332,7 +332,14 @@ FAULTS = {
     "unknown flag": (["--optimizer.lrr=1"], "optimizer.lr"),
     "wrong type": (["--optimizer.lr=fast"], "lr"),
     "out of range": (["--head.dropout=1"], "head.dropout must be in [0, 1)"),
-    "batch too large": (["--optimizer.batch_size=64"], "one step needs 64 videos"),
+    "batch too large": (
+        ["--optimizer.batch_size=64"],
+        "--optimizer.batch_size 64: one step needs 64 clips, but the training set has 18 videos",
+    ),
+    "batches too large": (
+        ["--optimizer.accumulate=5", "--input.clips_per_epoch=1"],
+        "--optimizer.batch_size 4: one step needs 20 clips (4 × 5 of optimizer.accumulate), but the training set",
+    ),
     "features": (["--features=true"], "only a linear probe"),
     "several processes": (["--trainer.devices=2"], "one process"),
     "test only": (["--test-only=true"], "--ckpt random has none"),
@@ -348,6 +355,7 @@ def test_faults_are_one_line(typed, tmp_path, fault, capfd):
     assert len(lines) == 1
     assert lines[0].startswith("fima finetune: error: ")
     assert message in lines[0]
+    assert list(tmp_path.iterdir()) == []  # nor is anything left behind
 
 
 def test_a_run_is_neither_overwritten_nor_mixed_up(typed, whole, colours, capfd, tmp_path):

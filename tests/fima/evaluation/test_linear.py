@@ -142,6 +142,89 @@ def test_what_features_cannot_do_is_refused(typed, tmp_path, capfd):
         assert message in capfd.readouterr().err
 
 
+@pytest.fixture
+def few(checkpoint):
+    """`fima linear` on 20 training videos, whose preset has a batch of 256."""
+
+    def few(out, *flags):
+        threads = torch.get_num_threads()
+        small = [flag for flag in SMALL if "batch_size" not in flag]
+        try:
+            return main(["linear", f"--ckpt={checkpoint}", *small, f"--out={out}", *map(str, flags)])
+        finally:
+            torch.set_num_threads(threads)
+
+    return few
+
+
+@pytest.mark.parametrize("cached", ["true", "false"])
+def test_a_presets_batch_is_at_most_the_training_set_and_said_so(few, tmp_path, capfd, cached):
+    flags = ("--input.augmented", "false", "--optimizer.lr", 0.5, "--optimizer.epochs", 2, "--features", cached)
+    assert few(tmp_path / "a", *flags) == 0
+    found, err = result(tmp_path / "a"), " ".join(capfd.readouterr().err.split())
+    size = int(found["chosen"]["how"].split("(")[1].split()[0])  # held out
+    note = f"optimizer.batch_size is {24 - size}, not 256: the training set has {24 - size} videos"
+    assert found["warnings"] == [note]
+    assert note in err
+    assert found["differs_from_preset"]["optimizer.batch_size"] == 24 - size
+    assert few(tmp_path / "b", *flags, "--optimizer.batch_size", 24 - size) == 0
+    assert result(tmp_path / "b")["warnings"] == []
+    assert (tmp_path / "a" / "predictions.csv").read_bytes() == (tmp_path / "b" / "predictions.csv").read_bytes()
+    again = ("--config", tmp_path / "a" / "config.yaml", "--features", cached)
+    assert few(tmp_path / "c", *again) == 0
+    assert (tmp_path / "c" / "predictions.csv").read_bytes() == (tmp_path / "a" / "predictions.csv").read_bytes()
+
+
+def test_a_run_with_a_smaller_batch_goes_on(few, tmp_path):
+    flags = ("--optimizer.lr", 0.5, "--optimizer.epochs", 2, "--input.augmented", "false")
+    assert few(tmp_path / "a", *flags) == 0
+    assert few(tmp_path / "b", *flags, "--trainer.max_steps", 1) == 0
+    assert few(tmp_path / "b", *flags, "--resume", "auto") == 0
+    a, b = (result(tmp_path / name) for name in ("a", "b"))
+    assert {**a, "command": ""} == {**b, "command": ""}
+    assert (tmp_path / "a" / "predictions.csv").read_bytes() == (tmp_path / "b" / "predictions.csv").read_bytes()
+
+
+def test_gradients_of_several_batches_are_part_of_a_step(few, tmp_path):
+    flags = ("--optimizer.lr", 0.5, "--optimizer.epochs", 1, "--features", "true", "--input.clips_per_epoch", 2)
+    assert (
+        few(tmp_path / "a", *flags, "--optimizer.accumulate", 4, "--examples", 15, "--validation.choose", "last") == 0
+    )
+    assert result(tmp_path / "a")["differs_from_preset"]["optimizer.batch_size"] == 7  # 30 clips, 4 batches
+    assert few(tmp_path / "b", *flags, "--optimizer.accumulate", 50) == 2
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_batch_that_was_asked_for_is_refused_before_a_video_is_read(few, tmp_path, capfd, monkeypatch):
+    def read(*args, **kwargs):
+        raise AssertionError("a video was read")
+
+    monkeypatch.setattr("fima.evaluation.supervised.run.clip_features", read)
+    monkeypatch.setattr("fima.evaluation.clips.read_test_clips", read)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "notes.txt").write_text("mine")
+    for out in (tmp_path / "new" / "deep", kept):
+        assert few(out, "--features", "true", "--optimizer.batch_size", 256) == 2
+        (line,) = [line for line in capfd.readouterr().err.splitlines() if line]
+        assert line.startswith("fima linear: error: --optimizer.batch_size 256: one step needs 256 clips, but the")
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept", "notes.txt"]
+
+
+def test_unreadable_videos_make_the_batch_smaller(tmp_path, few):
+    data = tmp_path / "data"
+    small = ("--set", "num_frames=20", "size=40")
+    assert main(["shapes", str(data), "--videos", "12", "--test", "4", *small]) == 0
+    first = (data / "train.csv").read_text().splitlines()[1]
+    (data / first.split(",")[0]).write_bytes(b"no video")
+    flags = (f"--data={data}", "--optimizer.lr", 0.5, "--optimizer.epochs", 1, "--features", "true")
+    assert few(tmp_path / "a", *flags, "--validation.choose", "last") == 0
+    assert [line.split(":")[0] for line in result(tmp_path / "a")["warnings"]] == [
+        "optimizer.batch_size is 12, not 256",
+        "optimizer.batch_size is 11, not 12",
+    ]
+
+
 def features(videos, classes=4, clips=2, channels=12, seed=0, spread=0.3):
     """Clips around a centre for each class."""
     rng = np.random.default_rng(seed)

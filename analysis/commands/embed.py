@@ -1,0 +1,43 @@
+"""``fima-analyze embed``: the measure ``embedding``, of videos or of a table of features."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands import study
+from analysis.commands.flags import SOME_SKIPPED, enough_memory, settings_from
+from fima.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--features``, beside the flags of the measure."""
+    parser.add_argument(
+        "--features", metavar="FILE", help="instead of backbone and videos: a table that fima extract wrote"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the map and save it.
+
+    Raises:
+        InputError: for a table that cannot be used, or flags about videos beside one.
+    """
+    if args.features is None:
+        return study.run(args)
+    given = [name for name in settings_from(args).changed() if name != "seed"]
+    if given:
+        flag = given[0].replace("_", "-")
+        raise InputError(
+            f"--{flag}: is about a backbone and videos; --features {args.features} holds finished features"
+        )
+    from analysis.studies.base import study_folder
+    from analysis.studies.embedding_table import run_on_table
+
+    with enough_memory(), study_folder(args.out, args.measure) as folder:
+        found = run_on_table(args.features, seed=args.seed)
+        files = found.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
+    study.print_study(found, files)
+    return SOME_SKIPPED if found.skipped else 0
