@@ -41,7 +41,8 @@ def test_as_they_stand(repo_dir, tmp_path, name):
 
 
 def test_background_bias(repo_dir, tmp_path):
-    notebook = _papermill(repo_dir, "analysis/bias.ipynb", tmp_path / "done.ipynb", "-p", "videos", "[40, 30]")
+    few = ("-p", "train_videos", "40", "-p", "test_videos", "30")
+    notebook = _papermill(repo_dir, "analysis/bias.ipynb", tmp_path / "done.ipynb", *few)
     pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]
     assert any("data:image/png;base64," in page and page.count("; gap ") == 3 for page in pages)
     assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
