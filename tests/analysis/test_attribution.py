@@ -43,6 +43,9 @@ from fima.motion import frame_difference
 
 SHAPE = (3, 4, 6, 6)
 
+# Occlusion looks at a clip a hundred times.
+SLOW_LAST = [*METHODS[:-1], pytest.param(METHODS[-1], marks=pytest.mark.slow)]
+
 
 def _rand(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
@@ -190,7 +193,7 @@ def test_convergence_delta_falls_with_the_steps(tiny):
     assert deltas[-1] < 0.02
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_LAST)
 def test_a_map_depends_neither_on_the_batch_nor_on_how_much_is_computed_at_once(tiny, method):
     clip = _rand(3, 3, 8, 24, 24)
     together = _of_tiny(tiny, clip, method=method, steps=7, internal_batch_size=4)
@@ -201,7 +204,7 @@ def test_a_map_depends_neither_on_the_batch_nor_on_how_much_is_computed_at_once(
         torch.testing.assert_close(alone.map[0], together.map[1], atol=2e-4 * scale, rtol=0)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_LAST)
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_no_more_clips_are_computed_at_once_than_allowed(tiny, method, at_once):
     clip, seen = _rand(2, 3, 8, 24, 24), []
@@ -452,6 +455,7 @@ def test_the_built_in_video_has_all_scores_and_its_map_depends_on_the_weights():
     assert study.arrays["sanity_layers"].tolist()[-1] == len(study.arrays["layer_names"])
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_bytes_whatever_the_batch(tmp_path):
     for name, batch_size in (("one", 2), ("two", 2), ("three", 3)):
         run(_session(batch_size=batch_size), **SMALL).save(tmp_path / name)
@@ -462,7 +466,7 @@ def test_equal_runs_give_equal_bytes_whatever_the_batch(tmp_path):
     np.testing.assert_allclose(first["score_motion_correlation"], third["score_motion_correlation"], atol=1e-3)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_LAST)
 def test_every_method_makes_a_study(method):
     study = run(_session(videos=2, show=1, method=method), **SMALL)
     assert ("convergence_delta" in study.scores) == (method in ("integrated_gradients", "gradient_shap"))

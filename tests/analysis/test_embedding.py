@@ -516,6 +516,7 @@ def _write_table(path, study_features, ids, labels, names, clips, **about):
     return path
 
 
+@pytest.mark.slow
 def test_a_table_gives_the_numbers_of_the_videos(tmp_path):
     session = open_session(Settings(**SMALL, data="shapes:easy,videos=12", clips=2))
     study, features = run(session), []

@@ -124,13 +124,14 @@ def test_masks_are_cut_out_as_frames_are():
     np.testing.assert_array_equal(np.argwhere(scaled[0]).max(0), [19, 29])
 
 
+@pytest.mark.slow
 def test_masks_of_files_give_the_numbers_of_the_drawn_ones(tmp_path):
     """The same videos drawn and from disk: the truth is the same, the frames nearly so."""
     from fima.cli import main as fima
 
     folder = tmp_path / "shapes"
     assert fima(["shapes", str(folder), "--videos", "4", "--set", "size=64", "--crf", "4"]) == 0
-    drawn = run("localize", Settings(data="shapes:easy,videos=4,seed=0", show=1))
+    drawn = run("localize", Settings(data="shapes:easy,videos=4,seed=0", split="train", show=1))
     files = run("localize", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
     for name in ("energy", "centre_energy", "centre_auroc"):
         assert files.scores[name].chance == pytest.approx(drawn.scores[name].chance, abs=1e-9)
