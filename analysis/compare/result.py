@@ -21,7 +21,7 @@ from analysis.compare.sources import Source
 from analysis.compare.training import TrainingStep, training_arrays
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.plotting.compare import FIGURES
-from analysis.plotting.compare_scores import draw_compared_scores
+from analysis.plotting.compare_scores import draw_compared_scores, score_names
 from analysis.plotting.compare_training import draw_training
 from analysis.plotting.style import save_figure
 from analysis.settings import Settings
@@ -87,7 +87,7 @@ class Comparison:
             if measure in FIGURES:
                 yield f"compare-{measure}", FIGURES[measure](studies)
         # The figure of the affinity holds all of its scores.
-        if others := {measure: of for measure, of in self.studies.items() if measure != "affinity"}:
+        if others := {m: of for m, of in self.studies.items() if m != "affinity" and score_names(of)}:
             yield "compare-scores", draw_compared_scores(others)
         if any(len(steps) > 1 for steps in self.training.values()):
             references = [column.name for column in self.columns if column.run is None]

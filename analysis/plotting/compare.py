@@ -16,6 +16,7 @@ from analysis.plotting.compare_scores import (
     add_legend,
     compared_caption,
     draw_score_grid,
+    score_names,
     grid_height,
     readable,
 )  # fmt: skip
@@ -165,7 +166,7 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
     """Distributions of similarities on the same axes, similarity over the offset, and the scores of the windows."""
     beside = min(_BESIDE, len(studies))
     rows = -(-len(studies) // beside)
-    scores = [name for name in ("offset_auroc", "offset_d_prime") if name in next(iter(studies.values())).scores]
+    scores = [name for name in ("offset_auroc", "offset_d_prime") if name in score_names(studies)]
     with printed():
         figure = new_figure(1.9 * rows + 3.6)
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.9 * rows, 2.6])[:, 0]

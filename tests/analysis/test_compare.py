@@ -431,3 +431,16 @@ def test_bad_input_is_one_line(checkpoints, videos, tmp_path, capsys):
         assert captured.err.count("\n") == 1
         assert captured.out == ""
         assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("frames", [4, 16])
+def test_videos_without_another_moment_have_no_scores_to_draw(tmp_path, frames):
+    """As long as a clip: nothing is misaligned; with 4 frames there is one slice, and no score at all."""
+    drawn = moving_shape(0, num_frames=frames, height=64, width=64).frames
+    video = write_video(tmp_path / "v.mp4", drawn.transpose(0, 2, 3, 1), fps=25)
+    settings = Settings(video=str(video), num_frames=frames, frame_stride=1, size=32)
+    found = compare(settings, UNTRAINED, measures=["temporal"])
+    assert not any("offset" in row.score for row in found.differences)
+    assert {row.num_videos for row in found.differences} <= {1}
+    written = found.save(tmp_path / "out")
+    assert {path.name for path in written} >= {"compare-temporal.png", "compare.csv", "index.html"}
