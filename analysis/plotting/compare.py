@@ -16,9 +16,9 @@ from analysis.plotting.compare_scores import (
     add_legend,
     compared_caption,
     draw_score_grid,
-    score_names,
     grid_height,
     readable,
+    score_names,
 )  # fmt: skip
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
 from analysis.plotting.localize import outline_mask
