@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,10 +15,10 @@ from analysis.bias import BiasGap, BiasWorlds, at_layer, bias_worlds, measure_bi
 from analysis.compare.sources import short_names
 from analysis.output import output_folder, timestamp, write_json, write_npz
 from analysis.plotting.bias import draw_bias
-from analysis.plotting.style import save_figure
-from analysis.settings import DEFAULT_CKPT, Settings
+from analysis.plotting.style import png_image, save_figure
+from analysis.settings import Settings
 from analysis.statistics import PairedDifference, Summary, paired_difference, summarise
-from analysis.studies.base import Session, open_session, provenance
+from analysis.studies.base import Session, open_session, provenance, summary_row
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +75,7 @@ class BiasResult:
             ``correlated``, ``swapped`` (K, V) bool; ``video_id``, ``label``, ``background_*`` (V,).
         """
         patterns = self.worlds.patterns()
+        scores = [self.scores(name) for name in self.gaps]
         return {
             "name": np.array(list(self.gaps)),
             "video_id": np.array([record.video_id for record in self.worlds.test]),
@@ -85,9 +84,7 @@ class BiasResult:
             "background_swapped": patterns[1],
             "correlated": np.stack([gap.correlated for gap in self.gaps.values()]),
             "swapped": np.stack([gap.swapped for gap in self.gaps.values()]),
-            **{
-                f"summary_{score}": np.array([_row(self.scores(name)[score]) for name in self.gaps]) for score in SCORES
-            },
+            **{f"summary_{score}": np.stack([summary_row(of[score]) for of in scores]) for score in SCORES},
         }
 
     def report(self) -> dict[str, Any]:
@@ -134,30 +131,21 @@ class BiasResult:
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
 
     def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        save_figure(self.figure(), buffer, "png")
-        picture = base64.b64encode(buffer.getvalue()).decode()
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
-        return (
-            f'<img alt="accuracies of the motion probe" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
-            f"<ul>{lines}</ul>"
-        )
+        return png_image(self.figure(), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
 
     def lines(self) -> list[str]:
         """The numbers, a line for each checkpoint."""
         said = []
         for name in self.gaps:
-            correlated, swapped, gap = (self.scores(name)[score] for score in SCORES)
+            scores = self.scores(name)
+            correlated, swapped, gap = (scores[score] for score in SCORES)
             said.append(
                 f"{name}: {correlated.mean:.1%} right with correlated, {swapped.mean:.1%} with swapped backgrounds; "
                 f"gap {100 * gap.mean:.1f} points [{100 * gap.low:.1f}, {100 * gap.high:.1f}]; "
                 f"{gap.num_videos} videos, chance {1 / self.worlds.classes:.0%}"
             )
         return said
-
-
-def _row(summary: Summary) -> tuple[float, float, float, float]:
-    return summary.mean, summary.low, summary.high, np.nan if summary.chance is None else summary.chance
 
 
 def bias_folder(out: str | Path) -> AbstractContextManager[Path]:
@@ -191,7 +179,7 @@ def compare_bias(
     """
     if min(videos) < 2:
         raise InputError(f"--videos: give at least 2 videos to train on and 2 to test, got {videos[0]} and {videos[1]}")
-    given = list(checkpoints or [settings.ckpt or (DEFAULT_CKPT if settings.arch is None else "random")])
+    given = list(checkpoints or [settings.checkpoint])
     worlds = bias_worlds(regime, (videos[0], videos[1] // 2, videos[1]), correlation=correlation)
     data = f"shapes:{regime},correlation={correlation},videos={videos[1]}"
     asked = {

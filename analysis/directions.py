@@ -9,6 +9,7 @@ _HIGHER = {
     "affinity": ("contrast", "top1_agreement", "auroc"),
     "temporal": ("contrast", "top1_agreement", "offset_auroc", "offset_d_prime", "offset_auroc_disjoint"),
     "localize": ("energy", "pointing", "iou", "best_iou", "auroc"),
+    "sensitivity": ("motion_share",),
     "attribution": ("time_correlation", "motion_correlation", "energy", "auroc"),
     "embedding": ("knn_label", "silhouette_label"),
     "mechanism": ("prediction_cosine", "rank_one"),

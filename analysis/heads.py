@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.files import read_checkpoint
 from fima.checkpoints.formats import unwrap
 from fima.errors import CheckpointError, InputError
-from fima.evaluation.classifier import ClassifierHead
+from fima.evaluation.classifier import restore_head
 
 __all__ = ["ClassHead", "load_head"]
 
@@ -60,22 +62,15 @@ def load_head(loaded: LoadedBackbone, *, trust: bool = False) -> ClassHead:
     if loaded.path is None:
         raise InputError("untrained weights have no classifier head; give a fine-tuned checkpoint")
     own = loaded.extra.get("classifier")
-    made = _own_head(own, loaded) if isinstance(own, Mapping) else _linear_head(loaded, trust)
+    made = _own_head(own, loaded.path) if isinstance(own, Mapping) else _linear_head(loaded, trust)
     if not all(bool(torch.isfinite(value).all()) for value in made.head.state_dict().values()):
         raise CheckpointError(f"{loaded.path}: its classifier is damaged: not all of its weights are finite")
     return replace(made, head=made.head.eval().requires_grad_(False))
 
 
-def _own_head(content: Mapping[str, object], loaded: LoadedBackbone) -> ClassHead:
-    try:
-        names, state, settings = content["classes"], content["state_dict"], content["settings"]
-        class_names = tuple(map(str, names))  # type: ignore[call-overload]  # whatever it is: caught below
-        head = ClassifierHead(loaded.info.channels, len(class_names), **settings)  # type: ignore[arg-type]
-        head.load_state_dict(state)  # type: ignore[arg-type]
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{loaded.path}: its classifier is damaged ({type(error).__name__}: {reason})") from error
-    return ClassHead(head, len(class_names), class_names)
+def _own_head(content: Mapping[str, Any], path: Path) -> ClassHead:
+    head, names = restore_head(content, path)
+    return ClassHead(head, len(names), names)
 
 
 def _linear_head(loaded: LoadedBackbone, trust: bool) -> ClassHead:

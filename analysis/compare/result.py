@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -23,7 +21,7 @@ from analysis.output import output_folder, timestamp, versions, write_json, writ
 from analysis.plotting.compare import FIGURES
 from analysis.plotting.compare_scores import draw_compared_scores, score_names
 from analysis.plotting.compare_training import draw_training
-from analysis.plotting.style import save_figure
+from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings
 from analysis.statistics import Summary
 from analysis.studies import Study
@@ -198,14 +196,7 @@ class Comparison:
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
 
     def _repr_html_(self) -> str:
-        pictures = []
-        for stem, figure in self.figures():
-            buffer = io.BytesIO()
-            save_figure(figure, buffer, "png")
-            source = base64.b64encode(buffer.getvalue()).decode()
-            pictures.append(
-                f'<img alt="{html.escape(stem)} figure" style="max-width:100%" src="data:image/png;base64,{source}"/>'
-            )
+        pictures = [png_image(figure, f"{stem} figure") for stem, figure in self.figures()]
         head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.table()

@@ -85,13 +85,8 @@ def open_sessions(
         model = model or session.loaded
         sessions[source.name] = replace(session, videos=videos, missing=listed.missing)
     sessions = {source.name: sessions[source.name] for source in sources}
-    _check_alike(
-        "clips",
-        {
-            name: f"{spec.num_frames} frames, stride {spec.frame_stride}"
-            for name, spec in ((name, session.loaded.input) for name, session in sessions.items())
-        },
-    )
+    specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
+    _check_alike("clips", {name: f"{s.num_frames} frames, stride {s.frame_stride}" for name, s in specs.items()})
     return sessions
 
 

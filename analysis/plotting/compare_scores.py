@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.dots import draw_videos
-from analysis.plotting.style import COLOURS, WIDTH, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLOURS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
 
 if TYPE_CHECKING:
     from analysis.statistics import Summary
@@ -77,17 +76,12 @@ def readable(name: str, study: Study, most: int) -> str:
 def compared_caption(studies: Mapping[str, Study], what: str) -> str:
     """Title of a figure: what to see, of what; untrained weights alone are named in capitals."""
     first = next(iter(studies.values()))
-    inputs, layer = first.provenance["inputs"], first.provenance["layer"]
-    read = "backbone output" if layer == "output" else f"layer {layer}"
-    if first.provenance["space"] == "projected":
-        read = "projected features"
     specs = [study.provenance["input"] for study in studies.values()]
     sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
-    split = f" ({inputs['split']})" if inputs["split"] else ""
-    data = f"{shortened(PurePath(inputs['data']).name, 60)}{split}, " if inputs["data"] else ""
+    data, read = data_name(first), read_at(first, "backbone output")
     lines = [
         what,
-        f"{data}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all",
+        f"{f'{data}, ' if data else ''}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all",
         f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; {read}",
     ]
     if first.repeated:

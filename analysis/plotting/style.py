@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +28,11 @@ __all__ = [
     "caption",
     "colourbar",
     "counted",
+    "data_name",
     "new_figure",
+    "png_image",
     "printed",
+    "read_at",
     "save_figure",
     "shortened",
 ]
@@ -68,24 +74,35 @@ def caption(study: Study, what: str) -> str:
     checkpoint = study.provenance["checkpoint"]
     spec = study.provenance["input"]
     source = checkpoint["path"] or f"seed {study.provenance['seed']}"
-    layer = "its output" if study.provenance["layer"] == "output" else f"layer {study.provenance['layer']}"
-    if study.provenance["space"] == "projected":
-        layer = "projected features"
+    layer = read_at(study, "its output")
     lines = [
         what,
         f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
-    inputs = study.provenance["inputs"]
-    if inputs["data"]:
-        split = f" ({inputs['split']})" if inputs["split"] else ""
-        name = shortened(PurePath(inputs["data"]).name, 60)
-        lines.append(f"{name}{split}: {counted(len(study.per_video['video_id']), 'video')}")
+    if data := data_name(study):
+        lines.append(f"{data}: {counted(len(study.per_video['video_id']), 'video')}")
     if study.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
     if study.untrained:
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
+
+
+def read_at(study: Study, output: str) -> str:
+    """Where features were read, in words; ``output`` says the backbone's output."""
+    if study.provenance["space"] == "projected":
+        return "projected features"
+    layer = study.provenance["layer"]
+    return output if layer == "output" else f"layer {layer}"
+
+
+def data_name(study: Study) -> str:
+    """The data set and its split, such as ``UCF101 (test1)``; empty for single videos."""
+    inputs = study.provenance["inputs"]
+    if not inputs["data"]:
+        return ""
+    return shortened(PurePath(inputs["data"]).name, 60) + (f" ({inputs['split']})" if inputs["split"] else "")
 
 
 def counted(number: int, noun: str) -> str:
@@ -97,6 +114,14 @@ def shortened(text: str, most: int) -> str:
     """Text for a figure: the end of what is too long, and signs that can be drawn for bytes that are no text."""
     drawable = text.encode("utf-8", "replace").decode("utf-8")
     return drawable if len(drawable) <= most else "…" + drawable[1 - most :]
+
+
+def png_image(figure: Figure, alt: str) -> str:
+    """A figure as an HTML element that holds it, for the last line of a notebook's cell."""
+    buffer = io.BytesIO()
+    save_figure(figure, buffer, "png")
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
 
 
 def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:

@@ -15,13 +15,11 @@ class Main:
         score: Its name in the study.
         name: For readers.
         limits: Ends of its axis; None is the range of what is shown.
-        better: ``higher`` or ``lower``, where one is.
     """
 
     score: str
     name: str
     limits: tuple[float, float] | None = (0.0, 1.0)
-    better: str | None = "higher"
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ _ABOUT = {
         (
             Main("auroc_foreground", "AUROC, foreground"),
             Main("top1_agreement_foreground", "top-1 agreement, foreground"),
-            Main("displacement_foreground", "displacement in cells, foreground", None, "lower"),
+            Main("displacement_foreground", "displacement in cells, foreground", None),
         ),
     ),
     "temporal": About(
@@ -111,8 +109,8 @@ _ABOUT = {
         "A clip and its alterations, and the cosine distance of each to the unchanged clip.",
         (
             Main("motion_share", "motion share"),
-            Main("frozen", "distance, frozen", None, None),
-            Main("other_video", "distance, another video", None, None),
+            Main("frozen", "distance, frozen", None),
+            Main("other_video", "distance, another video", None),
         ),
     ),
     "attribution": About(
@@ -126,8 +124,8 @@ _ABOUT = {
         (
             Main("motion_correlation", "correlation with the motion, in place", (-1.0, 1.0)),
             Main("time_correlation", "correlation with the motion, in time", (-1.0, 1.0)),
-            Main("sanity_correlation", "sanity: correlation with random weights", (-1.0, 1.0), "lower"),
-            Main("input_correlation", "correlation with the input alone", (-1.0, 1.0), None),
+            Main("sanity_correlation", "sanity: correlation with random weights", (-1.0, 1.0)),
+            Main("input_correlation", "correlation with the input alone", (-1.0, 1.0)),
         ),
     ),
     "embedding": About(
@@ -140,7 +138,7 @@ _ABOUT = {
         "A map of the clips by their pooled features, by label and background, with the scores.",
         (
             Main("knn_label", "nearest has its label"),
-            Main("knn_background", "nearest has its background", better=None),
+            Main("knn_background", "nearest has its background"),
             Main("silhouette_label", "silhouette of labels", (-1.0, 1.0)),
         ),
     ),
@@ -154,7 +152,7 @@ _ABOUT = {
         "Two views with foreground and positive pairs, the decoder's attention, and predicted against true motion.",
         (
             Main("prediction_cosine", "cosine with the true motion", (-1.0, 1.0)),
-            Main("elsewhere_cosine", "cosine with other cells' motion", (-1.0, 1.0), None),
+            Main("elsewhere_cosine", "cosine with other cells' motion", (-1.0, 1.0)),
             Main("rank_one", "most similar cell is a match"),
         ),
     ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from analysis.compare.differences import number
+from analysis.directions import better
 from analysis.report.about import Main
 from analysis.statistics import Summary
 from analysis.studies import Study
@@ -78,22 +79,22 @@ def score_rows(studies: Mapping[str, Study], main: Sequence[Main], labels: Seque
         labels: Of all checkpoints: a checkpoint's place among them gives its mark.
     """
     first = next(iter(studies.values()))
-    wanted = main or [Main(name, words(name), None, None) for name in list(first.scores)[:3]]
+    wanted = main or [Main(name, words(name), None) for name in list(first.scores)[:3]]
     rows = []
     for one in wanted:
         found = {label: s.scores[one.score] for label, s in studies.items() if one.score in s.scores}
         if any(math.isfinite(summary.mean) for summary in found.values()):
-            rows.append(_row(one, found, labels))
+            rows.append(_row(one, found, labels, better(first.measure, one.score)))
     return rows
 
 
-def _row(one: Main, found: Mapping[str, Summary], labels: Sequence[str]) -> ScoreRow:
+def _row(one: Main, found: Mapping[str, Summary], labels: Sequence[str], direction: str) -> ScoreRow:
     low, high = one.limits or _limits(found)
     chances = list(dict.fromkeys(signed(s.chance) for s in found.values() if s.chance is not None))
     remarks = [f"chance {' / '.join(chances)}"] if chances else []
     return ScoreRow(
         name=one.name,
-        remarks=remarks + ([f"{one.better} is better"] if one.better else []),
+        remarks=remarks + ([f"{direction} is better"] if direction else []),
         low=_end(low),
         high=_end(high),
         of=[

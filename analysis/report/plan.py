@@ -139,12 +139,8 @@ def _open(report: Report, settings: Settings) -> list[Column]:
     cache = FrameCache()
     columns = []
     for label, ckpt in labels(report.checkpoints).items():
-        session = open_session(replace(settings, ckpt=ckpt))
-        shared = SharedExtractor(
-            session.loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device,
-            pathway=session.extractor.pathway,
-        )  # fmt: skip
-        session = replace(session, extractor=shared, videos=share_videos(session.videos, cache))
+        session = open_session(replace(settings, ckpt=ckpt), SharedExtractor)
+        session = replace(session, videos=share_videos(session.videos, cache))
         columns.append(Column(label, session, report.out / label))
     return columns
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,7 +15,7 @@ import numpy as np
 from analysis.clips import Clip, ClipStream, Placement, place_clips
 from analysis.features import FeatureExtractor, Features
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
-from analysis.plotting.style import save_figure
+from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings, untrained_seed
 from analysis.sources import VideoList, VideoSource, list_videos
 from analysis.spaces import ProjectedSpace, load_projected_space
@@ -42,6 +40,7 @@ __all__ = [
     "score_arrays",
     "study_folder",
     "study_videos",
+    "summary_row",
 ]
 
 Progress = Callable[[int, int], None]
@@ -98,14 +97,14 @@ class Session:
         )
 
 
-def open_session(settings: Settings) -> Session:
+def open_session(settings: Settings, extractor: type[FeatureExtractor] = FeatureExtractor) -> Session:
     """Load the backbone and list the videos; everything that can be refused is refused here.
 
     Raises:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
     listed = list_videos(settings)
-    return make_session(settings, override_clip(_load(settings), settings), listed)
+    return make_session(settings, override_clip(_load(settings), settings), listed, extractor)
 
 
 def make_session(
@@ -254,17 +253,11 @@ class Study:
         return [(name.replace("_", " "), *_cells(summary)) for name, summary in self.scores.items()]
 
     def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        save_figure(self.figure(), buffer, "png")
-        picture = base64.b64encode(buffer.getvalue()).decode()
         head = "".join(f"<th>{title}</th>" for title in ("score", "mean [95 % interval]", "chance", "videos"))
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.table()
         )
-        return (
-            f'<img alt="{html.escape(self.measure)} figure" style="max-width:100%" '
-            f'src="data:image/png;base64,{picture}"/><table><tr>{head}</tr>{rows}</table>'
-        )
+        return png_image(self.figure(), f"{self.measure} figure") + f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def provenance(session: Session, measure: str) -> dict[str, Any]:
@@ -318,10 +311,13 @@ def study_folder(out: str | Path, measure: str) -> AbstractContextManager[Path]:
 def score_arrays(per_video: Mapping[str, np.ndarray], scores: Mapping[str, Summary]) -> dict[str, np.ndarray]:
     """What the figures draw of scores: ``video_id``, values per video, and ``(mean, low, high, chance)`` of each."""
     arrays = {name if name == "video_id" else f"score_{name}": values for name, values in per_video.items()}
-    for name, summary in scores.items():
-        chance = np.nan if summary.chance is None else summary.chance
-        arrays[f"summary_{name}"] = np.array([summary.mean, summary.low, summary.high, chance])
-    return arrays
+    return arrays | {f"summary_{name}": summary_row(summary) for name, summary in scores.items()}
+
+
+def summary_row(summary: Summary) -> np.ndarray:
+    """``(mean, low, high, chance)``, NaN where there is none."""
+    chance = np.nan if summary.chance is None else summary.chance
+    return np.array([summary.mean, summary.low, summary.high, chance])
 
 
 def _write_skipped(path: Path, skipped: Mapping[str, str]) -> None:

@@ -144,6 +144,25 @@ def save_classifier(
     return save_backbone(path, classifier.backbone, arch=arch, input=input, extra=content)
 
 
+def restore_head(content: Mapping[str, Any], path: str | os.PathLike[str]) -> tuple[ClassifierHead, tuple[str, ...]]:
+    """The head that `classifier_extra` described, and the names of its classes.
+
+    Args:
+        content: its ``classifier``.
+        path: of the file, for errors.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
+    try:
+        names, state = tuple(map(str, content["classes"])), content["state_dict"]
+        head = ClassifierHead(state["fc.weight"].shape[1], len(names), **content["settings"])
+        head.load_state_dict(state)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: its classifier is damaged ({type(error).__name__}: {error})") from error
+    return head, names
+
+
 def load_classifier(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> LoadedClassifier:
     """Read a file of `save_classifier`, or a checkpoint of ``fima finetune`` and ``fima linear``.
 
@@ -155,11 +174,6 @@ def load_classifier(path: str | os.PathLike[str], *, device: str | torch.device 
     content = source.extra.get("classifier")
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a backbone without a classifier; train one with fima finetune")
-    try:
-        names, state = tuple(map(str, content["classes"])), content["state_dict"]
-        head = ClassifierHead(state["fc.weight"].shape[1], len(names), **content["settings"])
-        head.load_state_dict(state)
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: its classifier is damaged ({type(error).__name__}: {error})") from error
+    head, names = restore_head(content, path)
     classifier = Classifier(source.backbone, head.to(device)).eval()
     return LoadedClassifier(classifier, names, source)

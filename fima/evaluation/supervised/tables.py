@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fima.checkpoints.files import write_checkpoint
 from fima.checkpoints.shipped import checkpoint_name
 from fima.evaluation.checks import hold_out, take_examples
 from fima.evaluation.classifier import ClassifierHead, classifier_extra
@@ -87,7 +87,7 @@ def run_on_tables(config: SupervisedConfig, *, command: str = "", batch_given: b
     folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder / "config.yaml", as_typed)
-    _save_head(folder / HEAD, trial, tables.train.class_names)
+    write_checkpoint(folder / HEAD, classifier_extra(trial.head, tables.train.class_names, epoch=trial.epoch))
     result = write_results(
         folder,
         config,
@@ -177,12 +177,6 @@ def _test(trial: Trial, tables: _Tables, config: SupervisedConfig) -> VideoScore
     logits = [trial.head(vectors).numpy() for vectors in tables.test_clips.vectors]
     scores = np.stack([average_logits(rows, config.test.average) for rows in logits])
     return VideoScores(tables.test.video_ids, tables.test.labels, scores, dict(tables.test.skipped))
-
-
-def _save_head(path: Path, trial: Trial, class_names: tuple[str, ...]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    torch.save(classifier_extra(trial.head, class_names, epoch=trial.epoch), partial)
-    partial.replace(path)
 
 
 def _checkpoint(features: FeatureSet) -> dict[str, Any]:

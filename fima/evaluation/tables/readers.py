@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.comparison import PRESETS
 from fima.evaluation.detection.presets import PRESETS as DETECTION
@@ -68,7 +69,7 @@ def read_supervised(file: Path, content: dict[str, Any]) -> list[Number]:
             protocol,
             content[key]["value"],
             content["seed"],
-            _name(kept["path"] or "random"),
+            checkpoint_name(kept["path"] or "random"),
             file,
             low=content[key]["low"],
             high=content[key]["high"],
@@ -125,7 +126,7 @@ def read_neighbours(file: Path, content: dict[str, Any]) -> list[Number]:
                     protocol,
                     score["value"],
                     content["seed"],
-                    _name(content["checkpoint"] or "?"),
+                    checkpoint_name(content["checkpoint"] or "?"),
                     file,
                     low=score["low"],
                     high=score["high"],
@@ -169,7 +170,7 @@ def read_detection(file: Path, content: dict[str, Any]) -> list[Number]:
             Protocol(name, chosen="last", changes=_sorted(settings)),
             value,
             content["seed"],
-            _name(content["checkpoint"] or "random"),
+            checkpoint_name(content["checkpoint"] or "random"),
             file,
             source=content["preset_source"],
             remarks=tuple(remarks),
@@ -200,12 +201,6 @@ def _data_of_tables(features: dict[str, Any]) -> dict[str, Any]:
         "train_split": train.get("split") or "?",
         "test_split": test.get("split") or "?",
     }
-
-
-def _name(checkpoint: str) -> str:
-    """A shipped checkpoint's name; older results have the path of the package's folder, which is no fact about them."""
-    path = Path(checkpoint)
-    return path.stem if path.parts[-3:-1] == ("fima", "weights") else checkpoint
 
 
 def _data_name(path: str) -> str:

@@ -8,7 +8,6 @@ from fima.checkpoints import SHIPPED, load_backbone
 from fima.checkpoints.shipped import checkpoint_name, shipped_path
 from fima.cli import main
 from fima.evaluation.feature_table import read_metadata
-from fima.evaluation.tables.readers import _name
 
 DATA = "shapes:easy,videos=6,num_frames=20,size=40"
 
@@ -17,7 +16,7 @@ DATA = "shapes:easy,videos=6,num_frames=20,size=40"
 def test_shipped_files_go_by_their_names(name):
     path = shipped_path(name)
     assert path.is_file()
-    assert checkpoint_name(path) == checkpoint_name(str(path)) == _name(str(path)) == name
+    assert checkpoint_name(path) == checkpoint_name(str(path)) == name
     assert checkpoint_name(load_backbone(name).path) == name
 
 
