@@ -16,7 +16,7 @@ from signal import SIGTERM
 
 from analysis.commands import embed, study
 from fima import __version__
-from fima.command_line import Parser, run
+from fima.commands.base import Parser, run
 
 __all__ = ["COMMANDS", "main"]
 

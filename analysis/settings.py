@@ -35,7 +35,7 @@ ATTRIBUTION_TARGETS = ("motion", "other", "logit")
 """Cosine of the pooled RGB feature with the clip's own motion feature, or with the RGB feature of the video before; or
 the class that the checkpoint's classifier ranks first (``logit:CLASS``: the class of that index)."""
 ATTRIBUTION_BASELINES = ("mean", "black", "blurred", "frozen")
-"""What a clip is compared with (see ``analysis.attribution.baseline_clip``)."""
+"""What a clip is compared with (see ``analysis.measures.attribution.baseline_clip``)."""
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
     "steps": 1,

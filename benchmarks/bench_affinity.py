@@ -16,17 +16,17 @@ from typing import TypeVar
 
 import torch
 
-from analysis.clips import place_clips, read_clip
-from analysis.features import FeatureExtractor
+from analysis.inputs.clips import place_clips, read_clip
+from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.videos import VideoSource
 from analysis.settings import Settings
-from analysis.sources import VideoSource
 from analysis.studies import Session, run
 from fima.checkpoints import untrained_backbone
-from fima.data.encode import write_video
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.data.transcode.encode import write_video
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 T = TypeVar("T")
 CLIPS, SIZE, BATCH, LIMIT = 32, 112, 8, 1.15

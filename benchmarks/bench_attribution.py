@@ -1,4 +1,4 @@
-"""Integrated gradients of ``analysis.attribution`` against their forward and backward passes alone.
+"""Integrated gradients of ``analysis.measures.attribution`` against their forward and backward passes alone.
 
 One run on one thread, rounds of the passes and of the whole in turn; the ratio is that of the medians. The whole has
 the interpolation, the normalisation, the sum, and the convergence delta: a forward pass of clip and baseline. The
@@ -15,9 +15,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from analysis.attribution import attribute, baseline_clip, cosine_target
-from analysis.features import FeatureExtractor
-from analysis.temporal import pool_features
+from analysis.inputs.features import FeatureExtractor
+from analysis.measures.attribution import attribute, baseline_clip, cosine_target
+from analysis.measures.temporal import pool_features
 from fima.checkpoints import untrained_backbone
 from fima.data.shapes import moving_shape
 

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fima.data.encode import write_video
 from fima.data.shapes import moving_shape
+from fima.data.transcode.encode import write_video
 
 HELP_LIMIT, MEMORY_LIMIT = 0.3, 1.05
 BIN = Path(sys.executable).parent

@@ -19,16 +19,16 @@ from typing import TypeVar
 
 import torch
 
-from analysis.clips import place_clips, read_clip
 from analysis.compare import compare
-from analysis.features import FeatureExtractor
+from analysis.inputs.clips import place_clips, read_clip
+from analysis.inputs.features import FeatureExtractor
 from analysis.settings import Settings
 from fima.checkpoints import LoadedBackbone, save_backbone, untrained_backbone
-from fima.data.encode import write_video
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.data.transcode.encode import write_video
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 T = TypeVar("T")
 CLIPS, SIZE, BATCH, ROUNDS, LIMIT = 64, 112, 8, 3, 1.15

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.explorer import ExplorerClip, explorer_page
+from analysis.pages.explorer import ExplorerClip, explorer_page
 
 SIDE, SLICES, CLIPS, MOVES, ROUNDS = 224, 8, 4, 300, 3
 LEAST = 30

@@ -22,13 +22,13 @@ import torch
 from numpy.typing import NDArray
 
 from fima.checkpoints import untrained_backbone
+from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
 from fima.data.shapes.export import write_shapes
-from fima.evaluation.clips import read_test_clips
+from fima.data.test_clips import read_test_clips
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.features import to_clip_batch
-from fima.evaluation.protocol import TestProtocol
-from fima.normalise import normalise
+from fima.transforms.normalize import normalise
 
 BATCH, ROUNDS, LIMIT, SAMPLE = 32, 3, 1.15, 8
 

@@ -24,9 +24,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from fima.draws import SampleKeys
 from fima.methods import FIMA
-from fima.views import make_views
+from fima.seeding import SampleKeys
+from fima.transforms.views import make_views
 
 SIZE, FRAMES, BATCH, HEIGHT, WIDTH = 112, 16, 4, 240, 320
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

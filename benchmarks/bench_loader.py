@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from fima.data.datasets import VideoRecord
-from fima.data.encode import write_video
-from fima.data.preparation import plan
-from fima.data.prepare import prepare
-from fima.data.reencode import Encoding
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
+from fima.data.transcode.preparation import plan
+from fima.data.transcode.prepare import prepare
+from fima.data.transcode.reencode import Encoding
 from fima.data.windows import WindowDataset, collate_windows, draw_window_starts
-from fima.draws import SampleKeys
+from fima.seeding import SampleKeys
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"  # real video, where it is beside the checkout
 NAMES = ("arm_wrestling", "baseball", "bedroom", "dog", "guitar", "pancake", "yoga")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import torch
 
-from analysis.localization import localization_scores
-from fima.activation import class_agnostic_activation_map
+from analysis.measures.localization import localization_scores
+from fima.methods.activation import class_agnostic_activation_map
 
 CLIPS, FRAMES, SIZE, ROUNDS, LIMIT = 125, 8, 112, 15, 10
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.data.encode import write_video
-from fima.data.preparation import plan
-from fima.data.prepare import prepare
-from fima.data.reencode import Encoding
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
+from fima.data.transcode.preparation import plan
+from fima.data.transcode.prepare import prepare
+from fima.data.transcode.reencode import Encoding
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"  # real video, where it is beside the checkout
 NAMES = ("arm_wrestling", "baseball", "pancake", "yoga")

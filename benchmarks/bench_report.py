@@ -21,8 +21,8 @@ from analysis.report import Report, make_report
 from analysis.settings import Settings
 from analysis.studies import STUDIES, open_session
 from fima.checkpoints import save_backbone, untrained_backbone
-from fima.data.encode import write_video
 from fima.data.shapes import moving_shape
+from fima.data.transcode.encode import write_video
 
 CLIPS, LIMIT = 8, 1.3
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fima.evaluation.retrieval import RANKS, hits, nearest, recall, vote
+from fima.evaluation.neighbors import RANKS, hits, nearest, recall, vote
 
 TRAIN, TEST, CHANNELS, CLASSES, ROUNDS, LIMIT = 9537, 3783, 1024, 101, 7, 1.5
 

@@ -44,8 +44,8 @@ def _prepared(folder: Path) -> Path:
 
 
 def _make_videos(folder: Path, count: int = 64) -> None:
-    from fima.data.encode import write_video
     from fima.data.shapes import moving_shape
+    from fima.data.transcode.encode import write_video
 
     folder.mkdir()
     for number in range(count):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fima import __version__
-from fima.command_line import Parser, run
+from fima.commands.base import Parser, run
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -32,18 +32,27 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("pretrain", "train a method by a recipe, or go on training it", "fima.pretrain", typed=True),
-    Command("export", "write a checkpoint as the reference code does, or its backbone alone", "fima.export"),
-    Command("prepare", "re-encode a data set for training: small videos that are quick to seek in", "fima.prepare"),
-    Command("shapes", "write a procedural data set whose truth is known: videos, masks, flow", "fima.shapes"),
-    Command("finetune", "train a backbone with a classifier and test it on many clips", "fima.finetune", typed=True),
-    Command("linear", "train a classifier on a frozen backbone and test it on many clips", "fima.linear", typed=True),
-    Command("extract", "the features of a data set's videos, as a table", "fima.extract"),
-    Command("knn", "classify test videos by their nearest training videos' classes", "fima.knn"),
-    Command("retrieve", "find training videos of the same class as each test video", "fima.retrieve"),
-    Command("detect", "train an action detector on AVA and measure its frame-mAP", "fima.detect"),
-    Command("table", "results of several checkpoints in one table: Markdown, LaTeX or csv", "fima.table"),
-    Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.info"),
+    Command("pretrain", "train a method by a recipe, or go on training it", "fima.commands.pretrain", typed=True),
+    Command("export", "write a checkpoint as the reference code does, or its backbone alone", "fima.commands.export"),
+    Command(
+        "prepare", "re-encode a data set for training: small videos that are quick to seek in", "fima.commands.prepare"
+    ),
+    Command("shapes", "write a procedural data set whose truth is known: videos, masks, flow", "fima.commands.shapes"),
+    Command(
+        "finetune", "train a backbone with a classifier and test it on many clips", "fima.commands.finetune", typed=True
+    ),
+    Command(
+        "linear",
+        "train a classifier on a frozen backbone and test it on many clips",
+        "fima.commands.linear",
+        typed=True,
+    ),
+    Command("extract", "the features of a data set's videos, as a table", "fima.commands.extract"),
+    Command("knn", "classify test videos by their nearest training videos' classes", "fima.commands.knn"),
+    Command("retrieve", "find training videos of the same class as each test video", "fima.commands.retrieve"),
+    Command("detect", "train an action detector on AVA and measure its frame-mAP", "fima.commands.detect"),
+    Command("table", "results of several checkpoints in one table: Markdown, LaTeX or csv", "fima.commands.table"),
+    Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.commands.info"),
 )
 
 

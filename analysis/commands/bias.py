@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure the gaps, and save figure and numbers."""
     checkpoints, args.ckpt = args.ckpt, None
     settings = settings_from(args)
-    from analysis.allocator import return_large_blocks
-    from analysis.bias_result import bias_folder, compare_bias
+    from analysis.inputs.allocator import return_large_blocks
+    from analysis.studies.bias.result import bias_folder, compare_bias
 
     return_large_blocks()
     with enough_memory(), bias_folder(args.out) as folder:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: for runs that cannot be read, or are of different classes.
     """
-    from analysis.class_results import TASKS, cells_of, classes_csv, name_runs, read_runs
+    from analysis.downstream.class_results import TASKS, cells_of, classes_csv, name_runs, read_runs
     from analysis.output import output_folder, timestamp, write_json
     from analysis.plotting.downstream import draw_classes, draw_confusions
     from analysis.plotting.style import save_figure

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Compare, and save figures, page and numbers."""
     checkpoints, args.ckpt = args.ckpt, None
     settings = settings_from(args)
-    from analysis.allocator import return_large_blocks
     from analysis.compare import compare, comparison_folder
+    from analysis.inputs.allocator import return_large_blocks
 
     return_large_blocks()
     with enough_memory(), comparison_folder(args.out) as folder:

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             f"--{flag}: is about a backbone and videos; --features {args.features} holds finished features"
         )
     from analysis.studies.base import study_folder
-    from analysis.studies.embedding_table import run_on_table
+    from analysis.studies.embedding.table import run_on_table
 
     with enough_memory(), study_folder(args.out, args.measure) as folder:
         found = run_on_table(args.features, seed=args.seed)

@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure the clips, and write ``explore.html`` and ``explore.npz``."""
     checkpoints, args.ckpt = args.ckpt or [], None
     settings = settings_from(args)
-    from analysis.allocator import return_large_blocks
-    from analysis.explorer import explore_sessions, explorer_page, open_sessions
+    from analysis.inputs.allocator import return_large_blocks
     from analysis.output import output_folder, write_npz
+    from analysis.pages.explorer import explore_sessions, explorer_page, open_sessions
 
     return_large_blocks()
     sessions = open_sessions(settings, checkpoints, args.name)

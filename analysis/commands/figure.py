@@ -15,8 +15,8 @@ from analysis.commands.flags import (
     settings_from,
     show_progress,
 )
-from analysis.figures import FIGURES, FORMATS
-from analysis.figures.widths import JOURNALS
+from analysis.plotting.paper import FIGURES, FORMATS
+from analysis.plotting.paper.widths import JOURNALS
 from analysis.settings import NORMALIZATIONS
 from fima.errors import InputError
 
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     args.normalize = args.normalize or _NORMALIZED.get(args.figure, "frame")
     settings = settings_from(args)
     folder, stem, formats = _target(args)
-    from analysis.allocator import return_large_blocks
-    from analysis.figures.make import make_figure
+    from analysis.compare.paper_figures import make_figure
+    from analysis.inputs.allocator import return_large_blocks
     from analysis.output import output_folder
 
     return_large_blocks()

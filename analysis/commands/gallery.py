@@ -8,8 +8,8 @@ from pathlib import Path
 
 from analysis.commands.flags import SOME_SKIPPED, enough_memory, show_progress
 from analysis.settings import DEFAULT_CKPT
+from fima.commands.flags import add_backbone_flags, add_protocol_flags
 from fima.errors import InputError
-from fima.evaluation.flags import add_backbone_flags, add_protocol_flags
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--queries must be at least 1, got {args.queries}")
     from analysis.gallery.building import build_gallery
     from analysis.output import output_folder
-    from fima.evaluation.neighbour_report import score_lines
+    from fima.evaluation.neighbor_report import score_lines
 
     with enough_memory(), output_folder(args.out) as folder:
         gallery = build_gallery(args, show_progress, command=["fima-analyze", *sys.argv[1:]])

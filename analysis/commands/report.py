@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and write page, notebooks and results."""
-    from analysis.allocator import return_large_blocks
+    from analysis.inputs.allocator import return_large_blocks
     from analysis.report import Report, make_report
 
     return_large_blocks()

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     if args.measure == "mechanism" and settings.ckpt is None and settings.arch is None:
         settings = replace(settings, ckpt="random")  # no whole method comes along: its decoder alone takes 13 MB
-    from analysis.allocator import return_large_blocks
+    from analysis.inputs.allocator import return_large_blocks
     from analysis.studies import open_session
     from analysis.studies import run as run_study
     from analysis.studies.base import study_folder

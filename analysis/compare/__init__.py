@@ -6,8 +6,8 @@
 from analysis.compare.differences import Difference, compare_scores
 from analysis.compare.result import Comparison, comparison_folder
 from analysis.compare.running import compare
-from analysis.compare.sources import DEFAULT_CHECKPOINTS, Source
 from analysis.compare.training import TrainingStep
+from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Source
 
 __all__ = [
     "DEFAULT_CHECKPOINTS",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.directions import better
-from analysis.statistics import paired_difference
+from analysis.measures.directions import better
+from analysis.measures.statistics import paired_difference
 from analysis.studies import Study
 
 __all__ = ["Difference", "compare_scores", "number"]

@@ -15,15 +15,15 @@ import numpy as np
 
 from analysis.compare.differences import Difference, number
 from analysis.compare.page import write_page
-from analysis.compare.sources import Source
 from analysis.compare.training import TrainingStep, training_arrays
+from analysis.inputs.checkpoints import Source
+from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
-from analysis.plotting.compare import FIGURES
-from analysis.plotting.compare_scores import draw_compared_scores, score_names
-from analysis.plotting.compare_training import draw_training
+from analysis.plotting.compare.figures import FIGURES
+from analysis.plotting.compare.scores import draw_compared_scores, score_names
+from analysis.plotting.compare.training import draw_training
 from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings
-from analysis.statistics import Summary
 from analysis.studies import Study
 
 if TYPE_CHECKING:

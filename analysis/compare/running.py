@@ -8,11 +8,11 @@ from typing import Any
 
 from analysis.compare.differences import compare_scores
 from analysis.compare.result import Comparison
-from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
-from analysis.compare.sources import DEFAULT_CHECKPOINTS, Plan, Source, plan_sources
 from analysis.compare.training import TrainingStep
+from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, Source, plan_sources
+from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.inputs.videos import VideoList, list_videos
 from analysis.settings import Settings
-from analysis.sources import VideoList, list_videos
 from analysis.studies import CORE, STUDIES, Progress, Session, Study
 from analysis.studies.base import make_session, override_clip
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.compare.sources import Source
-from analysis.statistics import Summary
+from analysis.inputs.checkpoints import Source
+from analysis.measures.statistics import Summary
 from analysis.studies import Study
 
 __all__ = ["TrainingStep", "training_arrays"]

@@ -44,7 +44,7 @@ class ClipTable:
         return [found for place in places if (found := self.vectors[place]) is not None]
 
     def means(self, places: Ints) -> Floats:
-        """``(N, C)``, clips averaged as `fima.evaluation.feature_table` does."""
+        """``(N, C)``, clips averaged as `fima.evaluation.feature_store` does."""
         return np.stack([np.mean(one, axis=0, dtype=np.float64) for one in self.clips(places)]).astype(np.float32)
 
 
@@ -56,11 +56,11 @@ def read_clips(path: Path, videos: Videos) -> ClipTable:
         videos: that it is of, all of them.
 
     Raises:
-        FileNotFoundError, InputError: as `fima.evaluation.feature_table.read_metadata`; or if none could be read.
+        FileNotFoundError, InputError: as `fima.evaluation.feature_store.read_metadata`; or if none could be read.
     """
     import pyarrow.parquet as pq
 
-    from fima.evaluation.feature_table import read_metadata
+    from fima.evaluation.feature_store import read_metadata
 
     skipped: dict[str, str] = dict(read_metadata(path).get("skipped", []))
     table = pq.read_table(path, columns=["video", "vector"])
@@ -106,9 +106,9 @@ def neighbours(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> 
     The gallery is training and validation, since nothing is chosen. Retrieval centres as the preset ``fima`` does,
     k-NN does not, as in ``fima knn``.
     """
-    from fima.evaluation.comparison import comparison
-    from fima.evaluation.feature_table import FeatureSet
-    from fima.evaluation.neighbour_report import find_neighbours, knn_scores, recall_scores
+    from fima.evaluation.feature_store import FeatureSet
+    from fima.evaluation.neighbor_report import find_neighbours, knn_scores, recall_scores
+    from fima.presets.retrieval import comparison
 
     def features(places: Ints) -> FeatureSet:
         known = table.known(places)
@@ -136,10 +136,10 @@ def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) ->
     """
     import torch
 
-    from fima.evaluation.classifier import ClassifierHead
     from fima.evaluation.metrics import average_logits
-    from fima.evaluation.supervised.parse import parse_supervised
-    from fima.evaluation.supervised.probe import ClipFeatures, sweep_heads
+    from fima.tasks.classify.classifier import ClassifierHead
+    from fima.tasks.classify.parse import parse_supervised
+    from fima.tasks.classify.probe import ClipFeatures, sweep_heads
 
     config = parse_supervised(command[1:], "linear")
     if config is None:

@@ -13,7 +13,7 @@ import yaml
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
 from fima.errors import InputError
-from fima.input_spec import InputSpec
+from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Known", "claim", "identity", "look", "pretrained_on", "write_result"]
 

@@ -26,7 +26,7 @@ def source_interval(
 
     Returns:
         ``(low, high)``; NaN for fewer than 2 recordings. With one video in each recording it is, but for the draws,
-        `analysis.statistics.bootstrap_interval`.
+        `analysis.measures.statistics.bootstrap_interval`.
 
     Raises:
         InputError: if the two are not 1-D and of one length.

@@ -16,7 +16,7 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.intervals import source_interval
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.videos import Videos
-from analysis.statistics import PairedDifference, Summary, paired_difference, summarise
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
 from fima.evaluation.metrics import confusion_matrix
 
 __all__ = ["Cell", "Difference", "Table", "collect", "compare", "differences_csv", "majority_rate", "results_csv"]

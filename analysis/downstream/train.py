@@ -13,8 +13,8 @@ from pathlib import Path
 
 from analysis.downstream.identity import write_result
 from analysis.downstream.plan import FEATURES, Job
+from fima.commands.flags import SOME_SKIPPED
 from fima.errors import TrainingError
-from fima.evaluation.flags import SOME_SKIPPED
 
 __all__ = ["run_processes"]
 

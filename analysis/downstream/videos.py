@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.datasets import VideoDataset, open_dataset
+from fima.data.datasets.list_files import read_table
 from fima.data.datasets.records import video_stem
-from fima.data.listfiles import read_table
 from fima.errors import InputError
 
 __all__ = ["Videos", "group_rule", "open_videos"]

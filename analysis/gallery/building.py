@@ -15,16 +15,16 @@ from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
 from analysis.gallery.media import Media, media_of
 from analysis.gallery.page import page_data, write_page
 from analysis.output import timestamp, write_json
+from fima.commands.flags import write_rows
+from fima.data.clip_protocol import INPUTS
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.shapes import PATTERNS, ShapesRecord
 from fima.evaluation.checks import take_examples
-from fima.evaluation.comparison import comparison
-from fima.evaluation.flags import write_rows
-from fima.evaluation.neighbour_report import Neighbours, about, find_neighbours, neighbour_rows
-from fima.evaluation.neighbour_sets import Tell, sets_of_checkpoint
-from fima.evaluation.protocol import INPUTS
-from fima.evaluation.retrieval import RANKS
-from fima.input_spec import InputSpec
+from fima.evaluation.neighbor_report import Neighbours, about, find_neighbours, neighbour_rows
+from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
+from fima.evaluation.neighbors import RANKS
+from fima.presets.retrieval import comparison
+from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Gallery", "backgrounds_of", "build_gallery"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.evaluation.metrics import bootstrap_intervals
-from fima.evaluation.neighbour_report import Neighbours, recall_scores
-from fima.evaluation.retrieval import chance_recall, hits
+from fima.evaluation.neighbor_report import Neighbours, recall_scores
+from fima.evaluation.neighbors import chance_recall, hits
 
 __all__ = ["PER_INPUT", "Backgrounds", "bias_scores", "listed_queries", "same_nearest", "shared_background"]
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from analysis.gallery.compute import Backgrounds
 from analysis.gallery.media import Media
 from analysis.output import to_plain
-from fima.evaluation.neighbour_report import Neighbours
+from fima.evaluation.neighbor_report import Neighbours
 
 __all__ = ["INPUT_NAMES", "MOST_BYTES", "page_data", "write_page"]
 

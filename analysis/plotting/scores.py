@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from analysis.measures.statistics import Summary
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.style import COLOURS
-from analysis.statistics import Summary
 
 __all__ = ["draw_score"]
 

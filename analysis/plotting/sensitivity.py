@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.frames import show_frame
 from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
-from analysis.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study

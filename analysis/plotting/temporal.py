@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
-from analysis.offsets import pooled_auroc
+from analysis.measures.offsets import pooled_auroc
 from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, counted, new_figure, printed
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 
-from analysis.explorer import ExplorerClip, explorer_fragment
+from analysis.pages.explorer import ExplorerClip, explorer_fragment
 from analysis.studies import Study
 from fima.errors import InputError
 

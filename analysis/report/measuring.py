@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.compare.sharing import SharedExtractor
+from analysis.inputs.sharing import SharedExtractor
+from analysis.measures.statistics import Summary
 from analysis.report.notebooks import execute
 from analysis.report.plan import Column, Plan
-from analysis.statistics import Summary
 from analysis.studies import STUDIES, Session, Study
 from fima.errors import CheckpointError, InputError, VideoError
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from analysis.compare.differences import number
-from analysis.directions import better
-from analysis.report.about import Main
-from analysis.statistics import Summary
+from analysis.measures.about import Main
+from analysis.measures.directions import better
+from analysis.measures.statistics import Summary
 from analysis.studies import Study
 
 __all__ = ["MarkedScore", "ScoreRow", "interval", "mark", "score_rows", "score_table", "signed", "words"]

@@ -18,14 +18,14 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from analysis.compare.differences import Difference, compare_scores
+from analysis.measures.about import About, about
 from analysis.output import timestamp, versions
-from analysis.plotting.compare import FIGURES
+from analysis.pages.pictures import ClipFilms, Picture, clip_films, picture
+from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.style import save_figure
-from analysis.report.about import About, about
 from analysis.report.explorers import explorers
 from analysis.report.measuring import Measured
 from analysis.report.numbers import ScoreRow, mark, score_rows, score_table, signed, words
-from analysis.report.pictures import ClipFilms, Picture, clip_films, picture
 from analysis.report.plan import Plan
 from analysis.studies import Study
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
-from analysis.compare.sources import short_names
-from analysis.render import safe_name
+from analysis.inputs.checkpoints import short_names
+from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.plotting.films import safe_name
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session, open_session

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bias import bias_worlds, measure_bias
 from analysis.reproduction.plan import Run
 from analysis.settings import Settings
 from analysis.studies import run as run_study
+from analysis.studies.bias.measuring import bias_worlds, measure_bias
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.evaluation.features import pooled_features

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
-from analysis.statistics import PairedDifference, Summary, paired_difference, summarise
 
 __all__ = ["CLAIMS", "Cell", "Claim", "collect", "judge", "to_csv", "to_markdown"]
 

@@ -6,8 +6,11 @@ The command line, the notebooks and Python all run these, so they give the same 
 from collections.abc import Callable
 
 from analysis.settings import Settings
-from analysis.studies import affinity, attribution, cam, embedding, localize, mechanism, sensitivity, temporal
+from analysis.studies import affinity, cam, localize, sensitivity, temporal
+from analysis.studies.attribution import study as attribution
 from analysis.studies.base import Progress, Session, Study, open_session
+from analysis.studies.embedding import study as embedding
+from analysis.studies.mechanism import study as mechanism
 from fima.errors import InputError
 
 __all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "open_session", "run"]

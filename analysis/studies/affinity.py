@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
-from analysis.clips import Clip, to_batch
-from analysis.features import Features
+from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.features import Features
+from analysis.measures.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
+from analysis.measures.statistics import StreamingMean, VideoScores
 from analysis.plotting.affinity import draw_affinity
-from analysis.statistics import StreamingMean, VideoScores
 from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
-from fima.activation import class_agnostic_activation_map
 from fima.errors import InputError
+from fima.methods.activation import class_agnostic_activation_map
 
 __all__ = ["run"]
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.clips import Clip, ClipStream, Placement, place_clips
-from analysis.features import FeatureExtractor, Features
+from analysis.inputs.clips import Clip, ClipStream, Placement, place_clips
+from analysis.inputs.features import FeatureExtractor, Features
+from analysis.inputs.spaces import ProjectedSpace, load_projected_space
+from analysis.inputs.truth import truth_reader
+from analysis.inputs.videos import VideoList, VideoSource, list_videos
+from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings, untrained_seed
-from analysis.sources import VideoList, VideoSource, list_videos
-from analysis.spaces import ProjectedSpace, load_projected_space
-from analysis.statistics import Summary
-from analysis.truth import truth_reader
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import InputError
-from fima.input_spec import InputSpec
+from fima.transforms.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from analysis.agreement import map_correlation, motion_energy
-from analysis.clips import Clip, to_batch
+from analysis.inputs.clips import Clip, to_batch
+from analysis.measures.agreement import map_correlation, motion_energy
+from analysis.measures.statistics import VideoScores
 from analysis.plotting.cam import draw_cam
-from analysis.render import overlay_film, safe_name
-from analysis.statistics import VideoScores
+from analysis.plotting.films import overlay_film, safe_name
 from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
-from fima.activation import activation_boxes, class_agnostic_activation_map
+from fima.methods.activation import activation_boxes, class_agnostic_activation_map
 
 __all__ = ["run"]
 

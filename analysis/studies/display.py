@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.clips import Clip, read_clip
+from analysis.inputs.clips import Clip, read_clip
 from analysis.studies.base import Session
-from fima.motion import frame_difference
+from fima.transforms.motion import frame_difference
 
 __all__ = ["DISPLAY_SIZE", "display_clip", "stack_examples"]
 

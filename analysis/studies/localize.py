@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.clips import Clip, to_batch
-from analysis.localization import SCORES, baseline_maps, chance_levels, localization_scores
+from analysis.inputs.clips import Clip, to_batch
+from analysis.measures.localization import SCORES, baseline_maps, chance_levels, localization_scores
+from analysis.measures.statistics import VideoScores
 from analysis.plotting.localize import draw_localize
-from analysis.statistics import VideoScores
 from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
 from analysis.studies.display import display_clip, stack_examples
-from fima.activation import class_agnostic_activation_map
 from fima.errors import InputError
+from fima.methods.activation import class_agnostic_activation_map
 
 __all__ = ["BASELINES", "run"]
 
@@ -26,8 +26,8 @@ BASELINES = ("centre", "difference")
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Class-agnostic activation maps of RGB clips against the masks of their objects.
 
-    Scores, per video: ``analysis.localization.localization_scores``, with the uniform map's as chance; the same
-    of the motion features' map (``motion_energy``, …); and of two maps that need no network (``centre_energy``,
+    Scores, per video: ``analysis.measures.localization.localization_scores``, with the uniform map's as chance; the
+    same of the motion features' map (``motion_energy``, …); and of two maps that need no network (``centre_energy``,
     ``difference_energy``, …): a backbone that looks at motion should at least beat the frame difference.
 
     Args:

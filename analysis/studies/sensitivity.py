@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.clips import Clip, to_batch
+from analysis.inputs.clips import Clip, to_batch
+from analysis.measures.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
+from analysis.measures.statistics import VideoScores
+from analysis.measures.temporal import pool_features
 from analysis.plotting.sensitivity import draw_sensitivity
-from analysis.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
-from analysis.statistics import VideoScores
 from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
-from analysis.temporal import pool_features
 
 __all__ = ["run"]
 
@@ -26,7 +26,8 @@ _MOMENTS = 6  # of the clip that the figure shows
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Cosine distance between the pooled features of clips and of their altered selves.
 
-    Scores, per video: those of ``analysis.sensitivity.sensitivity_scores``; and ``other_video``, the distance to the
+    Scores, per video: those of ``analysis.measures.sensitivity.sensitivity_scores``; and ``other_video``, the
+    distance to the
     last clip of the video before, so that networks can be compared whose distances are all small or all large. The
     first video has none. Neighbours in a list may be of one class or scene: it tells the distance of another video,
     not of the most different one.

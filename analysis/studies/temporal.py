@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.clips import Clip, Placement, place_clips, to_batch
-from analysis.offsets import (
+from analysis.inputs.clips import Clip, Placement, place_clips, to_batch
+from analysis.measures.offsets import (
     OFFSET_CHANCE,
     OffsetResult,
     OffsetStatistics,
@@ -16,16 +16,16 @@ from analysis.offsets import (
     default_hop,
     offset_statistics,
 )
-from analysis.plotting.temporal import draw_temporal
-from analysis.statistics import StreamingMean, VideoScores
-from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
-from analysis.temporal import (
+from analysis.measures.statistics import StreamingMean, VideoScores
+from analysis.measures.temporal import (
     offset_similarity,
     pool_features,
     similarity_chance,
     similarity_scores,
     temporal_similarity,
 )
+from analysis.plotting.temporal import draw_temporal
+from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
 from fima.data.sampling import clip_span, sliding_window_starts
 
 __all__ = ["run"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from fima.command_line import one_line
+from fima.commands.base import one_line
 from fima.errors import CheckpointError
 
 __all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]

@@ -1,6 +1,6 @@
 """Training samples: two windows of each video, as uint8 frames, drawn by (seed, epoch, index).
 
-Frames leave the loader as they were decoded; crops, resizes and colours happen on the device (`fima.views`).
+Frames leave the loader as they were decoded; crops, resizes and colours happen on the device (`fima.transforms.views`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from fima.data.datasets import VideoDataset, VideoRecord
-from fima.data.frame_folder import open_video
+from fima.data.flow import FlowFolder
 from fima.data.lending import Lender, receive
+from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, clip_span
-from fima.draws import SampleKeys, uniforms
 from fima.errors import InputError, VideoError
-from fima.flow import FlowFolder
+from fima.seeding import SampleKeys, uniforms
 
 __all__ = ["VideoFailure", "WindowBatch", "WindowDataset", "WindowSample", "collate_windows", "draw_window_starts"]
 
@@ -66,7 +66,7 @@ class WindowBatch:
 
     Attributes:
         windows: N tensors ``(2, F, H, W, 3)`` uint8; H and W may differ from video to video.
-        keys: what the draws of `fima.views` and `fima.augment` for these samples depend on.
+        keys: what the draws of `fima.transforms.views` and `fima.transforms.colors` for these samples depend on.
         failures: all unreadable videos met on the way.
         flow: N tensors as `WindowSample` has them; None if none is read.
     """

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.datasets import VideoDataset, VideoRecord
-from fima.draws import SampleKeys, uniforms
+from fima.data.duplicates import content_key
 from fima.errors import InputError
-from fima.evaluation.duplicates import content_key
+from fima.seeding import SampleKeys, uniforms
 
 __all__ = ["check_labels", "check_same_classes", "duplicates", "hold_out", "take_examples"]
 
@@ -19,7 +19,7 @@ def duplicates(train: Iterable[VideoRecord], test: Iterable[VideoRecord]) -> lis
     """Pairs (training, test) of the same video: the same record, or files with the same content.
 
     Names say nothing: ``train/a/1.mp4`` and ``test/a/1.mp4`` may be two videos. Only files whose size is that of a file
-    on the other side are read (`fima.evaluation.duplicates.content_key`).
+    on the other side are read (`fima.data.duplicates.content_key`).
 
     Returns:
         ``(video_id, video_id)``, in the order of the test videos.

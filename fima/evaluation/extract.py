@@ -19,12 +19,12 @@ import torch
 
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
+from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import VideoDataset
+from fima.data.duplicates import content_key
 from fima.errors import InputError
-from fima.evaluation.duplicates import content_key
 from fima.evaluation.feature_parts import Parts, check_same
-from fima.evaluation.feature_table import read_metadata, table
-from fima.evaluation.protocol import TestProtocol
+from fima.evaluation.feature_store import read_metadata, table
 from fima.evaluation.vectors import VideoVectors, iterate_vectors
 
 __all__ = ["Extraction", "describe_features", "extract"]

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from fima.errors import InputError
-from fima.evaluation.feature_table import read_metadata, schema
+from fima.evaluation.feature_store import read_metadata, schema
 
 __all__ = ["Parts", "check_same", "skipped_path", "whole_file"]
 

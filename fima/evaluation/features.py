@@ -13,11 +13,11 @@ from torch import Tensor
 
 from fima.checkpoints import LoadedBackbone
 from fima.data.datasets import VideoRecord
-from fima.data.frame_folder import open_video
+from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.errors import InputError, VideoError
-from fima.input_spec import InputSpec
-from fima.normalise import normalise
+from fima.transforms.input_spec import InputSpec
+from fima.transforms.normalize import normalise
 
 __all__ = ["VideoFeatures", "pooled_features", "read_clips"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
-from fima.evaluation.retrieval import hits, nearest, recall, vote
+from fima.evaluation.neighbors import hits, nearest, recall, vote
 
 __all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbours", "recall_at"]
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.data.clip_protocol import INPUTS, TestProtocol
 from fima.data.datasets import VideoRecord
+from fima.data.test_clips import iterate_test_clips
 from fima.errors import InputError
-from fima.evaluation.clips import iterate_test_clips
-from fima.evaluation.protocol import INPUTS, TestProtocol
 from fima.models.registry import backbone_info
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 __all__ = ["VideoVectors", "iterate_vectors", "open_backbone", "show"]
 
@@ -95,7 +95,7 @@ def iterate_vectors(
         loaded: the backbone; in eval mode and without gradient here.
         videos: of a data set.
         protocol: which clips and crops.
-        inputs: what of a clip the backbone is shown, each for itself: some of `fima.evaluation.protocol.INPUTS`.
+        inputs: what of a clip the backbone is shown, each for itself: some of `fima.data.clip_protocol.INPUTS`.
         layer: whose feature map is averaged over time and space; None: the backbone's output.
         batch_size: views in a forward pass; one never holds views of two chunks.
         device: of the backbone.
@@ -132,7 +132,7 @@ def iterate_vectors(
 
 
 def show(clip: Tensor, what: str) -> Tensor:
-    """A clip as one of `fima.evaluation.protocol.INPUTS`: ``(N, 3, T, H, W)`` in [0, 1] → the same."""
+    """A clip as one of `fima.data.clip_protocol.INPUTS`: ``(N, 3, T, H, W)`` in [0, 1] → the same."""
     if what == "frozen":
         middle = clip.shape[2] // 2
         return clip[:, :, middle : middle + 1].expand_as(clip)

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from fima.checkpoints.report import LoadReport
 from fima.errors import InputError
-from fima.input_spec import InputSpec
-from fima.losses import Contrast, contrast
-from fima.memory import FeatureQueue
+from fima.methods.losses import Contrast, contrast
+from fima.methods.memory import FeatureQueue
 from fima.models.registry import create_backbone
 from fima.models.short_clips import guard_short_clips
+from fima.transforms.input_spec import InputSpec
 
 if TYPE_CHECKING:
-    from fima.views import Views
+    from fima.transforms.views import Views
 
 __all__ = [
     "Method",
@@ -47,7 +47,7 @@ class Method(nn.Module, ABC):
         report: where every entry of the file went that it was loaded from; None if it was not.
         encoder_q, encoder_k: the backbone of the RGB clips that is trained, and its key network.
         input_spec: what that backbone is fed.
-        colours: how clips are augmented; any callable like `fima.augment.ColourAugment` will do.
+        colours: how clips are augmented; any callable like `fima.transforms.colors.ColourAugment` will do.
         num_local_clips: local clips to a window; None: one for each slice of the global clip's feature map.
     """
 
@@ -69,7 +69,7 @@ class Method(nn.Module, ABC):
         """One training step's losses; moves the key networks first and fills the queues, each once.
 
         Args:
-            views: what `fima.views` makes of a batch, in [0, 1].
+            views: what `fima.transforms.views` makes of a batch, in [0, 1].
             augment: whether colours are augmented; without, clips are only normalised.
             update: False leaves key networks and queues as they are, for a look that is no training step. (Running
                 statistics move in train mode, as in any module.)

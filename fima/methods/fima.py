@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fima.activation import foreground_mask
 from fima.errors import InputError
-from fima.losses import Contrast, contrast, contrast_pixels, unit
-from fima.memory import FeatureQueue
+from fima.methods.activation import foreground_mask
 from fima.methods.base import check_settings, mean_contrast
+from fima.methods.losses import Contrast, contrast, contrast_pixels, unit
+from fima.methods.memory import FeatureQueue
 from fima.methods.moco import Keys, MoCo
 from fima.models.heads import MotionDecoder
 
 if TYPE_CHECKING:
-    from fima.views import Views
+    from fima.transforms.views import Views
 
 __all__ = ["FIMA"]
 

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from fima.augment import ColourAugment
-from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.losses import Contrast, contrast, unit
-from fima.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
 from fima.methods.base import (
     Method,
     check_settings,
@@ -21,13 +17,17 @@ from fima.methods.base import (
     mean_contrast,
     symmetric_contrast,
 )
+from fima.methods.losses import Contrast, contrast, unit
+from fima.methods.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
-from fima.motion import FLOW_PRESETS, flow_edges, frame_difference, optical_flow
-from fima.normalise import normalise
+from fima.seeding import SampleKeys
+from fima.transforms.colors import ColourAugment
+from fima.transforms.motion import FLOW_PRESETS, flow_edges, frame_difference, optical_flow
+from fima.transforms.normalize import normalise
 
 if TYPE_CHECKING:
-    from fima.views import Views
+    from fima.transforms.views import Views
 
 __all__ = ["MOTION_INPUTS", "MaCLR"]
 
@@ -47,8 +47,8 @@ class MaCLR(Method):
     (amazon-science/self-supervised-maclr, commit b2fb317) has no pre-training code. Fixed by its configurations: the
     visual pathway and both clips' frames, the temporal kernels of the motion pathway, temperature, momentum, queue,
     projection, the weights of the losses, and both normalisations. Our reconstruction: which three channels flow edges
-    have (`fima.motion.flow_edges`), OpenCV's DIS as the flow, half width for the motion pathway, crops of RGB and of
-    motion that are drawn apart, and the order of effects, which is that of FIMA's instance loss.
+    have (`fima.transforms.motion.flow_edges`), OpenCV's DIS as the flow, half width for the motion pathway, crops of
+    RGB and of motion that are drawn apart, and the order of effects, which is that of FIMA's instance loss.
 
     Args:
         arch: of the visual pathway: a name for `fima.models.create_backbone`, or a backbone.

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fima.augment import ColourAugment
-from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.losses import Contrast, unit
-from fima.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
 from fima.methods.base import Method, check_settings, frozen_copy, laid_out, make_backbone, symmetric_contrast
+from fima.methods.losses import Contrast, unit
+from fima.methods.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.seeding import SampleKeys
+from fima.transforms.colors import ColourAugment
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 if TYPE_CHECKING:
-    from fima.views import Views
+    from fima.transforms.views import Views
 
 __all__ = ["Keys", "MoCo"]
 

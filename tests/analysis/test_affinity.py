@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.affinity import (
+from analysis.measures.affinity import (
     affinity_chance,
     affinity_scores,
     cosine_matrix,
     spatial_affinity,
     spatial_affinity_slices,
 )
-from analysis.statistics import auroc
+from analysis.measures.statistics import auroc
 from fima.errors import InputError
 
 

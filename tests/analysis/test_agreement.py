@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.agreement import map_correlation, motion_energy
+from analysis.measures.agreement import map_correlation, motion_energy
 
 
 def test_motion_energy_is_where_something_moves():

@@ -9,7 +9,7 @@ import pytest
 # Large tensors with something small after each: the heap cannot shrink below the last small one.
 _CODE = """
 import torch
-from analysis.allocator import return_large_blocks
+from analysis.inputs.allocator import return_large_blocks
 {setting}
 def rss():
     return int(open("/proc/self/statm").read().split()[1]) * {page}

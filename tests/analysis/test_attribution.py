@@ -14,7 +14,12 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 from torch import nn
 
-from analysis.attribution import (
+from analysis.cli import main
+from analysis.inputs.clips import to_batch
+from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.heads import load_head
+from analysis.inputs.videos import VideoSource
+from analysis.measures.attribution import (
     BASELINES,
     METHODS,
     attribute,
@@ -24,22 +29,23 @@ from analysis.attribution import (
     logit_target,
     motion_scores,
 )
-from analysis.cli import main
-from analysis.clips import to_batch
-from analysis.features import FeatureExtractor
-from analysis.heads import load_head
-from analysis.localization import localization_scores
-from analysis.sanity import can_differ, cascade, layers_from_top, rank_correlation, stage_counts
+from analysis.measures.localization import localization_scores
+from analysis.measures.sanity import can_differ, cascade, layers_from_top, rank_correlation, stage_counts
+from analysis.measures.temporal import pool_features
 from analysis.settings import Settings
-from analysis.sources import VideoSource
-from analysis.studies.attribution import run
+from analysis.studies.attribution.study import run
 from analysis.studies.base import Session, open_session
-from analysis.temporal import pool_features
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main as fima
 from fima.errors import CheckpointError, InputError
-from fima.evaluation.classifier import Classifier, ClassifierHead, classifier_extra, load_classifier, save_classifier
-from fima.motion import frame_difference
+from fima.tasks.classify.classifier import (
+    Classifier,
+    ClassifierHead,
+    classifier_extra,
+    load_classifier,
+    save_classifier,
+)
+from fima.transforms.motion import frame_difference
 
 SHAPE = (3, 4, 6, 6)
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.bias import at_layer, bias_gap, bias_worlds, measure_bias
-from analysis.bias_result import compare_bias
 from analysis.cli import main
-from analysis.features import FeatureExtractor
+from analysis.inputs.features import FeatureExtractor
+from analysis.measures.statistics import bootstrap_interval
 from analysis.plotting.bias import draw_bias
 from analysis.reproduction.plan import Budget, Run
 from analysis.reproduction.score import _bias_gap
 from analysis.settings import Settings
-from analysis.statistics import bootstrap_interval
+from analysis.studies.bias.measuring import at_layer, bias_gap, bias_worlds, measure_bias
+from analysis.studies.bias.result import compare_bias
 from fima.checkpoints import untrained_backbone
 from fima.errors import InputError
 from fima.evaluation.features import pooled_features

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from analysis.class_results import cells_of, name_runs, read_run, read_runs
 from analysis.cli import main
-from analysis.statistics import bootstrap_interval
+from analysis.downstream.class_results import cells_of, name_runs, read_run, read_runs
+from analysis.measures.statistics import bootstrap_interval
 from fima.cli import main as fima
 from fima.errors import InputError
 

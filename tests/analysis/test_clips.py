@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.clips import ClipStream, centre_crop, place_clips, read_clip, to_batch
+from analysis.inputs.clips import ClipStream, centre_crop, place_clips, read_clip, to_batch
+from analysis.inputs.videos import VideoSource, list_videos, procedural_record
 from analysis.settings import Settings
-from analysis.sources import VideoSource, list_videos, procedural_record
 from fima.data.shapes import ShapesReader
 from fima.errors import InputError, VideoError
-from fima.input_spec import InputSpec
+from fima.transforms.input_spec import InputSpec
 
 SPEC = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=4, frame_stride=2, size=16)
 
@@ -160,7 +160,7 @@ def test_given_videos_are_named_uniquely_and_opened_first(tmp_path, clips_dir):
 
 
 def test_real_clip_equals_reading_it_by_hand(clips_dir):
-    from fima.data.video import VideoReader
+    from fima.data.readers.file import VideoReader
 
     spec = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=8, frame_stride=3, size=112)
     source = VideoSource("dog", clips_dir / "dog.mp4")

@@ -14,18 +14,18 @@ import torch
 from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
 from analysis.compare.differences import number
-from analysis.compare.sharing import FrameCache, SharedExtractor, share_videos
-from analysis.compare.sources import plan_sources, run_checkpoints
-from analysis.plotting.compare import affinity_range, draw_compared_affinity, draw_compared_temporal
+from analysis.inputs.checkpoints import plan_sources, run_checkpoints
+from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.inputs.videos import VideoSource, list_videos
+from analysis.measures.statistics import paired_difference
+from analysis.plotting.compare.figures import affinity_range, draw_compared_affinity, draw_compared_temporal
 from analysis.report import notebook_parameters, notebook_path
 from analysis.settings import Settings
-from analysis.sources import VideoSource, list_videos
-from analysis.statistics import paired_difference
 from analysis.studies import CORE, run
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main as fima
-from fima.data.encode import write_video
 from fima.data.shapes import moving_shape
+from fima.data.transcode.encode import write_video
 from fima.errors import CheckpointError, InputError
 
 SMALL = {"num_frames": 8, "frame_stride": 2, "size": 56, "batch_size": 3}

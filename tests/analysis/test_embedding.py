@@ -23,9 +23,10 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from sklearn.metrics.pairwise import cosine_similarity
 
-from analysis import embedding
 from analysis.cli import main as analyze
-from analysis.embedding import (
+from analysis.inputs.videos import VideoSource
+from analysis.measures import embedding
+from analysis.measures.embedding import (
     limit_perplexity,
     match_chance,
     nearest_label_hits,
@@ -34,19 +35,18 @@ from analysis.embedding import (
     shuffled_silhouette,
     silhouettes,
 )
-from analysis.embedding_page import page_data, thumbnail_sheets, write_page
+from analysis.pages.embedding import page_data, thumbnail_sheets, write_page
 from analysis.plotting.embedding import COLOUR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
-from analysis.sources import VideoSource
 from analysis.studies.base import Session, open_session
-from analysis.studies.embedding import run
-from analysis.studies.embedding_table import run_on_table
+from analysis.studies.embedding.study import run
+from analysis.studies.embedding.table import run_on_table
 from fima.checkpoints import load_backbone
 from fima.cli import main as fima
 from fima.data.datasets import VideoRecord
 from fima.errors import InputError
-from fima.evaluation.feature_table import table as feature_table
+from fima.evaluation.feature_store import table as feature_table
 from fima.evaluation.vectors import VideoVectors
 
 SEEDS = st.integers(0, 1000)

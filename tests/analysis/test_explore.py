@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.explore import Explorer, explore
+from analysis.pages.explore_widget import Explorer, explore
 from analysis.settings import Settings
 from analysis.studies import run
 

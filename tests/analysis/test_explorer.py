@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from analysis.affinity import affinity_scores, spatial_affinity, spatial_affinity_slices
-from analysis.clips import to_batch
 from analysis.commands import explore
-from analysis.explorer import (
+from analysis.inputs.clips import to_batch
+from analysis.measures.affinity import affinity_scores, spatial_affinity, spatial_affinity_slices
+from analysis.pages.explorer import (
     ExplorerClip,
     ExplorerView,
     clips_from_session,
@@ -29,7 +29,7 @@ from analysis.explorer import (
     open_sessions,
     script_hash,
 )
-from analysis.explorer.encoding import colour_limits, dequantise, encode_clips, palette, quantise
+from analysis.pages.explorer.encoding import colour_limits, dequantise, encode_clips, palette, quantise
 from analysis.settings import Settings
 from analysis.studies import open_session
 from fima.errors import InputError

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.features import FeatureExtractor, choose_device
+from analysis.inputs.features import FeatureExtractor, choose_device
 from fima.checkpoints import untrained_backbone
 from fima.errors import InputError
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 FOREIGN = """
 import torch

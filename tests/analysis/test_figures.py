@@ -13,18 +13,18 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from analysis.commands import figure as command
-from analysis.figures import FIGURES
-from analysis.figures.caption import to_latex
-from analysis.figures.layouts import LABEL, fit, paper, save_paper, text_width
-from analysis.figures.make import Made, make_figure
-from analysis.figures.maps import draw_maps
-from analysis.figures.matrices import draw_matrices
-from analysis.figures.similarities import draw_similarities
-from analysis.figures.strips import draw_strips
-from analysis.figures.widths import JOURNALS, figure_width
+from analysis.compare.paper_figures import Made, make_figure
+from analysis.plotting.paper import FIGURES
+from analysis.plotting.paper.caption import to_latex
+from analysis.plotting.paper.layouts import LABEL, fit, paper, save_paper, text_width
+from analysis.plotting.paper.maps import draw_maps
+from analysis.plotting.paper.matrices import draw_matrices
+from analysis.plotting.paper.similarities import draw_similarities
+from analysis.plotting.paper.strips import draw_strips
+from analysis.plotting.paper.widths import JOURNALS, figure_width
 from analysis.settings import Settings
-from fima.command_line import Parser
-from fima.command_line import run as run_command
+from fima.commands.base import Parser
+from fima.commands.base import run as run_command
 from fima.errors import InputError
 
 DRAW = {"3": draw_maps, "4": draw_strips, "5a": draw_matrices, "5b": draw_similarities}

@@ -22,13 +22,13 @@ from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries, s
 from analysis.gallery.media import SIDE, Media, media_of
 from analysis.gallery.page import page_data
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.encode import write_video
-from fima.data.video import VideoReader
+from fima.data.readers.file import VideoReader
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from fima.evaluation.feature_table import FeatureSet
+from fima.evaluation.feature_store import FeatureSet
 from fima.evaluation.features import read_clips
-from fima.evaluation.neighbour_report import find_neighbours
-from fima.input_spec import InputSpec
+from fima.evaluation.neighbor_report import find_neighbours
+from fima.transforms.input_spec import InputSpec
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=8, frame_stride=2, size=SIDE)
 EVIL = "<img src=x onerror=alert(1)>"

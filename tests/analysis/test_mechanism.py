@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from analysis.cli import main
-from analysis.mechanism import (
+from analysis.measures.mechanism import (
     Trace,
     both_ways,
     box_overlap,
@@ -27,23 +27,23 @@ from analysis.mechanism import (
     rank_one,
     share_on,
 )
-from analysis.plotting.mechanism import chosen_cell
+from analysis.plotting.mechanism.figure import chosen_cell
 from analysis.settings import Settings
-from analysis.studies import mechanism as study_module
 from analysis.studies.base import open_session
-from analysis.studies.mechanism import Mechanism, run
-from fima.activation import foreground_mask
+from analysis.studies.mechanism import study as study_module
+from analysis.studies.mechanism.study import Mechanism, run
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.checkpoints.files import write_checkpoint
 from fima.data.datasets import open_dataset
-from fima.data.video import VideoReader
+from fima.data.readers.file import VideoReader
 from fima.data.windows import WindowDataset
-from fima.draws import SampleKeys
 from fima.errors import CheckpointError, InputError
-from fima.losses import contrast_pixels, pixel_contrastive_loss, unit
 from fima.methods import FIMA, MaCLR, MoCo, export_method, method_state, save_method
+from fima.methods.activation import foreground_mask
+from fima.methods.losses import contrast_pixels, pixel_contrastive_loss, unit
 from fima.models.heads import Decoded
-from fima.views import Views, make_views
+from fima.seeding import SampleKeys
+from fima.transforms.views import Views, make_views
 
 SMALL = {"queue_size": 8, "width": 16, "feedforward": 16, "hidden": 32, "dim": 16}
 DATA = "shapes:easy,videos=4"

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis.offsets import OFFSET_CHANCE, OffsetSummary, default_hop, offset_statistics, pooled_auroc
-from analysis.statistics import auroc, bootstrap_interval, d_prime
+from analysis.measures.offsets import OFFSET_CHANCE, OffsetSummary, default_hop, offset_statistics, pooled_auroc
+from analysis.measures.statistics import auroc, bootstrap_interval, d_prime
 from fima.errors import InputError
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from analysis.measures.statistics import summarise
 from analysis.plotting.affinity import draw_matrix, draw_row
+from analysis.plotting.films import overlay, safe_name
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
 from analysis.plotting.scores import draw_score
 from analysis.plotting.style import new_figure, printed
 from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
-from analysis.render import overlay, safe_name
 from analysis.settings import Settings
-from analysis.statistics import summarise
 from analysis.studies import CORE, run
 
 

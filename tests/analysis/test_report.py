@@ -13,19 +13,19 @@ import pytest
 from PIL import Image
 
 from analysis.cli import _parser
+from analysis.measures.about import Main, about
+from analysis.measures.statistics import Summary
+from analysis.pages.pictures import clip_films, picture
 from analysis.report import Report, make_report, measuring, notebook_parameters, notebook_path, plan
-from analysis.report.about import Main, about
 from analysis.report.explorers import explorer_clips
 from analysis.report.measuring import load_study
 from analysis.report.numbers import score_rows, score_table, words
-from analysis.report.pictures import clip_films, picture
 from analysis.report.plan import labels
 from analysis.settings import Settings
-from analysis.statistics import Summary
 from analysis.studies import STUDIES, run
-from fima.data.encode import write_video
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 
 MEASURES = ("cam", "affinity", "temporal", "localize", "sensitivity", "attribution")

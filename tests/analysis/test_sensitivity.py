@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
-from analysis.clips import ClipTruth, read_clip
-from analysis.plotting.sensitivity import draw_distances
-from analysis.plotting.style import new_figure
-from analysis.sensitivity import (
+from analysis.inputs.clips import ClipTruth, read_clip
+from analysis.inputs.videos import VideoSource
+from analysis.measures.sensitivity import (
     ALTERATIONS,
     APPEARANCE_CHANGES,
     MOTION_CHANGES,
@@ -28,12 +27,13 @@ from analysis.sensitivity import (
     shuffled,
     time_reversed,
 )
+from analysis.plotting.sensitivity import draw_distances
+from analysis.plotting.style import new_figure
 from analysis.settings import Settings
-from analysis.sources import VideoSource
 from analysis.studies.base import Session, open_session
 from analysis.studies.sensitivity import run
 from fima.errors import InputError
-from fima.motion import frame_difference
+from fima.transforms.motion import frame_difference
 
 LENGTHS = st.integers(2, 20)
 SEEDS = st.integers(0, 2**32)

@@ -10,20 +10,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from analysis.cli import main
-from analysis.clips import read_clip
 from analysis.compare import compare
-from analysis.explorer import explore_sessions, open_sessions
+from analysis.inputs.clips import read_clip
+from analysis.inputs.spaces import project_map, projected_space
+from analysis.pages.explorer import explore_sessions, open_sessions
 from analysis.settings import Settings
-from analysis.spaces import project_map, projected_space
 from analysis.studies import open_session, run
 from fima.checkpoints import load_backbone, save_backbone
+from fima.data.readers.file import VideoReader
 from fima.data.sampling import uniform_clip_starts
-from fima.data.video import VideoReader
 from fima.errors import InputError
 from fima.methods import FIMA, MaCLR, MoCo, export_method, save_method
 from fima.models.heads import Projector
-from fima.motion import flow_edges, frame_difference, optical_flow
-from fima.normalise import normalise
+from fima.transforms.motion import flow_edges, frame_difference, optical_flow
+from fima.transforms.normalize import normalise
 
 SMALL = {"queue_size": 20, "dim": 8, "hidden": 16}
 CLIP = {"num_frames": 8, "frame_stride": 2, "size": 56}

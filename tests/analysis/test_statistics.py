@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from analysis import statistics
-from analysis.statistics import (
+from analysis.measures import statistics
+from analysis.measures.statistics import (
     StreamingMean,
     VideoScores,
     auroc,
@@ -267,5 +267,5 @@ class TestStreamingMean:
 
 
 def test_needs_no_torch():
-    code = "import sys, analysis.statistics, analysis.offsets; sys.exit('torch' in sys.modules)"
+    code = "import sys, analysis.measures.statistics, analysis.measures.offsets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,15 +9,15 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from analysis.affinity import affinity_scores, spatial_affinity
-from analysis.clips import read_clip
-from analysis.features import FeatureExtractor
+from analysis.inputs.clips import read_clip
+from analysis.inputs.features import FeatureExtractor
+from analysis.measures.affinity import affinity_scores, spatial_affinity
+from analysis.measures.temporal import temporal_similarity
 from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.studies import CORE, open_session, run
 from analysis.studies.base import Examples
-from analysis.temporal import temporal_similarity
 from fima.checkpoints import load_backbone, untrained_backbone
-from fima.data.video import VideoReader
+from fima.data.readers.file import VideoReader
 from fima.errors import InputError, VideoError
 
 SHAPE = {"num_frames": 8, "frame_stride": 2, "size": 56}

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.temporal import (
+from analysis.measures.temporal import (
     offset_similarity,
     offset_statistics,
     pool_features,

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from analysis.cli import main
-from analysis.features import FeatureExtractor
+from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.truth import scale_masks, truth_reader
+from analysis.inputs.videos import list_videos
 from analysis.settings import Settings
-from analysis.sources import list_videos
 from analysis.studies import run
 from analysis.studies.base import Session
-from analysis.truth import scale_masks, truth_reader
 from fima.checkpoints import untrained_backbone
 from fima.data.shapes import open_shapes
 from fima.errors import InputError

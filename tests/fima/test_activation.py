@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fima.activation import activation_boxes, check_feature_maps, class_agnostic_activation_map, foreground_mask
 from fima.errors import InputError
+from fima.methods.activation import activation_boxes, check_feature_maps, class_agnostic_activation_map, foreground_mask
 
 
 def random_map(*shape, seed=0, dtype=torch.float32):

@@ -11,11 +11,11 @@ import pytest
 import torch
 from kornia import color, enhance, filters
 
-from fima.augment import ColourAugment, Colours, apply_colours, blur_kernel_size
-from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.input_spec import FIMA_112, TCLR
-from fima.normalise import normalise
+from fima.seeding import SampleKeys
+from fima.transforms.colors import ColourAugment, Colours, apply_colours, blur_kernel_size
+from fima.transforms.input_spec import FIMA_112, TCLR
+from fima.transforms.normalize import normalise
 
 
 def keys(count, seed=0, epoch=0, start=0):
@@ -99,7 +99,7 @@ def test_the_blur_has_the_reference_size():
 
 def test_clips_in_a_group_come_out_as_alone(monkeypatch):
     """A device that takes many clips at once gets the same pictures as a processor that takes one at a time."""
-    import fima.augment as module
+    import fima.transforms.colors as module
 
     clip = random_clip(40, 3, 2, 24, 24)
     colours = ColourAugment(blur_probability=0.7).draw(keys(40), "x")

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from fima.command_line import Parser, one_line, run
+from fima.commands.base import Parser, one_line, run
 from fima.errors import CheckpointError, InputError
 
 ARGS = argparse.Namespace()

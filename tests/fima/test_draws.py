@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fima.draws import SampleKeys, philox, uniforms
 from fima.errors import InputError
+from fima.seeding import SampleKeys, philox, uniforms
 
 
 @pytest.mark.parametrize(

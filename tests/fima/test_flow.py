@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fima.data.flow import FlowFolder
 from fima.data.shapes import moving_shape
 from fima.errors import InputError
-from fima.flow import FlowFolder
-from fima.motion import flow_edges, optical_flow
-from fima.views import Crops, cut_flow
+from fima.transforms.motion import flow_edges, optical_flow
+from fima.transforms.views import Crops, cut_flow
 
 
 def texture(height, width, seed=0):

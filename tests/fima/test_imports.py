@@ -16,7 +16,7 @@ def modules_after(code):
     "code",
     [
         "import fima",
-        "import fima.input_spec, fima.errors, fima.command_line",
+        "import fima.transforms.input_spec, fima.errors, fima.commands.base",
         "from fima.cli import main; assert main(['--help']) == 0",
         "from fima.cli import main; assert main(['info', '--help']) == 0",
         "from fima.cli import main; assert main(['info']) == 2",
@@ -31,4 +31,4 @@ def test_light_without_torch(code):
 
 
 def test_checkpoints_and_models_bring_torch_alone():
-    assert modules_after("import fima.checkpoints, fima.models, fima.normalise") == ["torch"]
+    assert modules_after("import fima.checkpoints, fima.models, fima.transforms.normalize") == ["torch"]

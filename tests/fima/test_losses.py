@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.losses import cell_centres, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
+from fima.methods.losses import cell_centres, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
 
 
 @pytest.fixture(autouse=True)

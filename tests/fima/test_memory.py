@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fima.errors import InputError
-from fima.memory import FeatureQueue, gather_rows, shuffle_batch, unshuffle_batch, update_momentum
+from fima.methods.memory import FeatureQueue, gather_rows, shuffle_batch, unshuffle_batch, update_momentum
 
 
 def numbered(count, start=0):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.motion import frame_difference
+from fima.transforms.motion import frame_difference
 
 
 def random_clip(*shape, dtype=torch.float32):

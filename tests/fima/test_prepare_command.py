@@ -13,11 +13,11 @@ import time
 import numpy as np
 import pytest
 
-import fima.prepare as command
+import fima.commands.prepare as command
 from fima.cli import main
-from fima.data.encode import write_video
-from fima.data.manifest import FOLDER, read_manifest
-from fima.data.video import VideoReader
+from fima.data.readers.file import VideoReader
+from fima.data.transcode.encode import write_video
+from fima.data.transcode.manifest import FOLDER, read_manifest
 
 FIMA = [sys.executable, "-m", "fima.cli", "prepare"]
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.views import Crops, Views, cut, cut_flow, draw_crops, make_views
+from fima.seeding import SampleKeys
+from fima.transforms.views import Crops, Views, cut, cut_flow, draw_crops, make_views
 
 SIZES = [(40, 52), (48, 36), (40, 52), (33, 70)]
 

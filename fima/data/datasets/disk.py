@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from fima.data.datasets.pictures import is_picture
+from fima.data.datasets.cache import Signature, signature
 from fima.data.datasets.records import VIDEO_EXTENSIONS, is_video, video_stem
-from fima.data.index_cache import Signature, signature
+from fima.data.readers.picture_names import is_picture
 from fima.errors import InputError
 
 __all__ = ["Disk"]

@@ -9,13 +9,13 @@ from functools import cache as remember
 from pathlib import Path
 from typing import Any
 
-from fima.data import listfiles
+from fima.data.datasets import list_files as listfiles
+from fima.data.datasets.cache import load_index, store_index
 from fima.data.datasets.index import Index, Request, check, to_dataset
-from fima.data.datasets.layouts import LAYOUTS, Layout
-from fima.data.datasets.pictures import template_pattern
+from fima.data.datasets.layouts.vidsitu import to_events
 from fima.data.datasets.records import VideoDataset
-from fima.data.datasets.vidsitu import to_events
-from fima.data.index_cache import load_index, store_index
+from fima.data.datasets.registry import LAYOUTS, Layout
+from fima.data.readers.picture_names import template_pattern
 from fima.errors import InputError
 
 __all__ = ["is_shapes", "open_dataset"]
@@ -42,7 +42,7 @@ def open_dataset(
     """Finds out how a data set is laid out and reads which videos it holds.
 
     What the layouts look like, their splits and how their classes are numbered is in ``docs/datasets.md``; the table is
-    `fima.data.datasets.layouts.LAYOUTS`. A listed name may have another extension on disk, or none in the list; one
+    `fima.data.datasets.registry.LAYOUTS`. A listed name may have another extension on disk, or none in the list; one
     that is not there is kept in ``missing``.
 
     Args:
@@ -55,7 +55,7 @@ def open_dataset(
             folders of pictures also where there are videos. None: videos if there are any, otherwise folders of
             pictures, whose names are found out on opening.
         frame_fps: frames per second of folders of pictures.
-        cache: use and keep the index of large data sets in the user's cache folder (`fima.data.index_cache`).
+        cache: use and keep the index of large data sets in the user's cache folder (`fima.data.datasets.cache`).
 
     Returns:
         The data set, records sorted by path (with lists: in the list's order).

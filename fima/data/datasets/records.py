@@ -27,7 +27,7 @@ class VideoRecord:
     """One video of a data set.
 
     Attributes:
-        path: the file, or the folder of its pictures; `fima.data.frame_folder.open_video` opens either.
+        path: the file, or the folder of its pictures; `fima.data.readers.pictures.open_video` opens either.
         video_id: its path relative to the data set's root, without extension, with forward slashes; unique.
         label: index into the data set's ``class_names``; None without labels.
         class_name: the class's name; None without labels.
@@ -55,7 +55,7 @@ class VideoDataset:
         records: the videos that are there.
         class_names: by label, the same for all splits of a data set; empty without labels.
         root: the folder that ``video_id`` is relative to.
-        layout: which reader understood it: a name in `fima.data.datasets.layouts.LAYOUTS`.
+        layout: which reader understood it: a name in `fima.data.datasets.registry.LAYOUTS`.
         missing: names that a list holds but the disk does not.
     """
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.data.datasets.pictures import FrameNamesError, order_frames, template_pattern
 from fima.data.datasets.records import VideoRecord
 from fima.data.masks.source import Masks, blank, frame_numbers, scale_nearest
+from fima.data.readers.picture_names import FrameNamesError, order_frames, template_pattern
 from fima.errors import VideoError
 
 __all__ = ["is_numbered_picture", "read_npz", "read_pictures", "read_video"]
@@ -63,7 +63,7 @@ def read_video(path: Path, indices: Sequence[int], *, height: int, width: int) -
         IndexError: if an index is negative.
         VideoError: if it cannot be read.
     """
-    from fima.data.video import VideoReader  # here, as it loads torch
+    from fima.data.readers.file import VideoReader  # here, as it loads torch
 
     wanted = frame_numbers(indices)
     result = blank(len(wanted), height, width)

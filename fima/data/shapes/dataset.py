@@ -105,7 +105,7 @@ def _whole(name: str, text: str | int, lowest: int) -> int:
 
 
 class ShapesReader:
-    """The frames of a drawn video, by index; the interface is `fima.data.video.VideoReader`'s.
+    """The frames of a drawn video, by index; the interface is `fima.data.readers.file.VideoReader`'s.
 
     Frames are kept in memory once drawn, up to 2 GiB in a process, so that an epoch after the first only copies.
 
@@ -195,7 +195,7 @@ def _scale(pictures: NDArray[np.uint8], wanted: list[int], out: NDArray[np.uint8
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-    from fima.data.orientation import rgb_pixels
+    from fima.data.readers.orientation import rgb_pixels
 
     reformatter, done = VideoReformatter(), dict[int, int]()
     for place, index in enumerate(wanted):

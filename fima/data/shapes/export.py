@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.data.encode import write_video
 from fima.data.shapes.dataset import SPLITS, ShapesRecord, open_shapes
 from fima.data.shapes.motions import MOTIONS
 from fima.data.shapes.render import ShapesVideo
 from fima.data.shapes.textures import PATTERNS
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 
 __all__ = ["TRUTHS", "write_shapes"]
@@ -41,7 +41,7 @@ def write_shapes(
 
     - ``videos/SPLIT-00000.mp4``; ``SPLIT.csv``: rows ``path,label`` that `fima.data.datasets.open_dataset` reads.
     - ``masks/SPLIT-00000.npz``: ``shape``, (T, H, W), and ``masks_packed``, its bits packed along the last axis.
-    - ``flow/videos/SPLIT-00000/flow.npy``: ``(T, 2, H, W)`` float16, for `fima.flow.FlowFolder`.
+    - ``flow/videos/SPLIT-00000/flow.npy``: ``(T, 2, H, W)`` float16, for `fima.data.flow.FlowFolder`.
     - ``backgrounds/SPLIT-00000.mp4``: the same frames without anything that moves by itself.
     - ``truth.csv``: of every video its label and class, the motions in their order, the frames they begin at, and the
       background's pattern. ``shapes.json``: the settings.

@@ -22,12 +22,12 @@ from analysis.downstream.page import Report, write_report
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare
 from fima.errors import InputError
-from fima.input_spec import InputSpec
+from fima.transforms.input_spec import InputSpec
 
 DRIVER = """
 import argparse, sys
 from analysis.commands import downstream
-from fima.command_line import run
+from fima.commands.base import run
 parser = argparse.ArgumentParser()
 downstream.add_arguments(parser)
 sys.exit(run(downstream.run, parser.parse_args(), "fima-analyze downstream"))

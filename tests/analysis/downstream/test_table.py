@@ -18,7 +18,7 @@ from analysis.downstream.intervals import source_interval
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare, differences_csv, majority_rate, results_csv
 from analysis.downstream.videos import Videos
-from analysis.statistics import bootstrap_interval
+from analysis.measures.statistics import bootstrap_interval
 from fima.errors import InputError
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from fima.data.datasets.ava import GROUND_TRUTH, first_frame_second, open_ava
-from fima.data.datasets.ava_files import read_ava_boxes, read_excluded, read_label_map
+from fima.data.datasets.layouts.ava import GROUND_TRUTH, first_frame_second, open_ava
+from fima.data.datasets.layouts.ava_files import read_ava_boxes, read_excluded, read_label_map
 from fima.errors import InputError
-from fima.evaluation.detection.miniature import write_miniature
+from fima.tasks.detect.miniature import write_miniature
 
 ROWS = """\
 film-b,0902,0.1,0.2,0.3,0.4,12,0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fima.data import bitstream
+from fima.data.readers import bitstream
 
 
 class FakePacket(bytes):

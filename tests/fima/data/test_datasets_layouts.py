@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.datasets.layouts import LAYOUTS
+from fima.data.datasets.registry import LAYOUTS
 from fima.errors import InputError
 
 

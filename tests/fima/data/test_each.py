@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fima.data.each import ProcessDiedError, run_each
+from fima.data.transcode.parallel import ProcessDiedError, run_each
 
 # Jobs are expressions: the function must be one that another process can import.
 DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
-WORK_UNTIL_STOPPED = "[None for _ in iter(__import__('fima.data.each', fromlist=['_']).stopping, True)]"
+WORK_UNTIL_STOPPED = "[None for _ in iter(__import__('fima.data.transcode.parallel', fromlist=['_']).stopping, True)]"
 PROCESS = "(__import__('time').sleep(0.05), __import__('os').getpid())[1]"
 
 
@@ -92,7 +92,7 @@ def test_jobs_are_taken_as_they_are_needed():
 
 _PARENT = f"""
 import sys
-from fima.data.each import run_each
+from fima.data.transcode.parallel import run_each
 if __name__ == "__main__":
     jobs = [{PROCESS!r}, {PROCESS!r} + " or 1", *[{WORK_UNTIL_STOPPED!r}] * 3]
     for job, process in run_each(eval, jobs, workers=2):

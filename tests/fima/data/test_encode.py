@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-import fima.data.encode as encode
-from fima.data.encode import YUV, write_frames, write_video
+import fima.data.transcode.encode as encode
+from fima.data.readers.file import VideoReader, probe
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader, probe
+from fima.data.transcode.encode import YUV, write_frames, write_video
 from fima.errors import InputError, VideoError
 
 
@@ -185,7 +185,7 @@ def test_quick_files_hold_frames_in_the_order_they_are_shown(tmp_path, pictures)
 _NO_ROOM = """
 import resource, sys
 import numpy as np
-from fima.data.encode import WriteError, write_video
+from fima.data.transcode.encode import WriteError, write_video
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 noise = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), dtype=np.uint8)
 try:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.datasets.pictures import FrameNamesError, order_frames, template_pattern
-from fima.data.encode import write_video
-from fima.data.frame_folder import DEFAULT_FPS, FrameFolderReader, open_video
+from fima.data.readers.file import VideoReader
+from fima.data.readers.picture_names import FrameNamesError, order_frames, template_pattern
+from fima.data.readers.pictures import DEFAULT_FPS, FrameFolderReader, open_video
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError, VideoError
 
 COUNT, HEIGHT, WIDTH = 12, 36, 50

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fima.data.datasets import open_dataset, opening
-from fima.data.index_cache import cache_folder, load_index, signature, store_index
+from fima.data.datasets.cache import cache_folder, load_index, signature, store_index
 from fima.errors import InputError
 
 AN_HOUR = 3600

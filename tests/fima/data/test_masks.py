@@ -22,13 +22,13 @@ from hypothesis.extra import numpy as hnp
 from scipy.io import savemat
 
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.encode import write_video
 from fima.data.masks import open_masks
 from fima.data.masks.boxes import fill_boxes
 from fima.data.masks.safe_pickle import load_plain, numbers
 from fima.data.masks.source import names_of, scale_nearest
 from fima.data.shapes import open_shapes
 from fima.data.shapes.export import write_shapes
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError, VideoError
 
 T, H, W = 5, 6, 11  # a width that bytes do not divide

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from fima.data.datasets import open_dataset
-from fima.data.encode import write_video
-from fima.data.manifest import FOLDER, Done, read_manifest
-from fima.data.preparation import FAILED, plan
-from fima.data.prepare import Failed, prepare
-from fima.data.reencode import Encoding
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
+from fima.data.transcode.manifest import FOLDER, Done, read_manifest
+from fima.data.transcode.preparation import FAILED, plan
+from fima.data.transcode.prepare import Failed, prepare
+from fima.data.transcode.reencode import Encoding
 from fima.errors import InputError
 
 SMALL = Encoding(short_side=32)
@@ -367,5 +367,6 @@ def test_real_clips_open_quickly_after_preparation(clips_dir, tmp_path):
 
 
 def test_importing_the_command_needs_no_torch():
-    code = "import sys, fima.prepare, fima.data.each, fima.data.manifest; sys.exit('torch' in sys.modules)"
+    modules = "fima.commands.prepare, fima.data.transcode.parallel, fima.data.transcode.manifest"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

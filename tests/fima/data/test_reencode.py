@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fima.data.reencode as module
-from fima.data.encode import write_video
-from fima.data.reencode import Encoding, encoded_size, reencode
+import fima.data.transcode.reencode as module
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
+from fima.data.transcode.reencode import Encoding, encoded_size, reencode
 from fima.errors import InputError, VideoError
 
 SMALL = Encoding(short_side=64)

@@ -9,9 +9,9 @@ import pytest
 
 from fima.cli import main
 from fima.data.datasets import open_dataset
-from fima.data.frame_folder import open_video
+from fima.data.flow import FlowFolder
+from fima.data.readers.pictures import open_video
 from fima.data.shapes import MOTIONS, PATTERNS, open_shapes
-from fima.flow import FlowFolder
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fima.data.video as video
-from fima.data.video import VideoReader, probe
+import fima.data.readers.file as video
+from fima.data.readers.file import VideoReader, probe
 from fima.errors import InputError, VideoError
 
 MILLISECONDS = Fraction(1, 1000)
@@ -567,7 +567,7 @@ def test_libav_stays_silent(tmp_path, plain):
     (tmp_path / "b.mp4").write_bytes(bytes(b ^ (i % 97 == 0) for i, b in enumerate(whole)))
     code = """
 import sys
-from fima.data.video import VideoReader
+from fima.data.readers.file import VideoReader
 for path in sys.argv[1:]:
     try:
         with VideoReader(path) as reader:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fima.data.datasets import open_dataset
-from fima.data.datasets.vidsitu import EventRecord, event_verbs, open_event
-from fima.data.frame_folder import open_video
-from fima.data.video import VideoReader
+from fima.data.datasets.layouts.vidsitu import EventRecord, event_verbs, open_event
+from fima.data.readers.file import VideoReader
+from fima.data.readers.pictures import open_video
 from fima.errors import InputError, VideoError
 
 A, B, C = "v_-aaaaaaaaaa_seg_0_10", "v_b_seg_seg_25_35", "v_ccccccccccc_seg_110_120"

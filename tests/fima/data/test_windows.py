@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from fima.augment import ColourAugment
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.encode import write_video
+from fima.data.flow import FlowFolder
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
-from fima.draws import SampleKeys
 from fima.errors import InputError, VideoError
-from fima.flow import FlowFolder
-from fima.input_spec import FIMA_112
-from fima.views import make_views
+from fima.seeding import SampleKeys
+from fima.transforms.colors import ColourAugment
+from fima.transforms.input_spec import FIMA_112
+from fima.transforms.views import make_views
 
 # name → frames, height, width
 VIDEOS = {"a": (40, 48, 64), "b": (30, 64, 48), "c": (8, 48, 64), "d": (5, 56, 56), "e": (60, 48, 80)}

@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from fima.data.datasets import open_dataset
-from fima.data.encode import write_video
+from fima.data.flow import FlowFolder
+from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.video import VideoReader
+from fima.data.transcode.encode import write_video
 from fima.data.windows import WindowDataset, collate_windows, draw_window_starts
-from fima.draws import SampleKeys
 from fima.errors import InputError
-from fima.flow import FlowFolder
-from fima.motion import flow_edges, optical_flow
-from fima.views import draw_crops, make_views
+from fima.seeding import SampleKeys
+from fima.transforms.motion import flow_edges, optical_flow
+from fima.transforms.views import draw_crops, make_views
 
 # name → frames, height, width
 VIDEOS = {"a": (30, 48, 64), "b": (24, 64, 48), "short": (5, 48, 64)}

@@ -7,7 +7,7 @@ import pytest
 from fima.checkpoints import SHIPPED, load_backbone
 from fima.checkpoints.shipped import checkpoint_name, shipped_path
 from fima.cli import main
-from fima.evaluation.feature_table import read_metadata
+from fima.evaluation.feature_store import read_metadata
 
 DATA = "shapes:easy,videos=6,num_frames=20,size=40"
 

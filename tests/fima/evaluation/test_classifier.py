@@ -11,7 +11,7 @@ from fima.data.datasets import open_dataset
 from fima.data.datasets.records import VideoDataset, VideoRecord
 from fima.errors import CheckpointError, InputError
 from fima.evaluation.checks import check_labels, check_same_classes, duplicates, hold_out, take_examples
-from fima.evaluation.classifier import Classifier, ClassifierHead, load_classifier, save_classifier
+from fima.tasks.classify.classifier import Classifier, ClassifierHead, load_classifier, save_classifier
 
 NAMES = ("left", "right", "up")
 

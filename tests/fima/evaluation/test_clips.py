@@ -8,11 +8,11 @@ import torch
 
 from fima.cli import main
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.frame_folder import open_video
+from fima.data.readers.pictures import open_video
 from fima.data.shapes.dataset import ShapesReader
+from fima.data.test_clips import TestProtocol, clip_starts, cut_crops, iterate_test_clips, read_test_clips
 from fima.errors import InputError, VideoError
-from fima.evaluation.clips import TestProtocol, clip_starts, cut_crops, iterate_test_clips, read_test_clips
-from fima.input_spec import FIMA_TINY
+from fima.transforms.input_spec import FIMA_TINY
 
 SPEC = FIMA_TINY.replace(num_frames=4, frame_stride=3, size=24)
 

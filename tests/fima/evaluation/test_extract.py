@@ -17,15 +17,15 @@ import torch
 from fima.checkpoints import load_backbone, save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
+from fima.data.test_clips import TestProtocol, read_test_clips
 from fima.errors import InputError
-from fima.evaluation.clips import TestProtocol, read_test_clips
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.feature_parts import skipped_path
-from fima.evaluation.feature_table import read_features, read_metadata
+from fima.evaluation.feature_store import read_features, read_metadata
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.vectors import iterate_vectors, show
-from fima.motion import frame_difference
-from fima.normalise import normalise
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
 
 CLIPS = TestProtocol(2)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fima.evaluation.feature_table import read_metadata
+from fima.evaluation.feature_store import read_metadata
 
 TYPED = ["-m", "fima.cli", "extract", "--ckpt", "tiny-fima", "--clips", "2", "--device", "cpu"]
 

@@ -14,28 +14,28 @@ import torch
 import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from fima.augment import ColourAugment
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main
+from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
-from fima.data.encode import write_video
-from fima.draws import SampleKeys
+from fima.data.test_clips import read_test_clips
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from fima.evaluation.classifier import load_classifier
-from fima.evaluation.clips import read_test_clips
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
-from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.clips import ClipBatch, make_clips
-from fima.evaluation.supervised.config import SupervisedConfig
-from fima.evaluation.supervised.data import ClipDataset
-from fima.evaluation.supervised.module import make_optimizer
-from fima.evaluation.supervised.options import AugmentOptions, OptimizerOptions
-from fima.evaluation.supervised.parse import parse_supervised
-from fima.evaluation.supervised.rates import Plateau, rate_factor
-from fima.input_spec import FIMA_TINY
-from fima.normalise import normalise
-from fima.views import cut, draw_crops
+from fima.seeding import SampleKeys
+from fima.tasks.classify.classifier import load_classifier
+from fima.tasks.classify.clips import ClipBatch, make_clips
+from fima.tasks.classify.config import SupervisedConfig
+from fima.tasks.classify.data import ClipDataset
+from fima.tasks.classify.module import make_optimizer
+from fima.tasks.classify.options import AugmentOptions, OptimizerOptions
+from fima.tasks.classify.parse import parse_supervised
+from fima.tasks.classify.rates import Plateau, rate_factor
+from fima.transforms.colors import ColourAugment
+from fima.transforms.input_spec import FIMA_TINY
+from fima.transforms.normalize import normalise
+from fima.transforms.views import cut, draw_crops
 
 COLOURS = {"blue": (40, 60, 200), "green": (30, 180, 60), "red": (210, 50, 40)}
 SMALL = [

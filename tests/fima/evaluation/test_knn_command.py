@@ -13,12 +13,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from fima.cli import main
 from fima.data.datasets import open_dataset
-from fima.data.encode import write_video
+from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from fima.evaluation.comparison import comparison
-from fima.evaluation.feature_table import FeatureSet, FeatureSetBuilder, schema
-from fima.evaluation.neighbour_report import find_neighbours, knn_scores, recall_scores
-from fima.evaluation.neighbour_sets import check_sets, sets_of_tables
+from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, schema
+from fima.evaluation.neighbor_report import find_neighbours, knn_scores, recall_scores
+from fima.evaluation.neighbor_sets import check_sets, sets_of_tables
+from fima.presets.retrieval import comparison
 
 CLASSES = ("run", "jump", "sit")
 

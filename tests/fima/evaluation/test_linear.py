@@ -10,15 +10,15 @@ import torch.nn.functional as F
 
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
+from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
-from fima.draws import SampleKeys
+from fima.engine.batches import BatchStream
 from fima.errors import InputError, TrainingError
-from fima.evaluation.classifier import ClassifierHead, load_classifier
-from fima.evaluation.protocol import TestProtocol
-from fima.evaluation.supervised.config import SupervisedConfig
-from fima.evaluation.supervised.options import OptimizerOptions, SweepOptions, ValidationOptions
-from fima.evaluation.supervised.probe import ClipFeatures, clip_features, sweep_heads, train_head
-from fima.training.batches import BatchStream
+from fima.seeding import SampleKeys
+from fima.tasks.classify.classifier import ClassifierHead, load_classifier
+from fima.tasks.classify.config import SupervisedConfig
+from fima.tasks.classify.options import OptimizerOptions, SweepOptions, ValidationOptions
+from fima.tasks.classify.probe import ClipFeatures, clip_features, sweep_heads, train_head
 
 SMALL = [
     "--data=shapes:easy,videos=24,num_frames=20,size=40",
@@ -199,8 +199,8 @@ def test_a_batch_that_was_asked_for_is_refused_before_a_video_is_read(few, tmp_p
     def read(*args, **kwargs):
         raise AssertionError("a video was read")
 
-    monkeypatch.setattr("fima.evaluation.supervised.run.clip_features", read)
-    monkeypatch.setattr("fima.evaluation.clips.read_test_clips", read)
+    monkeypatch.setattr("fima.tasks.classify.run.clip_features", read)
+    monkeypatch.setattr("fima.data.test_clips.read_test_clips", read)
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "notes.txt").write_text("mine")
@@ -301,10 +301,10 @@ def test_the_chosen_epoch_is_the_earliest_best_and_the_last_on_request():
 
 
 def test_features_of_clips_are_the_pooled_map():
-    from fima.evaluation.classifier import Classifier
-    from fima.evaluation.clips import read_test_clips
+    from fima.data.test_clips import read_test_clips
     from fima.evaluation.features import to_clip_batch
-    from fima.normalise import normalise
+    from fima.tasks.classify.classifier import Classifier
+    from fima.transforms.normalize import normalise
 
     loaded = untrained_backbone("tiny")
     spec = loaded.input.replace(num_frames=8, size=24)
@@ -320,7 +320,7 @@ def test_features_of_clips_are_the_pooled_map():
 
 def test_dropout_follows_the_samples_of_a_step():
     """The draws of a step depend on its samples, not on what was drawn before."""
-    from fima.training.module import seed_from
+    from fima.tasks.pretrain.module import seed_from
 
     masks = []
     for before in (0, 5):

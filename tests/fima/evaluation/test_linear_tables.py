@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fima.cli import main
-from fima.evaluation.classifier import ClassifierHead, load_classifier
-from fima.evaluation.feature_table import read_clip_vectors, read_features
+from fima.evaluation.feature_store import read_clip_vectors, read_features
+from fima.tasks.classify.classifier import ClassifierHead, load_classifier
 
 DATA = "shapes:easy,videos=24,num_frames=20,size=40"
 SPEC = "num_frames=8;frame_stride=2;size=24"

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from fima.errors import InputError
-from fima.evaluation.presets import OURS, SupervisedPreset, preset, preset_names
-from fima.evaluation.supervised.parse import parse_supervised
 from fima.models import backbone_names
+from fima.presets.supervised import OURS, SupervisedPreset, preset, preset_names
+from fima.tasks.classify.parse import parse_supervised
 
 
 def row(**cells):

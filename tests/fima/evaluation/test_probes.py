@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from fima.checkpoints import untrained_backbone
 from fima.data.datasets import open_dataset
-from fima.data.frame_folder import open_video
+from fima.data.readers.pictures import open_video
 from fima.errors import InputError
 from fima.evaluation.features import pooled_features, read_clips
 from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbours, recall_at
-from fima.normalise import normalise
+from fima.transforms.normalize import normalise
 
 
 def blobs(seed, per_class=40, classes=4, dim=6, spread=1.0):

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
+from fima.data.duplicates import content_key, same_videos
 from fima.errors import InputError
-from fima.evaluation.comparison import PRESETS, comparison
-from fima.evaluation.duplicates import content_key, same_videos
-from fima.evaluation.retrieval import (
+from fima.evaluation.neighbors import (
     centred,
     chance_of_vote,
     chance_recall,
@@ -21,6 +20,7 @@ from fima.evaluation.retrieval import (
     unit,
     vote,
 )
+from fima.presets.retrieval import PRESETS, comparison
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,7 +48,7 @@ def test_nearest_is_a_stable_sort_of_all(seed, gallery, queries, count, values):
 def test_nearest_over_several_blocks_is_scikit_learns(monkeypatch):
     rng = np.random.default_rng(1)
     g, q = rng.normal(size=(701, 16)).astype(np.float32), rng.normal(size=(50, 16)).astype(np.float32)
-    monkeypatch.setattr("fima.evaluation.retrieval._BLOCK", 701 * 7)
+    monkeypatch.setattr("fima.evaluation.neighbors._BLOCK", 701 * 7)
     order, similarity = nearest(q, g, 20)
     distance, expected = NearestNeighbors(n_neighbors=20, metric="cosine", algorithm="brute").fit(g).kneighbors(q)
     assert order.tolist() == expected.tolist()

@@ -9,10 +9,10 @@ import pytest
 
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
+from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
-from fima.data.frame_folder import open_video
-from fima.evaluation.comparison import PRESETS, comparison
-from fima.evaluation.protocol import TestProtocol
+from fima.data.readers.pictures import open_video
+from fima.presets.retrieval import PRESETS, comparison
 
 
 def row(clips, crops, fraction, centre, **other):

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from fima.cli import main
 from fima.errors import InputError
-from fima.evaluation.detection.miniature import write_miniature
-from fima.evaluation.tables.collect import collect, read_result
-from fima.evaluation.tables.layout import make_table
-from fima.evaluation.tables.published_numbers import PUBLISHED, published
-from fima.evaluation.tables.render import CSV_COLUMNS, to_latex, to_markdown
+from fima.evaluation.results_table.collect import collect, read_result
+from fima.evaluation.results_table.layout import make_table
+from fima.evaluation.results_table.published_numbers import PUBLISHED, published
+from fima.evaluation.results_table.render import CSV_COLUMNS, to_latex, to_markdown
+from fima.tasks.detect.miniature import write_miniature
 
 INPUT = {"num_frames": 16, "frame_stride": 2, "size": 112}
 

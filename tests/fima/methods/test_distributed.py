@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 PREAMBLE = """
 import os, torch, torch.distributed as dist
-from fima.memory import FeatureQueue, gather_rows, shuffle_batch, unshuffle_batch
+from fima.methods.memory import FeatureQueue, gather_rows, shuffle_batch, unshuffle_batch
 torch.set_num_threads(1)
 rank = int(os.environ["RANK"])
 dist.init_process_group("gloo", init_method="file://" + os.environ["MEETING"], rank=rank, world_size=2)
@@ -70,7 +70,7 @@ for _ in range(5):
 STEP = """
 from torch.nn.parallel import DistributedDataParallel
 from fima.methods import FIMA
-from fima.views import Views
+from fima.transforms.views import Views
 torch.manual_seed(0)
 method = FIMA("tiny", queue_size=21, dim=8, hidden=16, width=16, feedforward=16, pixel_queue_size=301, momentum=0.9,
               instance_motion=True)
@@ -127,7 +127,7 @@ result = {"key": method.observed["key"], "rows": method.queue.rows, "motion": me
 MACLR_STEP = """
 from torch.nn.parallel import DistributedDataParallel
 from fima.methods import MaCLR
-from fima.views import Views
+from fima.transforms.views import Views
 torch.manual_seed(0)
 method = MaCLR("tiny", motion_arch="tiny", queue_size=21, dim=8, hidden=16, momentum=0.9, motion_weight=0.5)
 wrapped = DistributedDataParallel(method, broadcast_buffers=False)

@@ -4,12 +4,12 @@ from itertools import product
 import pytest
 import torch
 
-from fima.activation import foreground_mask
 from fima.errors import InputError
 from fima.methods import FIMA, export_method, load_method
-from fima.motion import frame_difference
-from fima.normalise import normalise
-from fima.views import Views
+from fima.methods.activation import foreground_mask
+from fima.transforms.motion import frame_difference
+from fima.transforms.normalize import normalise
+from fima.transforms.views import Views
 
 
 @pytest.fixture(autouse=True)

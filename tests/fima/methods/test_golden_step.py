@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import normalize
 
 from fima.methods.loading import load_method
-from fima.views import Views
+from fima.transforms.views import Views
 
 
 def _drift(i, n=2, t=16, h=112, w=112):

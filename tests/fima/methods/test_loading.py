@@ -9,7 +9,7 @@ from fima.checkpoints import load_backbone
 from fima.errors import CheckpointError, InputError
 from fima.methods import FIMA, MoCo, export_method, load_method, save_method
 from fima.models import create_backbone
-from fima.views import Views
+from fima.transforms.views import Views
 
 SMALL = {"queue_size": 20, "dim": 8, "hidden": 16}
 SMALL_FIMA = SMALL | {"width": 16, "feedforward": 12, "layers": 3}

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from fima.checkpoints import load_backbone
 from fima.errors import InputError
 from fima.methods import MaCLR, load_method, save_method
-from fima.motion import flow_edges, optical_flow
-from fima.normalise import normalise
-from fima.views import Views
+from fima.transforms.motion import flow_edges, optical_flow
+from fima.transforms.normalize import normalise
+from fima.transforms.views import Views
 
 NAMES = ["visual", "visual_motion", "motion_visual"]
 
@@ -188,7 +188,7 @@ class TestMotionInput:
 
 def test_colours_change_rgb_alone(make):
     """The motion pathway sees no colour augmentation: flow would not, and its normalisation is fixed."""
-    from fima.draws import SampleKeys
+    from fima.seeding import SampleKeys
 
     views = make_views()
     keyed = Views(views.global_clips, views.local_clips, views.boxes, SampleKeys(0, 0, range(3)))

@@ -7,7 +7,7 @@ from fima.checkpoints import load_backbone
 from fima.errors import CheckpointError, InputError
 from fima.methods import MaCLR, export_method, load_method, method_state, restore_method, save_method
 from fima.models import create_backbone
-from fima.views import Views
+from fima.transforms.views import Views
 
 SMALL = {"motion_arch": "tiny", "queue_size": 10, "dim": 8, "hidden": 16}
 

@@ -5,8 +5,8 @@ from torch import nn
 from fima.errors import InputError
 from fima.methods import MoCo
 from fima.models import create_backbone
-from fima.normalise import normalise
-from fima.views import Views
+from fima.transforms.normalize import normalise
+from fima.transforms.views import Views
 
 
 @pytest.fixture(autouse=True)

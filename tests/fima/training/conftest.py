@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from fima.cli import main
-from fima.data.encode import write_video
 from fima.data.shapes import moving_shape
+from fima.data.transcode.encode import write_video
 
 
 @pytest.fixture(scope="session")

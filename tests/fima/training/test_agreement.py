@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from fima.memory import FeatureQueue
-from fima.training.agreement import checksums, first_difference
+from fima.engine.agreement import checksums, first_difference
+from fima.methods.memory import FeatureQueue
 
 
 class Part(nn.Module):

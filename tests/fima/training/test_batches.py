@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fima.engine.batches import BatchStream, epoch_order, steps_per_epoch
 from fima.errors import InputError
-from fima.training.batches import BatchStream, epoch_order, steps_per_epoch
 
 
 def stream(**changes):

@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fima.engine.health import alignment, collapse_measures, feature_spread, uniformity
 from fima.errors import InputError
-from fima.training.collapse import alignment, collapse_measures, feature_spread, uniformity
 
 
 def vectors(n, dim, seed=0):

@@ -7,12 +7,12 @@ import pytest
 import yaml
 
 import fima.methods
-from fima.augment import ColourAugment
 from fima.cli import main
 from fima.errors import InputError
 from fima.methods.loading import _parameters
-from fima.training.method_options import METHODS, ColourOptions
-from fima.training.recipes import parse_pretrain, recipe_names, recipe_path, write_config
+from fima.tasks.pretrain.method_options import METHODS, ColourOptions
+from fima.tasks.pretrain.recipes import parse_pretrain, recipe_names, recipe_path, write_config
+from fima.transforms.colors import ColourAugment
 
 
 def parse(*arguments):

@@ -1,7 +1,7 @@
 import csv
 
-from fima.training.progress import describe
-from fima.training.record import MetricsFile
+from fima.engine.progress import describe
+from fima.engine.record import MetricsFile
 
 
 def table(path):

@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from fima.training.config import OptimizerOptions
-from fima.training.schedule import learning_rate
+from fima.engine.schedule import learning_rate
+from fima.tasks.pretrain.config import OptimizerOptions
 
 
 def rate(step, **changes):

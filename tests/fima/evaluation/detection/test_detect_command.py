@@ -10,10 +10,10 @@ import torch
 
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
-from fima.data.datasets.ava import open_ava
-from fima.data.datasets.ava_files import read_ava_boxes
-from fima.evaluation.detection.frame_map import LabelledBoxes, frame_map
-from fima.evaluation.detection.miniature import write_miniature
+from fima.data.datasets.layouts.ava import open_ava
+from fima.data.datasets.layouts.ava_files import read_ava_boxes
+from fima.tasks.detect.frame_map import LabelledBoxes, frame_map
+from fima.tasks.detect.miniature import write_miniature
 
 QUICK = ["--preset", "small", "--epochs", "2", "--batch-size", "3", "--device", "cpu"]
 SPEC = ["--input-spec", "num_frames=4;frame_stride=4;size=32"]
@@ -85,7 +85,7 @@ def test_from_a_checkpoint_to_a_number(miniature, tmp_path, capsys):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(miniature, tmp_path, monkeypatch):
-    from fima.evaluation.detection import train
+    from fima.tasks.detect import train
 
     words = ["--ckpt", "random", "--data", miniature]
     assert detect(*words, "--out", tmp_path / "whole") == 0

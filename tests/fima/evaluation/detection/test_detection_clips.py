@@ -4,13 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fima.data.datasets.ava import open_ava
-from fima.data.datasets.ava_files import Keyframe
-from fima.data.encode import write_video
-from fima.data.frame_folder import open_video
+from fima.data.datasets.layouts.ava import open_ava
+from fima.data.datasets.layouts.ava_files import Keyframe
+from fima.data.readers.pictures import open_video
+from fima.data.transcode.encode import write_video
 from fima.errors import VideoError
-from fima.evaluation.detection.clips import Films, KeyframeClip, Variation, clip_frames, pad_clips, vary
-from fima.evaluation.detection.miniature import write_miniature
+from fima.tasks.detect.clips import Films, KeyframeClip, Variation, clip_frames, pad_clips, vary
+from fima.tasks.detect.miniature import write_miniature
 
 
 def test_frames_of_a_clip_by_hand():

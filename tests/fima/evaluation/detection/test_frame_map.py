@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.evaluation.detection.frame_map import LabelledBoxes, average_precision, box_iou, frame_map, keep_best
+from fima.tasks.detect.frame_map import LabelledBoxes, average_precision, box_iou, frame_map, keep_best
 
 UNIT = [0.0, 0.0, 0.4, 0.4]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.evaluation.detection.roi_align import roi_align
+from fima.models.roi_align import roi_align
 
 
 def bilinear(plane, y, x):

@@ -1,0 +1,1 @@
+"""What studies read: checkpoints, videos, clips, features, masks."""

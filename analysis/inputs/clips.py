@@ -1,0 +1,288 @@
+"""Clips of many videos as one stream: decoded ahead in a thread, batched across videos, flat in memory.
+
+A broken video is skipped whole and listed; nothing of it reaches a result (see ``per_video``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analysis.inputs.videos import FrameReader, VideoSource
+from fima.data.sampling import clip_indices, clip_span, start_from_seconds, uniform_clip_starts
+from fima.errors import InputError
+from fima.transforms.input_spec import InputSpec
+
+__all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "centre_crop", "place_clips", "read_clip", "to_batch"]
+
+TruthOf = Callable[[VideoSource, FrameReader, NDArray[np.int64], InputSpec], "ClipTruth | None"]
+"""(video, its open reader, frames of a clip, how clips are cut) → where the object is, if that is known."""
+
+Placement = Callable[[int, float], Sequence[int]]
+"""(number of frames, frames per second) → start frames of a video's clips."""
+
+
+@dataclass(frozen=True)
+class ClipTruth:
+    """Where the object is in a clip.
+
+    Attributes:
+        mask: bool ``(T, size, size)``, cut out as the frames are.
+        known: bool ``(T,)``, frames whose mask is known.
+        background: uint8 ``(3, size, size)``, the first frame without the object; None where nobody knows it.
+    """
+
+    mask: Tensor
+    known: Tensor
+    background: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of one video.
+
+    Attributes:
+        video: Where it comes from.
+        video_index: Place of that video in the study's list.
+        start: Its first frame.
+        fps: Of the video.
+        video_length: Its number of frames.
+        frames: uint8 ``(T, 3, size, size)``.
+        last: Whether it is the last clip of its video.
+        truth: Where its object is, if a study asked for it and it is known.
+    """
+
+    video: VideoSource
+    video_index: int
+    start: int
+    fps: float
+    video_length: int
+    frames: Tensor
+    last: bool
+    truth: ClipTruth | None = None
+
+    def seconds(self, spec: InputSpec) -> np.ndarray:
+        """Times ``(T,)`` of its frames in the video; they start again where a short video is repeated."""
+        indices = clip_indices(
+            self.video_length, self.start, num_frames=spec.num_frames, frame_stride=spec.frame_stride
+        )
+        return indices / self.fps
+
+    def repeated(self, spec: InputSpec) -> bool:
+        """Whether the video is shorter than a clip, and so repeated in time."""
+        return self.video_length < clip_span(spec.num_frames, spec.frame_stride)
+
+
+def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = None) -> Placement:
+    """Where to take clips: the middle, uniformly spaced, or at a time.
+
+    Args:
+        spec: Gives the frames and stride of a clip.
+        clips: Clips per video.
+        start_seconds: Start of the only clip, instead.
+    """
+
+    def place(video_length: int, fps: float) -> Sequence[int]:
+        if start_seconds is not None:
+            return [start_from_seconds(start_seconds, fps, video_length)]
+        return uniform_clip_starts(video_length, clips, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+
+    return place
+
+
+def centre_crop(frames: Tensor, size: int) -> Tensor:
+    """The central ``size`` × ``size`` of frames ``(T, 3, H, W)`` whose shorter side is at least ``size``."""
+    top, left = (frames.shape[-2] - size) // 2, (frames.shape[-1] - size) // 2
+    return frames[..., top : top + size, left : left + size]
+
+
+def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | None = None) -> Tensor:
+    """One clip of an open video: short side scaled to ``size`` (``spec.size`` by default), centre-cropped.
+
+    Returns:
+        uint8 ``(T, 3, size, size)``.
+    """
+    indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+    side = spec.size if size is None else size
+    return centre_crop(reader.frames(indices.tolist(), short_side=side), side)
+
+
+def to_batch(clips: Sequence[Clip], device: torch.device | str = "cpu") -> Tensor:
+    """Clips as one float batch ``(N, 3, T, H, W)`` in [0, 1], contiguous for 3-D channels-last convolutions."""
+    frames = torch.stack([clip.frames for clip in clips])  # (N, T, 3, H, W)
+    batch = frames.to(device, non_blocking=True).permute(0, 2, 1, 3, 4)
+    return batch.to(torch.float32, memory_format=torch.channels_last_3d).div_(255)
+
+
+class ClipStream:
+    """An iterator of clips over many videos; decoding runs ahead in one thread while the caller computes.
+
+    Args:
+        videos: Read in this order.
+        spec: Frames, stride and size of a clip.
+        place: Start frames for each video.
+        skip_broken: Note a video that cannot be read in ``skipped`` and go on; otherwise raise its error.
+        missing: Videos known to be missing, to begin ``skipped`` with.
+        chunk: Clips of one video that are decoded in one go (neighbouring windows share frames).
+        ahead: Clips that may wait decoded.
+        truth: Gives the truth of a clip (``analysis.inputs.truth``); None: not asked for.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[VideoSource],
+        spec: InputSpec,
+        place: Placement,
+        *,
+        skip_broken: bool = False,
+        missing: Mapping[str, str] | None = None,
+        chunk: int = 8,
+        ahead: int = 16,
+        truth: TruthOf | None = None,
+    ) -> None:
+        self.videos = list(videos)
+        self.skipped: dict[str, str] = dict(missing or {})
+        self._spec, self._place, self._skip_broken, self._chunk, self._ahead = spec, place, skip_broken, chunk, ahead
+        self._truth = truth
+
+    def __iter__(self) -> Iterator[Clip]:
+        return _ahead(self._decode, self._ahead)
+
+    def batches(self, batch_size: int) -> Iterator[list[Clip]]:
+        """Clips in lists of ``batch_size`` (the last may be shorter), across videos."""
+        batch: list[Clip] = []
+        with closing(iter(self)) as clips:  # type: ignore[type-var]
+            for clip in clips:
+                batch.append(clip)
+                if len(batch) == batch_size:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def per_video(
+        self, batch_size: int, measure: Callable[[list[Clip]], Sequence[Any]]
+    ) -> Iterator[tuple[VideoSource, list[tuple[Clip, Any]]]]:
+        """Measure clips in batches and hand them back video by video, each only when it is complete.
+
+        Args:
+            batch_size: Clips per call of ``measure``.
+            measure: A batch of clips → one result for each.
+
+        Yields:
+            The video and ``(clip without frames, result)`` for each of its clips; broken videos are left out whole.
+        """
+        pending: list[tuple[Clip, Any]] = []
+        for batch in self.batches(batch_size):
+            results = measure(batch)
+            for index, group in groupby(zip(batch, results, strict=True), key=lambda pair: pair[0].video_index):
+                if pending and pending[0][0].video_index != index:  # that video broke half-way
+                    pending = []
+                for clip, result in group:
+                    pending.append((_without_frames(clip), result))
+                    if clip.last:
+                        yield clip.video, pending
+                        pending = []
+
+    def _decode(self) -> Iterator[Clip]:
+        for index, video in enumerate(self.videos):
+            try:
+                yield from self._decode_video(index, video)
+            except (InputError, OSError) as error:
+                if not self._skip_broken:
+                    raise
+                self.skipped[video.video_id] = str(error)
+
+    def _decode_video(self, index: int, video: VideoSource) -> Iterator[Clip]:
+        with video.open() as reader:
+            starts = self._starts(video, reader)
+            for first in range(0, len(starts), self._chunk):
+                part = starts[first : first + self._chunk]
+                for offset, frames in enumerate(self._read(reader, part)):
+                    last = first + offset == len(starts) - 1
+                    truth = self._truth_of(video, reader, part[offset])
+                    yield Clip(video, index, part[offset], reader.fps, len(reader), frames, last, truth)
+
+    def _truth_of(self, video: VideoSource, reader: FrameReader, start: int) -> ClipTruth | None:
+        if self._truth is None:
+            return None
+        spec = self._spec
+        indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+        return self._truth(video, reader, indices, spec)
+
+    def _starts(self, video: VideoSource, reader: FrameReader) -> list[int]:
+        """Distinct start frames; a time beyond a video's end is that video's error."""
+        try:
+            return list(dict.fromkeys(self._place(len(reader), reader.fps)))
+        except InputError as error:
+            raise InputError(f"{video.path or video.video_id}: {error}") from None
+
+    def _read(self, reader: FrameReader, starts: Sequence[int]) -> Iterator[Tensor]:
+        """Clips at ``starts``, every frame decoded once where their spans touch, one by one where they do not."""
+        span = clip_span(self._spec.num_frames, self._spec.frame_stride)
+        if len(starts) == 1 or max(starts) - min(starts) > span * len(starts):
+            for start in starts:
+                yield read_clip(reader, start, self._spec)
+            return
+        wanted = [
+            clip_indices(len(reader), s, num_frames=self._spec.num_frames, frame_stride=self._spec.frame_stride)
+            for s in starts
+        ]
+        union = sorted({int(i) for indices in wanted for i in indices})
+        place = {frame: at for at, frame in enumerate(union)}
+        frames = centre_crop(reader.frames(union, short_side=self._spec.size), self._spec.size)
+        for indices in wanted:
+            yield frames[[place[int(i)] for i in indices]]
+
+
+def _without_frames(clip: Clip) -> Clip:
+    return dataclasses.replace(clip, frames=torch.empty(0, dtype=torch.uint8), truth=None)
+
+
+_END = object()
+
+
+def _ahead(produce: Callable[[], Iterator[Clip]], size: int) -> Iterator[Clip]:
+    """Run ``produce()`` in a thread, at most ``size`` items ahead; its errors surface here; closing stops it."""
+    items: queue.Queue[Any] = queue.Queue(maxsize=size)
+    stop = threading.Event()
+
+    def put(item: Any) -> bool:
+        while not stop.is_set():
+            try:
+                items.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in produce():
+                if not put(item):
+                    return
+            put(_END)
+        except BaseException as error:  # handed over, raised by the consumer
+            put(error)
+
+    thread = threading.Thread(target=work, name="clip-decoder", daemon=True)
+    thread.start()
+    try:
+        while (item := items.get()) is not _END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,143 @@
+"""Which videos a study reads: given files, a data set, or the built-in procedural video.
+
+Importing this module does not import torch; opening a video does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from analysis.settings import Settings
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fima.data.datasets import VideoRecord
+    from fima.data.shapes import ShapesRecord
+
+__all__ = ["FrameReader", "VideoList", "VideoSource", "list_videos", "procedural_record"]
+
+
+class FrameReader(Protocol):
+    """What a study needs of an open video (``fima.data.readers.file.VideoReader`` is one)."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+
+    def __len__(self) -> int: ...
+
+    def frames(self, indices: Sequence[int], *, short_side: int | None = None) -> Tensor:
+        """uint8 ``(T, 3, H, W)``."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """A video that has not been opened yet.
+
+    Attributes:
+        video_id: Unique among the videos of a study.
+        path: The file; None is the procedural video.
+        label: Class index, where known.
+        seed: Of the procedural video.
+        record: What the data set says of it, where it is of one.
+    """
+
+    video_id: str
+    path: Path | None
+    label: int | None = None
+    seed: int = 0
+    record: VideoRecord | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is drawn when it is read, by code that knows where its object is."""
+        from fima.data.shapes import ShapesRecord
+
+        return self.path is None or isinstance(self.record, ShapesRecord)
+
+    def open(self) -> FrameReader:
+        """Open for reading; use as a context manager.
+
+        Raises:
+            VideoError: If the file is no readable video.
+            FileNotFoundError: If there is none.
+        """
+        if self.path is None:
+            from fima.data.shapes import ShapesReader
+
+            return ShapesReader(procedural_record(self.seed))
+        from fima.data.readers.pictures import open_video
+
+        return open_video(self.record or self.path)
+
+
+def procedural_record(seed: int = 0) -> ShapesRecord:
+    """What is shown where no video is given: a drawn one, large enough to look at.
+
+    Args:
+        seed: Same seed, same video.
+    """
+    from fima.data.shapes import MOTIONS, ShapesRecord, ShapesWorld
+
+    world = ShapesWorld(num_frames=96, size=224)
+    record = ShapesRecord(Path("procedural"), "procedural", None, None, world=world, seed=(seed,))
+    label = record.draw().label
+    return replace(record, label=label, class_name=MOTIONS[label])
+
+
+@dataclass(frozen=True)
+class VideoList:
+    """The videos of a study.
+
+    Attributes:
+        videos: In the order in which they are read.
+        missing: Videos that a data set lists but does not hold, with the reason.
+    """
+
+    videos: list[VideoSource]
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def list_videos(settings: Settings) -> VideoList:
+    """What a study reads.
+
+    Raises:
+        VideoError, FileNotFoundError: For a given video that cannot be read; each is opened once, so that nothing
+            starts that cannot end. Videos of a data set are not opened here: broken ones are skipped and listed later.
+        InputError: For a data set without videos, or a video given twice.
+    """
+    if settings.data is not None:
+        from fima.data.datasets import open_dataset
+
+        dataset = open_dataset(settings.data, split=settings.split)
+        sources = [VideoSource(record.video_id, record.path, record.label, record=record) for record in dataset.records]
+        return VideoList(sources, dict.fromkeys(dataset.missing, "listed, but there is no such file"))
+    if not settings.video:
+        return VideoList([VideoSource("procedural", None, seed=settings.seed)])
+    sources = _named(settings.video)
+    for source in sources:
+        with source.open():
+            pass
+    return VideoList(sources)
+
+
+def _named(paths: Sequence[str]) -> list[VideoSource]:
+    """File stems as ids, whole paths where stems repeat."""
+    for path, times in Counter(str(Path(path).resolve()) for path in paths).items():
+        if times > 1:
+            raise InputError(f"{path}: is given {times} times; the unit of every interval is the video, so once")
+    stems = Counter(Path(path).stem for path in paths)
+    return [VideoSource(Path(path).stem if stems[Path(path).stem] == 1 else path, Path(path)) for path in paths]

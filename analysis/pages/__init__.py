@@ -1,0 +1,1 @@
+"""What pages share, and the pages that are no comparison: the explorer, the embedding."""

@@ -1,0 +1,136 @@
+"""Clips as what a page's script reads: affinities in one byte each, frames as JPEG, all of it text."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image
+
+from analysis.pages.explorer.clip import ExplorerClip, check_clips
+from analysis.plotting.style import SIMILARITY_CMAP
+
+__all__ = ["colour_limits", "dequantise", "encode_clips", "palette", "quantise"]
+
+_LARGEST = 256
+"""Pixels of an encoded frame's side at most."""
+_QUALITY = 85
+
+
+def quantise(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Values in one byte each, over the range that they have.
+
+    Args:
+        values: Finite; affinities lie in [-1, 1].
+
+    Returns:
+        Codes uint8 of the same shape, the lowest value, and the step: ``low + step * code`` is at most half a step from
+        the value. The step is a 255th of the range, so at most 2 / 255 < 1 / 127 of affinities (ours).
+    """
+    wide = values.astype(np.float64)
+    low, high = float(wide.min()), float(wide.max())
+    step = (high - low) / 255 or 1 / 255  # a constant: any step will do
+    return np.rint((wide - low) / step).astype(np.uint8), low, step
+
+
+def dequantise(codes: np.ndarray, low: float, step: float) -> np.ndarray:
+    """The values, float64, that ``quantise`` came from, up to half a step."""
+    return low + step * codes.astype(np.float64)
+
+
+def colour_limits(clips: Sequence[ExplorerClip]) -> tuple[float, float]:
+    """One colour range for all clips, slices and checkpoints: that of the data, rounded outwards to hundredths."""
+    low, high = min(clip.limits[0] for clip in clips), max(clip.limits[1] for clip in clips)
+    low, high = math.floor(low * 100 + 1e-6) / 100, math.ceil(high * 100 - 1e-6) / 100
+    return max(-1.0, low), min(1.0, high) if high > low else low + 0.01
+
+
+def palette() -> np.ndarray:
+    """The colour map, uint8 ``(256, 3)``: entry ``round(255 * (value - low) / (high - low))`` colours a value."""
+    colours: np.ndarray = mpl.colormaps[SIMILARITY_CMAP](np.arange(256), bytes=True)[:, :3]
+    return colours
+
+
+def encode_clips(clips: Sequence[ExplorerClip]) -> dict[str, Any]:
+    """What the explorer's script is given; arrays as base64 of their little-endian bytes.
+
+    Args:
+        clips: Of the same checkpoints.
+
+    Returns:
+        ``limits``, ``palette``, ``checkpoints`` and ``clips``. Each clip has its ``name``, ``grid``, ``seconds``,
+        ``patch`` to begin with, JPEG pictures ``rgb`` and ``motion`` whose first is that of the time average (the
+        middle RGB frame; the mean of the motion frames), and for each checkpoint its ``maps`` (see
+        ``_encode_matrices``).
+
+    Raises:
+        InputError: For no clip, or clips of different checkpoints.
+    """
+    check_clips(clips)
+    return {
+        "limits": colour_limits(clips),
+        "palette": _text(palette()),
+        "checkpoints": clips[0].checkpoints,
+        "clips": [_encode_clip(clip) for clip in clips],
+    }
+
+
+def _encode_clip(clip: ExplorerClip) -> dict[str, Any]:
+    mean_motion = np.rint(clip.motion.mean(axis=0)).astype(np.uint8)
+    brightest = max(1, int(mean_motion.max()))
+    mean_motion = (mean_motion.astype(np.uint16) * 255 // brightest).astype(np.uint8)  # a mean is dark
+    seconds = None if clip.frame_seconds is None else [round(float(second), 3) for second in clip.frame_seconds]
+    return {
+        "name": clip.name,
+        "grid": [int(cells) for cells in clip.grid],
+        "seconds": seconds,
+        "patch": clip.most_moving,
+        "rgb": [_jpeg(clip.rgb[len(clip.rgb) // 2]), *map(_jpeg, clip.rgb)],
+        "motion": [_jpeg(mean_motion), *map(_jpeg, clip.motion)],
+        "maps": [
+            _encode_matrices(np.concatenate([clip.mean[name][None], clip.affinity[name]])) for name in clip.checkpoints
+        ],
+    }
+
+
+def _encode_matrices(matrices: np.ndarray) -> dict[str, Any]:
+    """Of ``(1 + T', P, P)``, the time average first.
+
+    Best matches and the values that are read out are of the exact affinities, since rounding makes ties.
+
+    Returns:
+        ``codes`` uint8 with ``low`` and ``step``; ``(1 + T', P)`` of rows: ``best`` (uint16, the column of the
+        maximum: among equals the row's own place, else the first), ``ties`` (uint16, how many have it), ``own`` and
+        ``top`` (float32, the affinity at the same place and the maximum).
+    """
+    codes, low, step = quantise(matrices)
+    exact = matrices.astype(np.float32)
+    top, own = exact.max(axis=2), np.diagonal(exact, axis1=1, axis2=2)
+    best = np.where(own == top, np.arange(exact.shape[1]), exact.argmax(axis=2))
+    return {
+        "codes": _text(codes),
+        "low": low,
+        "step": step,
+        "best": _text(best.astype("<u2")),
+        "ties": _text((exact == top[:, :, None]).sum(axis=2).astype("<u2")),
+        "own": _text(own.astype("<f4")),
+        "top": _text(top.astype("<f4")),
+    }
+
+
+def _text(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _jpeg(frame: np.ndarray) -> str:
+    """The base64 text of a frame ``(S, S)`` or ``(S, S, 3)`` as JPEG."""
+    picture = Image.fromarray(frame)
+    picture.thumbnail((_LARGEST, _LARGEST))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()

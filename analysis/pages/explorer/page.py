@@ -1,0 +1,100 @@
+"""The explorer as text: a fragment for any page, a page of its own, and something that a notebook shows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Sequence
+from importlib import resources
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from analysis.pages.explorer.clip import ExplorerClip
+from analysis.pages.explorer.encoding import encode_clips
+
+__all__ = ["ExplorerView", "explorer_fragment", "explorer_page", "script_hash"]
+
+
+def explorer_fragment(clips: Sequence[ExplorerClip], *, title: str | None = None) -> str:
+    """An explorer to put into a page: markup with its own style, data and script.
+
+    Everything is found from the fragment's root element (class ``fima-explorer``), so that a page may hold several.
+    The script runs where the page's source holds the fragment (not where it is set as ``innerHTML``).
+
+    Args:
+        clips: Of the same checkpoints, in the order of the selector.
+        title: Its heading (``h3``), if any; a text.
+
+    Raises:
+        InputError: For no clip, or clips of different checkpoints.
+    """
+    return _environment().get_template("explorer.html").render(
+        title=title, data=encode_clips(clips), style=Markup(_template("explorer.css")), script=Markup(_script())
+    )  # fmt: skip
+
+
+def explorer_page(
+    clips: Sequence[ExplorerClip],
+    *,
+    title: str = "Affinity explorer",
+    about: str | None = None,
+    warnings: Sequence[str] = (),
+    command: str | None = None,
+) -> str:
+    """A page that holds one explorer; it needs no network and no other file.
+
+    Args:
+        clips: Of the same checkpoints.
+        title: Of the page.
+        about: A line below it.
+        warnings: Lines that stand out, such as that weights are untrained.
+        command: The command line that makes the page again.
+
+    Raises:
+        InputError: For no clip, or clips of different checkpoints.
+    """
+    return _environment().get_template("explorer_page.html").render(
+        title=title, about=about, warnings=warnings, command=command, script_hash=script_hash(),
+        explorer=Markup(explorer_fragment(clips)),
+    )  # fmt: skip
+
+
+def script_hash() -> str:
+    """The fragment's script as a content security policy names it: ``sha256-…``."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+
+
+class ExplorerView:
+    """An explorer that JupyterLab shows as the value of a cell, in a frame of its own so that its script runs.
+
+    Args:
+        clips: Of the same checkpoints.
+        title: Of its page.
+        height: Of the frame, in pixels.
+    """
+
+    def __init__(self, clips: Sequence[ExplorerClip], *, title: str = "Affinity explorer", height: int = 1000) -> None:
+        self.clips, self.title, self.height = list(clips), title, height
+
+    def _repr_html_(self) -> str:
+        page = html.escape(explorer_page(self.clips, title=self.title), quote=True)
+        return (
+            f'<iframe title="{html.escape(self.title, quote=True)}" sandbox="allow-scripts" srcdoc="{page}" '
+            f'style="width: 100%; height: {int(self.height)}px; border: 0"></iframe>'
+        )
+
+
+def _script() -> str:
+    """Its parts in one function, so that nothing of it is seen by the page or by another explorer."""
+    parts = "".join(_template(name) for name in ("explorer_data.js", "explorer_draw.js", "explorer.js"))
+    return f"(() => {{\n{parts}}})();"
+
+
+def _template(name: str) -> str:
+    return (resources.files("analysis") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    return Environment(loader=FileSystemLoader(str(resources.files("analysis") / "templates")), autoescape=True)

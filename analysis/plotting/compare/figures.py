@@ -1,0 +1,271 @@
+"""Several checkpoints side by side, on the same clips and one scale: the figures of ``fima-analyze compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from analysis.plotting.affinity import draw_matrix
+from analysis.plotting.compare.scores import (
+    Marks,
+    add_legend,
+    compared_caption,
+    draw_score_grid,
+    grid_height,
+    readable,
+    score_names,
+)  # fmt: skip
+from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.localize import outline_mask
+from analysis.plotting.style import COLOURS, WIDTH, colourbar, counted, new_figure, printed, shortened
+from analysis.plotting.temporal import draw_counts
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = [
+    "FIGURES",
+    "affinity_range",
+    "draw_compared_affinity",
+    "draw_compared_cam",
+    "draw_compared_localize",
+    "draw_compared_temporal",
+]
+
+_IMAGES = 8  # in a row of activation maps
+_BESIDE = 4  # matrices or distributions in a row
+_GAP = 0.15
+_BINS = 40
+_SMALLEST_RANGE = 1e-3  # of similarities; below it, differences are rounding
+_CHARACTER = 0.062  # inches, of the font in use
+
+
+def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
+    """Rows are clips; the first block of columns shows their frames, the others each checkpoint's map over them."""
+    return _draw_compared_maps(
+        studies, _draw_boxed, "Where the RGB features are strong. Box: above half the maximum of a frame"
+    )
+
+
+def draw_compared_localize(studies: Mapping[str, Study]) -> Figure:
+    """The same with the true outline of the object, and each clip's share of activation inside."""
+    return _draw_compared_maps(studies, _draw_outlined, "Activation should lie inside the cyan outline of the object")
+
+
+_DrawMaps = Callable[["Study", int, np.ndarray, "list[Axes]"], AxesImage]
+
+
+def _draw_compared_maps(studies: Mapping[str, Study], draw_maps: _DrawMaps, what: str) -> Figure:
+    first = next(iter(studies.values()))
+    count, length = first.arrays["example_frames"].shape[:2]
+    blocks = 1 + len(studies)
+    moments = np.linspace(0, length - 1, max(1, min(3, _IMAGES // blocks, length)) + 2).round().astype(int)[1:-1]
+    with printed():
+        side = (WIDTH - 1.1) / (blocks * len(moments) + _GAP * (blocks - 1))
+        figure = new_figure(0.75 + count * (side + 0.17))
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
+        axes = _blocks(figure, count, blocks, len(moments))
+        for row in range(count):
+            _draw_frames(first, row, moments, axes[row][0])
+            for study, block in zip(studies.values(), axes[row][1:], strict=True):
+                image = draw_maps(study, row, moments, block)
+            name = str(first.arrays["example_video_id"][row])
+            axes[row][0][0].set_ylabel(shortened(name, int((side + 0.1) / _CHARACTER)))
+        wide = int(side * len(moments) / _CHARACTER)
+        for title, block in zip(["frames", *_titles(studies, wide)], axes[0], strict=True):
+            block[0].set_title(title, loc="left", pad=4)
+        label = f"activation, min–max per {first.provenance['normalize']} (no unit)"
+        label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
+        every = [ax for blocks in axes for block in blocks for ax in block]
+        colourbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
+        figure.suptitle(compared_caption(studies, what))
+    return figure
+
+
+def _blocks(figure: Figure, rows: int, blocks: int, columns: int) -> list[list[list[Axes]]]:
+    """Axes by row, block and column, with a gap between blocks."""
+    widths = ([*[1.0] * columns, _GAP] * blocks)[:-1]
+    grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
+    return [
+        [[figure.add_subplot(grid[row, block * (columns + 1) + c]) for c in range(columns)] for block in range(blocks)]
+        for row in range(rows)
+    ]
+
+
+def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> None:
+    for ax, t in zip(axes, moments, strict=True):
+        show_frame(study.arrays["example_frames"][row, t], ax=ax)
+        ax.set_xlabel(f"{study.arrays['example_seconds'][row, t]:.2f} s", labelpad=1)
+
+
+def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+    arrays = study.arrays
+    shape = arrays["example_frames"].shape[2:4]
+    for ax, t in zip(axes, moments, strict=True):
+        show_frame(arrays["example_frames"][row, t], ax=ax)
+        image = overlay_map(arrays["example_map"][row, t], shape, ax=ax)
+        outline_mask(arrays["example_mask"][row, t], ax=ax)
+    energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
+    axes[0].set_xlabel(f"inside {energy:.2f} (chance {chance:.2f})", labelpad=1, loc="left")
+    return image
+
+
+def _draw_boxed(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+    arrays = study.arrays
+    shape = arrays["example_frames"].shape[2:4]
+    for ax, t in zip(axes, moments, strict=True):
+        show_frame(arrays["example_frames"][row, t], ax=ax)
+        image = overlay_map(arrays["example_rgb_map"][row, t], shape, ax=ax)
+        outline_box(arrays["example_rgb_box"][row, t], shape, ax=ax)
+    return image
+
+
+def _titles(studies: Mapping[str, Study], wide: int) -> list[str]:
+    return [readable(name, study, max(wide, 8)) for name, study in studies.items()]
+
+
+def affinity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
+    """One colour range for the matrices of all checkpoints."""
+    means = [study.arrays["affinity_mean"] for study in studies.values()]
+    return min(float(m.min()) for m in means), max(float(m.max()) for m in means)
+
+
+def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
+    """Mean matrices on one colour scale, each at its own size, and the scores of all rows and of foreground rows."""
+    beside = min(_BESIDE, len(studies))
+    rows = -(-len(studies) // beside)
+    scores = list(next(iter(studies.values())).scores)
+    with printed():
+        heights = [rows * min(2.7, (WIDTH - 1.0) / beside + 0.3), grid_height(len(scores))]
+        figure = new_figure(sum(heights) + 0.85)
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+        axes = above.subplots(rows, beside, squeeze=False).ravel()
+        limits = affinity_range(studies)
+        for ax, (title, study) in zip(axes, _titled(studies, beside), strict=False):
+            image = draw_matrix(study.arrays["affinity_mean"], tuple(study.arrays["grid"]), limits=limits, ax=ax)
+            ax.set_title(title)
+            rows_, columns = study.arrays["grid"]
+            ax.set_xlabel(f"motion position{' ' if beside < _BESIDE else chr(10)}(row of {rows_} × {columns})")
+        for ax in axes[len(studies) :]:
+            ax.remove()
+        for ax in (ax for at, ax in enumerate(axes[: len(studies)]) if at % beside):
+            ax.set_ylabel("")
+        colourbar(above, image, list(axes[: len(studies)]), "cosine similarity", shrink=0.8)
+        draw_score_grid({"affinity": studies}, below, names=False)
+        title = "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes"
+        figure.suptitle(compared_caption(studies, title))
+    return figure
+
+
+def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
+    """Distributions of similarities on the same axes, similarity over the offset, and the scores of the windows."""
+    beside = min(_BESIDE, len(studies))
+    rows = -(-len(studies) // beside)
+    scores = [name for name in ("offset_auroc", "offset_d_prime") if name in score_names(studies)]
+    with printed():
+        figure = new_figure(1.9 * rows + 3.6)
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.9 * rows, 2.6])[:, 0]
+        shared = above.subplots(rows, beside, squeeze=False, sharex=True, sharey=True)
+        axes = list(shared.ravel())
+        bins = np.linspace(*similarity_range(studies), _BINS + 1)
+        for ax, (title, study) in zip(axes, _titled(studies, beside), strict=False):
+            draw_shares(study.arrays, bins, ax=ax)
+            ax.set_title(title)
+        for ax in axes[len(studies) :]:
+            ax.remove()
+        for ax in axes[max(0, len(studies) - beside) : len(studies)]:
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("cosine similarity")
+        for row in shared:
+            row[0].set_ylabel("share of a video's pairs (%)")
+        axes[0].set_ylim(0, axes[0].get_ylim()[1] * 1.3)
+        handles, labels = axes[0].get_legend_handles_labels()
+        above.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        _draw_offsets_and_scores(studies, scores, below)
+        title = "Temporal similarity: does an RGB moment match the motion of the same time? A peak at Δ = 0 means yes"
+        figure.suptitle(compared_caption(studies, title))
+    return figure
+
+
+def _titled(studies: Mapping[str, Study], beside: int) -> list[tuple[str, Study]]:
+    return list(zip(_titles(studies, int((WIDTH - 1.2) / beside / _CHARACTER)), studies.values(), strict=True))
+
+
+_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
+
+
+def similarity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
+    """The similarities that occur with any checkpoint, with a margin."""
+    lows, highs = [], []
+    for study in studies.values():
+        edges = study.arrays["density_edges"]
+        held = np.flatnonzero(sum(np.nan_to_num(study.arrays[f"density_{kind}"]) for kind in _KINDS))
+        lows.append(float(edges[held[0]]))
+        highs.append(float(edges[held[-1] + 1]))
+    low, high = min(lows), max(highs)
+    margin = max(0.03 * (high - low), (_SMALLEST_RANGE - (high - low)) / 2)
+    return low - margin, min(1.0, high + margin) if high <= 1 else high + margin
+
+
+def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes) -> Axes:
+    """How aligned and misaligned pairs spread over similarities, in percent of each, every video weighing alike.
+
+    Args:
+        arrays: Of a temporal study.
+        bins: Edges ``(B + 1,)``, the same for all checkpoints.
+        ax: Where to draw.
+    """
+    edges = arrays["density_edges"]
+    centres = (edges[:-1] + edges[1:]) / 2
+    for kind, label in _KINDS.items():
+        videos = int(arrays[f"density_{kind}_videos"])
+        if not videos:
+            continue
+        share = np.histogram(centres, bins, weights=arrays[f"density_{kind}"] * np.diff(edges))[0] * 100
+        filled = kind != "disjoint"
+        ax.stairs(
+            share, bins, fill=filled, color=COLOURS[kind], alpha=0.45 if filled else 1, linewidth=0.9,
+            label=f"{label} ({counted(videos, 'video')})",
+        )  # fmt: skip
+    return ax
+
+
+def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str], figure: Any) -> None:
+    grid = figure.add_gridspec(1, 1 + len(scores), width_ratios=[3.4, *[1] * len(scores)])
+    marks = Marks(list(studies))
+    curve = grid[0].subgridspec(2, 1, height_ratios=[5, 1])
+    upper = figure.add_subplot(curve[0])
+    lower = figure.add_subplot(curve[1], sharex=upper)
+    for draw in (upper.axvline, upper.axhline):
+        draw(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
+    seconds = all(np.isfinite(study.arrays["offset_seconds"]).all() for study in studies.values())
+    for name, study in studies.items():
+        arrays = study.arrays
+        offset = arrays["offset_seconds" if seconds else "offset_frames"]
+        band = (arrays["offset_change_low"], arrays["offset_change_high"])
+        upper.fill_between(offset, *band, color=marks.colour(name), alpha=0.2, linewidth=0)
+        upper.plot(offset, arrays["offset_change"], color=marks.colour(name), linewidth=1.2, linestyle=marks.line(name))
+    upper.set_ylabel("similarity minus\nthat at Δ = 0")
+    unit = {"video": "videos", "window pair": "window pairs"}[str(next(iter(studies.values())).arrays["offset_unit"])]
+    upper.set_title(f"mean, 95 % band over {unit}")
+    upper.tick_params(labelbottom=False)
+    draw_counts(next(iter(studies.values())).arrays, ax=lower)
+    if scores:
+        parts = [figure.add_subplot(grid[1 + at]) for at in range(len(scores))]
+        draw_score_grid({"temporal": studies}, figure, names=False, only=scores, axes=parts)
+    else:
+        add_legend(figure, studies, marks)
+
+
+FIGURES: dict[str, Callable[[Mapping[str, Study]], Figure]] = {
+    "cam": draw_compared_cam,
+    "localize": draw_compared_localize,
+    "affinity": draw_compared_affinity,
+    "temporal": draw_compared_temporal,
+}
+"""Measure → its own figure; any other measure has its scores in the figure of all scores."""

@@ -1,0 +1,107 @@
+"""Scores over the steps of training runs: the curves of ``fima-analyze compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from analysis.plotting.compare.scores import (
+    BESIDE,
+    Marks,
+    compared_caption,
+    grid_height,
+    panel_grid,
+    score_names,
+    score_title,
+)
+from analysis.plotting.style import COLOURS, new_figure, printed, shortened
+
+if TYPE_CHECKING:
+    from analysis.compare.training import TrainingStep
+    from analysis.measures.statistics import Summary
+    from analysis.studies.base import Study
+
+__all__ = ["draw_training"]
+
+
+def draw_training(
+    training: Mapping[str, Sequence[TrainingStep]],
+    measures: Mapping[str, Mapping[str, Study]],
+    references: Sequence[str],
+) -> Figure:
+    """Every score over the optimiser's steps, one line for each run.
+
+    Args:
+        training: Run → its checkpoints by step.
+        measures: Measure → name → study, of the same videos.
+        references: Names of checkpoints that are of no run, drawn as dotted levels.
+    """
+    wanted = [(m, score) for m, studies in measures.items() for score in score_names(studies)]
+    marks = Marks([*training, *references])
+    with printed():
+        figure = new_figure(grid_height(len(wanted)) * 1.1 + 0.75)
+        for at, (ax, (measure, score)) in enumerate(zip(panel_grid(figure, len(wanted)), wanted, strict=True)):
+            for run, steps in training.items():
+                _draw_curve([(s.step, s.scores[measure].get(score)) for s in steps], run, marks, ax)
+            for name in references:
+                _draw_reference(measures[measure][name], score, marks.colour(name), ax)
+            _draw_chance(measures[measure], score, ax)
+            ax.set_title(f"{measure}\n{score_title(score)}")
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+            ax.ticklabel_format(axis="y", useOffset=False)
+            if at >= len(wanted) - BESIDE:
+                ax.set_xlabel("optimiser step")
+        _training_legend(figure, training, references, marks)
+        first = next(iter(measures.values()))
+        figure.suptitle(compared_caption(first, "Scores over training: mean over videos with 95 % bootstrap band"))
+    return figure
+
+
+def _draw_curve(points: list[tuple[int, Summary | None]], run: str, marks: Marks, ax: Axes) -> None:
+    known = [(step, s.mean, s.low, s.high) for step, s in points if s is not None and np.isfinite(s.mean)]
+    if not known:
+        return
+    step, mean, low, high = np.array(known).T
+    colour = marks.colour(run)
+    if len(known) == 1:
+        ax.vlines(step, low, high, color=colour, linewidth=2)
+    ax.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(
+        step, mean, color=colour, linewidth=1.2, linestyle=marks.line(run), marker=marks.marker(run), markersize=3.5
+    )
+
+
+def _draw_reference(study: Study, score: str, colour: str, ax: Axes) -> None:
+    if score in study.scores and np.isfinite(study.scores[score].mean):
+        ax.axhline(study.scores[score].mean, color=colour, linestyle=(0, (1, 1.2)), linewidth=1.2)
+
+
+def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
+    """Where all checkpoints share it; a chance level that depends on the features has no single line."""
+    levels = {study.scores[score].chance for study in studies.values() if score in study.scores}
+    level = levels.pop() if len(levels) == 1 else None
+    if level is not None and np.isfinite(level):
+        ax.axhline(level, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+
+
+def _training_legend(figure: Any, training: Mapping[str, Any], references: Sequence[str], marks: Marks) -> None:
+    handles = [
+        Line2D([], [], color=marks.colour(run), marker=marks.marker(run), linestyle=marks.line(run), markersize=3.5,
+               linewidth=1.2, label=shortened(run, 36))
+        for run in training
+    ]  # fmt: skip
+    handles += [
+        Line2D([], [], color=marks.colour(name), linestyle=(0, (1, 1.2)), linewidth=1.2, label=shortened(name, 36))
+        for name in references
+    ]
+    handles.append(Line2D([], [], color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, handlelength=2.6
+    )

@@ -1,0 +1,1 @@
+"""Figures of FIMA's mechanism."""

@@ -1,0 +1,137 @@
+"""Captions: what a figure shows, and its numbers with intervals, in plain text and for LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from analysis.compare.differences import compare_scores, number
+from analysis.plotting.style import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.measures.statistics import Summary
+    from analysis.studies.base import Study
+
+__all__ = ["checkpoint_names", "clips_sentence", "data_sentences", "lettered", "score_sentence", "short", "to_latex"]
+
+
+def checkpoint_names(studies: Mapping[str, Study]) -> str:
+    """The compared names in a sentence: ``A, B and C``."""
+    names = list(studies)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def lettered(names: list[str]) -> str:
+    """``(a) one, (b) two``."""
+    return ", ".join(f"({chr(ord('a') + at)}) {name}" for at, name in enumerate(names))
+
+
+def clips_sentence(video_ids: np.ndarray) -> str:
+    """The shown clips by letter, or the one without."""
+    names = [str(name) for name in video_ids]
+    return f"Clip: {names[0]}." if len(names) == 1 else f"Clips: {lettered(names)}."
+
+
+def score_sentence(studies: Mapping[str, Study], score: str, words: str) -> str:
+    """A score of every checkpoint, its chance level, and how each differs from the first on the same videos.
+
+    Args:
+        studies: Name → study, the baseline first.
+        score: Key of their ``scores``.
+        words: What the score is, to begin the sentence.
+    """
+    summaries = {name: study.scores[score] for name, study in studies.items()}
+    levels = [_minus("none" if s.chance is None else number(s.chance)) for s in summaries.values()]
+    alike = len(set(levels)) == 1
+    videos = len(next(iter(studies.values())).per_video["video_id"])
+    parts = [
+        f"{name} {_value(summary)}"
+        + ("" if alike else f" (chance {level})")
+        + ("" if summary.num_videos == videos else f" (N = {summary.num_videos})")
+        for (name, summary), level in zip(summaries.items(), levels, strict=True)
+    ]
+    sentence = f"{words}: {', '.join(parts)}"
+    if alike and levels[0] not in ("none", "–"):
+        sentence += f"; chance {levels[0]}"
+    seed = next(iter(studies.values())).provenance["seed"]
+    for difference in compare_scores(studies, seed=seed):
+        if difference.score == score and math.isfinite(difference.low):
+            between = f"{difference.other} minus {difference.baseline}"
+            interval = _interval(difference.difference, difference.low, difference.high)
+            sentence += f"; {between}, paired: {interval}"
+    return sentence + "."
+
+
+def _value(summary: Summary) -> str:
+    return _interval(summary.mean, summary.low, summary.high)
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    text = number(mean) + (f" [{number(low)}, {number(high)}]" if math.isfinite(low) else "")
+    return _minus(text)
+
+
+def short(value: float) -> str:
+    """Two decimals, for a panel's title."""
+    return _minus(f"{value:.2f}") if math.isfinite(value) else "–"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def data_sentences(studies: Mapping[str, Study]) -> str:
+    """How many videos, of what; how the intervals were made; what a reader must know of the clips and weights."""
+    first = next(iter(studies.values()))
+    inputs, spec = first.provenance["inputs"], first.provenance["input"]
+    videos = len(first.per_video["video_id"])
+    where = f" of {PurePath(inputs['data'].partition(',')[0]).name}" if inputs["data"] else ""
+    where += f", split {inputs['split']}" if inputs["split"] else ""
+    sizes = " or ".join(dict.fromkeys(str(s.provenance["input"]["size"]) for s in studies.values()))
+    layer = first.provenance["layer"]
+    sentences = [f"N = {counted(videos, 'video')}{where}"]
+    if videos > 1:
+        sentences.append("brackets: 95 % bootstrap interval over videos")
+    sentences.append(f"clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px")
+    sentences.append(f"features of {'the backbone’s output' if layer == 'output' else f'layer {layer}'}")
+    text = "; ".join(sentences) + "."
+    if first.repeated:
+        text += f" Shorter than a clip and repeated in time: {counted(len(first.repeated), 'video')}."
+    if first.skipped:
+        text += f" Left out because unreadable: {counted(len(first.skipped), 'video')}."
+    if untrained := [name for name, study in studies.items() if study.untrained]:
+        text += f" Untrained weights: {', '.join(untrained)}."
+    return text
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--", "Δ": r"$\Delta$", "≥": r"$\geq$",
+    "×": r"$\times$", "½": r"$\frac{1}{2}$", "′": "$'$", "…": r"\ldots{}", "’": "'",
+}  # fmt: skip
+
+
+def to_latex(caption: str, picture: str, *, both_columns: bool) -> str:
+    """A figure environment to paste, every special sign escaped.
+
+    Args:
+        caption: Plain text.
+        picture: File to include, without its ending.
+        both_columns: ``figure*``.
+    """
+    star = "*" if both_columns else ""
+    width = r"\textwidth" if both_columns else r"\columnwidth"
+    text = "".join(_LATEX.get(sign, sign) for sign in caption)
+    return "\n".join([
+        rf"\begin{{figure{star}}}[t]",
+        r"  \centering",
+        rf"  \includegraphics[width={width}]{{{picture}}}",
+        rf"  \caption{{{text}}}",
+        rf"  \label{{fig:{picture}}}",
+        rf"\end{{figure{star}}}",
+        "",
+    ])  # fmt: skip

@@ -1,0 +1,119 @@
+"""Figure 5a: spatial affinity of RGB to motion, the checkpoints' matrices on one colour scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from analysis.plotting.affinity import draw_matrix
+from analysis.plotting.compare.figures import affinity_range
+from analysis.plotting.paper.caption import checkpoint_names, data_sentences, lettered, score_sentence, short
+from analysis.plotting.paper.layouts import (
+    LINE,
+    Page,
+    PaperFigure,
+    checkpoint_arrays,
+    fit,
+    paper,
+    untrained_note,
+)  # fmt: skip
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.image import AxesImage
+
+    from analysis.studies.base import Study
+
+__all__ = ["draw_matrices"]
+
+_LEFT, _RIGHT, _FOOT = 0.34, 0.62, 0.29  # inches: labels on the left, colour bar, labels below
+_BETWEEN = 0.14
+_LETTER = 0.22
+_SMALLEST, _LARGEST = 0.95, 2.8
+
+
+def draw_matrices(studies: Mapping[str, Study], width: float) -> PaperFigure:
+    """Mean affinity matrices side by side, the same colour limits, one colour bar.
+
+    Args:
+        studies: Name → study of ``affinity``, of the same clips.
+        width: Inches.
+
+    Source: FIMA, Figure 5(a); the AUROC above each matrix is ours.
+    """
+    limits = affinity_range(studies)
+    arrays = checkpoint_arrays(studies, ("affinity_mean", "grid")) | {"limits": np.array(limits)}
+    beside, side = _grid(width, len(studies))
+    rows = -(-len(studies) // beside)
+    with paper():
+        page = Page(width, rows * (2 * LINE + side + _FOOT))
+        for at in range(len(studies)):
+            left = _LEFT + at % beside * (side + _BETWEEN)
+            image = _draw_panel(page, studies, at, left, at // beside * (2 * LINE + side + _FOOT), side, limits)
+        _draw_bar(page, image, _LEFT + beside * (side + _BETWEEN) - _BETWEEN + 0.1, side)
+        rows_, columns = arrays["0_grid"]
+        across = min(beside, len(studies)) * (side + _BETWEEN) - _BETWEEN
+        long = f"position in the motion map (row of its {rows_} × {columns} cells)"
+        words = fit(across, long, "motion position (row)", "motion (row)")
+        page.text(_LEFT + across / 2, page.height - 0.02, words, ha="center", va="bottom")
+    return PaperFigure(page.figure, _caption(studies, limits), arrays)
+
+
+def _grid(width: float, count: int) -> tuple[int, float]:
+    """Matrices side by side, as many as keep above their smallest size, and the size."""
+    free = width - _LEFT - _RIGHT
+    beside = min(count, int((free + _BETWEEN) / (_SMALLEST + _BETWEEN)))
+    if beside < 1:
+        raise InputError(f"--width: {width:.2f} inches are too narrow for a matrix with its colour bar")
+    rows = -(-count // beside)
+    beside = -(-count // rows)  # rows as equally long as can be
+    return beside, min(_LARGEST, (free + _BETWEEN) / beside - _BETWEEN)
+
+
+def _draw_panel(
+    page: Page, studies: Mapping[str, Study], at: int, left: float, top: float, side: float, limits: tuple[float, float]
+) -> AxesImage:
+    """One matrix with its letter, name and AUROC."""
+    name, study = list(studies.items())[at]
+    page.letter(left, top + 0.01, at)
+    page.text(left + _LETTER, top + 0.018, fit(side - _LETTER, *untrained_note(name, study)))
+    page.text(left + _LETTER, top + LINE + 0.005, fit(side - _LETTER, f"AUROC {short(study.scores['auroc'].mean)}"))
+    ax = page.axes(left, top + 2 * LINE, side, side)
+    image = draw_matrix(study.arrays["affinity_mean"], tuple(study.arrays["grid"]), ax=ax, limits=limits)
+    ax.set(title="", xlabel="", ylabel="")
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    if left > _LEFT:
+        ax.tick_params(labelleft=False)
+    else:
+        words = fit(side, "position in the RGB map (row)", "RGB position (row)", "RGB (row)")
+        page.text(0.02, top + 2 * LINE + side / 2, words, rotation=90, va="center")
+    return image
+
+
+def _draw_bar(page: Page, image: AxesImage, left: float, side: float) -> None:
+    """One colour bar, beside the first row."""
+    ax = page.axes(left, 2 * LINE, 0.09, side)
+    bar = page.figure.colorbar(image, cax=ax, ticks=MaxNLocator(4))
+    bar.set_label("cosine similarity", labelpad=3)
+    ax.ticklabel_format(axis="y", useOffset=False)
+    bar.outline.set_linewidth(0.4)
+
+
+def _caption(studies: Mapping[str, Study], limits: tuple[float, float]) -> str:
+    rows, columns = next(iter(studies.values())).arrays["grid"]
+    low, high = (f"{value:.3f}".replace("-", "−") for value in limits)
+    parts = [
+        f"Spatial affinity of RGB to motion features of {checkpoint_names(studies)}: {lettered(list(studies))}. Row: "
+        f"position in the RGB map, column: position in the motion map, row by row over {rows} × {columns} cells; mean "
+        f"over time, clips and videos. A bright diagonal matches a place with its own motion. The same colour limits, "
+        f"{low} to {high}.",
+        score_sentence(studies, "auroc", "AUROC of diagonal against other entries, mean over videos"),
+        score_sentence(studies, "contrast", "Contrast, mean of the diagonal minus that of the others"),
+        score_sentence(studies, "top1_agreement", "Rows whose largest entry is the diagonal’s"),
+        data_sentences(studies),
+    ]
+    return " ".join(parts)

@@ -1,0 +1,253 @@
+"""Figure 5b: temporal similarity of RGB to motion, over the offset and as distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from analysis.plotting.compare.figures import similarity_range
+from analysis.plotting.compare.scores import Marks
+from analysis.plotting.paper.caption import checkpoint_names, data_sentences, score_sentence, short
+from analysis.plotting.paper.layouts import (
+    LINE,
+    Page,
+    PaperFigure,
+    checkpoint_arrays,
+    fit,
+    paper,
+    text_width,
+    untrained_note,
+)  # fmt: skip
+from analysis.plotting.style import COLOURS, counted
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analysis.studies.base import Study
+
+__all__ = ["draw_similarities"]
+
+_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
+# Filled, hatched, dashed: told apart in print without colour.
+_LOOKS: dict[str, dict[str, Any]] = {
+    "aligned": {"facecolor": "#a6cfe6", "edgecolor": COLOURS["aligned"], "linewidth": 0.9},
+    "misaligned": {"facecolor": "none", "edgecolor": COLOURS["misaligned"], "hatch": "//////", "linewidth": 0.9},
+    "disjoint": {"facecolor": "none", "edgecolor": "#333333", "linestyle": (0, (3, 1.5)), "linewidth": 0.9},
+}
+_BINS = 20
+_CURVE_LEFT, _SHARE_LEFT, _RIGHT, _FOOT = 0.68, 0.4, 0.16, 0.31  # inches
+_BETWEEN = 0.16
+_HEAD = 2 * LINE
+_TALL, _CURVE_TALL = 1.25, 1.15
+_SMALLEST = 0.85
+_LETTER = 0.22
+_DRAWN = (
+    "offset_frames", "offset_seconds", "offset_change", "offset_change_low", "offset_change_high", "offset_videos",
+    "offset_unit",
+)  # fmt: skip
+
+
+def draw_similarities(studies: Mapping[str, Study], width: float) -> PaperFigure:
+    """Similarity over the offset, all checkpoints in one panel; and a panel of distributions for each.
+
+    Args:
+        studies: Name → study of ``temporal``, of the same clips.
+        width: Inches; from 5 on, everything stands side by side as far as it fits.
+
+    Raises:
+        InputError: If no video has more than one window.
+
+    Source: FIMA, Figure 5(b); the curve over offsets is ours.
+    """
+    first = next(iter(studies.values()))
+    if len(first.arrays["offset_frames"]) < 2:
+        raise InputError(f"figure 5b: no video is longer than one window of {int(first.arrays['span'])} frames and a "
+                         f"hop of {int(first.arrays['hop'])}; take longer videos, or a smaller --hop")  # fmt: skip
+    arrays = _arrays(studies)
+    one_row = width >= 5 and _free(width * 0.58, len(studies)) >= _SMALLEST * len(studies)
+    with paper():
+        draw = _draw_in_a_row if one_row else _draw_below
+        figure = draw(studies, arrays, width).figure
+    return PaperFigure(figure, _caption(studies, arrays), arrays)
+
+
+def _free(room: float, beside: int) -> float:
+    """Inches for panels of shares side by side, without what stands around them."""
+    return room - _SHARE_LEFT - _RIGHT - (beside - 1) * _BETWEEN
+
+
+def _draw_in_a_row(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], width: float) -> Page:
+    start = width * 0.42
+    names, kinds = _legend_rows(_curve_handles(studies), start - 0.3), _legend_rows(_kinds(arrays), width - start - 0.3)
+    page = Page(width, _HEAD + _TALL + _FOOT + LINE * max(names, kinds))
+    _draw_curves(page, studies, arrays, 0.0, start - _CURVE_LEFT - _RIGHT, _TALL)
+    _draw_shares(page, studies, arrays, start, 0.0, len(studies))
+    below = _HEAD + _TALL + _FOOT
+    _legend(page, _curve_handles(studies), 0.3, below, start - 0.3)
+    _legend(page, _kinds(arrays), start + 0.3, below, width - start - 0.3)
+    return page
+
+
+def _draw_below(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], width: float) -> Page:
+    beside = next(n for n in range(len(studies), 0, -1) if n == 1 or _free(width, n) >= _SMALLEST * n)
+    lines = -(-len(studies) // beside)
+    names, kinds = (_legend_rows(handles, width - 0.3) for handles in (_curve_handles(studies), _kinds(arrays)))
+    second = _HEAD + _CURVE_TALL + _FOOT + names * LINE + 0.08
+    page = Page(width, second + lines * (_HEAD + _TALL + _FOOT) + kinds * LINE)
+    _draw_curves(page, studies, arrays, 0.0, width - _CURVE_LEFT - _RIGHT, _CURVE_TALL)
+    _legend(page, _curve_handles(studies), 0.3, _HEAD + _CURVE_TALL + _FOOT, width - 0.3)
+    _draw_shares(page, studies, arrays, 0.0, second, beside)
+    _legend(page, _kinds(arrays), 0.3, page.height - kinds * LINE, width - 0.3)
+    return page
+
+
+def _arrays(studies: Mapping[str, Study]) -> dict[str, np.ndarray]:
+    """What is drawn: the curves, and shares (in percent) of every kind in bins that all checkpoints have in common."""
+    bins = np.linspace(*similarity_range(studies), _BINS + 1)
+    arrays = checkpoint_arrays(studies, _DRAWN) | {"bins": bins}
+    for at, study in enumerate(studies.values()):
+        edges = study.arrays["density_edges"]
+        centres = (edges[:-1] + edges[1:]) / 2
+        for kind in _KINDS:
+            arrays[f"{at}_{kind}_videos"] = study.arrays[f"density_{kind}_videos"]
+            weights = np.nan_to_num(study.arrays[f"density_{kind}"]) * np.diff(edges) * 100
+            arrays[f"{at}_{kind}_percent"] = np.histogram(centres, bins, weights=weights)[0]
+    return arrays
+
+
+def _offset(arrays: dict[str, np.ndarray], at: int) -> tuple[np.ndarray, str]:
+    """Seconds where all videos share their frames per second, otherwise frames."""
+    seconds = all(np.isfinite(arrays[f"{i}_offset_seconds"]).all() for i in range(len(arrays["names"])))
+    return (arrays[f"{at}_offset_seconds"], "s") if seconds else (arrays[f"{at}_offset_frames"], "frames")
+
+
+def _draw_curves(
+    page: Page, studies: Mapping[str, Study], arrays: dict[str, np.ndarray], top: float, width: float, tall: float
+) -> None:
+    ax = page.axes(_CURVE_LEFT, top + _HEAD, width, tall)
+    page.letter(_CURVE_LEFT, top + 0.01, 0)
+    page.text(_CURVE_LEFT + _LETTER, top + 0.018, "over the offset")
+    behind = counted(int(arrays["0_offset_videos"].max()), "video")
+    words = fit(width - _LETTER, f"mean and 95 % band, {behind}", f"mean, {behind}", behind)
+    page.text(_CURVE_LEFT + _LETTER, top + LINE + 0.005, words)
+    marks = Marks(list(studies))
+    for draw in (ax.axvline, ax.axhline):
+        draw(0, color=COLOURS["chance"], linewidth=0.5, linestyle=(0, (3, 2)))
+    for at, name in enumerate(studies):
+        offset, unit = _offset(arrays, at)
+        band = (arrays[f"{at}_offset_change_low"], arrays[f"{at}_offset_change_high"])
+        ax.fill_between(offset, *band, color=marks.colour(name), alpha=0.2, linewidth=0)
+        for edge in band:  # in print without colour, bands are told apart by their edges alone
+            ax.plot(offset, edge, color=marks.colour(name), linewidth=0.35, linestyle=marks.line(name))
+        ax.plot(
+            offset, arrays[f"{at}_offset_change"], color=marks.colour(name), linewidth=1, linestyle=marks.line(name)
+        )
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.set_xlabel(fit(width, f"offset Δ of the motion ({unit})", f"offset Δ ({unit})"))
+    page.text(0.02, top + _HEAD + tall / 2, "similarity minus\nthat at Δ = 0", rotation=90, va="center",
+              multialignment="center", linespacing=1.1)  # fmt: skip
+
+
+def _draw_shares(
+    page: Page, studies: Mapping[str, Study], arrays: dict[str, np.ndarray], left: float, top: float, beside: int
+) -> None:
+    """A panel for each checkpoint in rows of ``beside``, all with the same limits."""
+    side = (_free(page.width - left, beside)) / beside
+    highest = max(arrays[f"{at}_{kind}_percent"].max() for at in range(len(studies)) for kind in _KINDS)
+    for at, (name, study) in enumerate(studies.items()):
+        x = left + _SHARE_LEFT + at % beside * (side + _BETWEEN)
+        y = top + at // beside * (_HEAD + _TALL + _FOOT)
+        ax = page.axes(x, y + _HEAD, side, _TALL)
+        page.letter(x, y + 0.01, 1 + at)
+        page.text(x + _LETTER, y + 0.018, fit(side - _LETTER, *untrained_note(name, study)))
+        page.text(
+            x + _LETTER,
+            y + LINE + 0.005,
+            fit(
+                side - _LETTER,
+                f"AUROC within a video {short(study.scores['offset_auroc'].mean)}",
+                f"AUROC {short(study.scores['offset_auroc'].mean)}",
+            ),
+        )
+        for kind in _shown(arrays):
+            ax.stairs(arrays[f"{at}_{kind}_percent"], arrays["bins"], fill=True, **_LOOKS[kind])
+        ax.set(xlim=(arrays["bins"][0], arrays["bins"][-1]), ylim=(0, highest * 1.05))
+        _label_shares(ax, side, first=at % beside == 0)
+        if at % beside == 0:
+            page.text(left + 0.02, y + _HEAD + _TALL / 2, "a video's pairs (%)", rotation=90, va="center")
+
+
+def _label_shares(ax: Axes, side: float, *, first: bool) -> None:
+    ax.xaxis.set_major_locator(MaxNLocator(max(2, int(side / 0.45))))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.ticklabel_format(axis="x", useOffset=False)
+    ax.tick_params(labelleft=first)
+    ax.set_xlabel(fit(side, "cosine similarity", "cosine", "cos"))
+
+
+def _shown(arrays: dict[str, np.ndarray]) -> list[str]:
+    """Kinds of pairs that any checkpoint has."""
+    return [kind for kind in _KINDS if any(arrays[f"{at}_{kind}_videos"] for at in range(len(arrays["names"])))]
+
+
+def _kinds(arrays: dict[str, np.ndarray]) -> list[Patch]:
+    return [Patch(**_LOOKS[kind], label=_KINDS[kind]) for kind in _shown(arrays)]
+
+
+def _curve_handles(studies: Mapping[str, Study]) -> list[Line2D]:
+    marks = Marks(list(studies))
+    return [
+        Line2D([], [], color=marks.colour(name), linestyle=marks.line(name), linewidth=1,
+               label=fit(2.4, *untrained_note(name, study)))
+        for name, study in studies.items()
+    ]  # fmt: skip
+
+
+def _legend_rows(handles: Sequence[Any], width: float) -> int:
+    return -(-len(handles) // _legend_columns(handles, width))
+
+
+def _legend_columns(handles: Sequence[Any], width: float) -> int:
+    widest = max(text_width(handle.get_label()) for handle in handles) + 0.46
+    return max(1, min(len(handles), int(width / widest)))
+
+
+def _legend(page: Page, handles: Sequence[Any], left: float, top: float, width: float) -> None:
+    place = (left / page.width, 1 - top / page.height)
+    page.figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=place, ncols=_legend_columns(handles, width), frameon=False,
+        borderaxespad=0, borderpad=0, handlelength=2.6, handletextpad=0.5, columnspacing=1.0, labelspacing=0.35,
+    )  # fmt: skip
+
+
+def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
+    unit = {"video": "videos", "window pair": "window pairs"}[str(arrays["0_offset_unit"])]
+    fewest, most = int(arrays["0_offset_videos"].min()), int(arrays["0_offset_videos"].max())
+    behind = f"{fewest} at every offset" if fewest == most else f"{fewest} to {most}, fewer at large offsets"
+    apart = ", and of misaligned ones that share no frame (dashed)" if "disjoint" in _shown(arrays) else ""
+    parts = [
+        f"Temporal similarity of RGB to motion features of {checkpoint_names(studies)}. (a) Cosine of the RGB window "
+        f"at a time with the motion window Δ later, minus that at Δ = 0: mean and 95 % bootstrap band over {unit} "
+        f"(videos: {behind}). A peak at Δ = 0 tells the moment.",
+        f"({_letters(len(studies))}) Cosines of aligned (Δ = 0) and misaligned (|Δ| ≥ ½ window) pairs of each "
+        f"video{apart}, every video weighing alike, on the same axes.",
+        score_sentence(
+            studies, "offset_auroc", "AUROC of aligned against misaligned pairs of the same video, mean over videos"
+        ),
+        score_sentence(studies, "offset_d_prime", "Their d′"),
+        data_sentences(studies),
+    ]
+    return " ".join(parts)
+
+
+def _letters(count: int) -> str:
+    last = chr(ord("a") + count)
+    return "b" if count == 1 else f"b–{last}"

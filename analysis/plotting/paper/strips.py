@@ -1,0 +1,144 @@
+"""Figure 4: activation of RGB and of motion over the time of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.image import AxesImage
+
+from analysis.plotting.frames import show_frame
+from analysis.plotting.paper.caption import checkpoint_names, clips_sentence, data_sentences, score_sentence
+from analysis.plotting.paper.layouts import (
+    LINE,
+    Page,
+    PaperFigure,
+    checkpoint_arrays,
+    fit,
+    paper,
+    show_map,
+    untrained_note,
+)  # fmt: skip
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from analysis.studies.base import Study
+
+__all__ = ["draw_strips"]
+
+_GUTTER = 0.31  # two lines of turned text
+_BETWEEN = 0.03
+_CLIPS = 0.06  # between the strips of two clips
+_PICTURE, _SMALLEST = 0.7, 0.42  # inches, about; and at least, so that its row can be named
+_FOOT = 0.3
+_EDGE = 0.02
+_TALLEST = 9.0
+
+
+def draw_strips(studies: Mapping[str, Study], width: float) -> PaperFigure:
+    """Columns are moments of a clip; rows its frames and every checkpoint's RGB map, its motion and every motion map.
+
+    Args:
+        studies: Name → study of ``cam``, of the same clips.
+        width: Inches.
+
+    Raises:
+        InputError: If the figure would be taller than a page.
+
+    Source: FIMA, Figure 4.
+    """
+    first = next(iter(studies.values())).arrays["example_frames"]
+    moments, side, strip = _grid(width, *first.shape[:2], lines=2 + 2 * len(studies))
+    arrays = _arrays(studies, moments)
+    count = len(first)
+    height = count * (strip + _CLIPS) - _CLIPS + _FOOT
+    with paper():
+        page = Page(width, height)
+        for clip in range(count):
+            image = _draw_strip(page, studies, arrays, clip, clip * (strip + _CLIPS), side)
+        label = f"activation (min–max per {_normalization(studies)})"
+        page.bar(_GUTTER, height - _FOOT + 0.06, width - _GUTTER, image, fit(width - 1.2, label, "activation"))
+    return PaperFigure(page.figure, _caption(studies, arrays), arrays)
+
+
+def _grid(width: float, count: int, length: int, *, lines: int) -> tuple[int, float, float]:
+    """Moments, inches of a picture, and inches of a clip's strip: more and smaller where a page asks for it."""
+    for moments in range(min(length, max(3, int((width - _GUTTER) / _PICTURE))), length + 1):
+        side = (width - _EDGE - _GUTTER - (moments - 1) * _BETWEEN) / moments
+        strip = LINE + lines * (side + _BETWEEN)
+        if count * (strip + _CLIPS) - _CLIPS + _FOOT <= _TALLEST and side >= _SMALLEST:
+            return moments, side, strip
+    raise InputError(
+        f"--show {count}: {lines} rows for each of {count} clips do not fit on a page of {_TALLEST:.0f} inches; show "
+        "fewer, or take fewer checkpoints"
+    )
+
+
+def _arrays(studies: Mapping[str, Study], moments: int) -> dict[str, np.ndarray]:
+    first = next(iter(studies.values())).arrays
+    times = np.linspace(0, first["example_frames"].shape[1] - 1, moments).round().astype(int)
+    arrays = checkpoint_arrays(studies) | {"video_id": first["example_video_id"]}
+    arrays |= {name: first[f"example_{name}"][:, times] for name in ("seconds", "frames", "motion_frames")}
+    for at, study in enumerate(studies.values()):
+        arrays |= {f"{at}_{kind}_maps": study.arrays[f"example_{kind}_map"][:, times] for kind in ("rgb", "motion")}
+    return arrays
+
+
+def _draw_strip(
+    page: Page, studies: Mapping[str, Study], arrays: dict[str, np.ndarray], clip: int, top: float, side: float
+) -> AxesImage:
+    """One clip: letter and times above, then the rows."""
+    if len(arrays["frames"]) > 1:
+        page.letter(0.01, top + 0.01, clip)
+    for column, seconds in enumerate(arrays["seconds"][clip]):
+        middle = _GUTTER + column * (side + _BETWEEN) + side / 2
+        page.text(middle, top + 0.015, f"{seconds:.2f} s", ha="center")
+    rows = [(kind, at) for kind in ("rgb", "motion") for at in (None, *range(len(studies)))]
+    for row, (kind, at) in enumerate(rows):
+        below = top + LINE + row * (side + _BETWEEN)
+        under = arrays["frames" if kind == "rgb" else "motion_frames"][clip]
+        _name_row(page, studies, kind, at, below, side)
+        for column, frame in enumerate(under):
+            ax = page.axes(_GUTTER + column * (side + _BETWEEN), below, side, side)
+            if at is None:
+                show_frame(frame, ax=ax)
+            else:
+                image = show_map(frame, arrays[f"{at}_{kind}_maps"][clip, column], ax=ax)
+    return image
+
+
+def _name_row(page: Page, studies: Mapping[str, Study], kind: str, at: int | None, top: float, side: float) -> None:
+    """What a row shows, turned, on the left of it: the kind, and the checkpoint if it is one's."""
+    middle = top + side / 2
+    style = {"rotation": 90, "va": "center"}
+    if at is None:
+        words = "frames" if kind == "rgb" else "motion"
+        page.text(_GUTTER - 0.035, middle, fit(side, words), ha="right", **style)
+        return
+    name, study = list(studies.items())[at]
+    page.text(_GUTTER - 0.17, middle, "RGB" if kind == "rgb" else "motion", ha="right", **style)
+    page.text(_GUTTER - 0.035, middle, fit(side, *untrained_note(name, study)), ha="right", **style)
+
+
+def _normalization(studies: Mapping[str, Study]) -> str:
+    return str(next(iter(studies.values())).provenance["normalize"])
+
+
+def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
+    parts = [
+        f"Activation over time of {checkpoint_names(studies)}. From the top: frames, and over them in grey the "
+        "activation of the RGB features; size of the frame difference (scaled over the clip), and over it the "
+        f"activation of the motion features. Maps: mean over channels, min–max over each {_normalization(studies)}; "
+        "bright: strong.",
+        score_sentence(
+            studies,
+            "rgb_motion_correlation",
+            "Correlation of a clip’s RGB map with its motion map, mean over videos (chance: with the motion of the "
+            "video before)",
+        ),
+        score_sentence(studies, "motion_energy_correlation", "Of the RGB map with the size of the frame difference"),
+        clips_sentence(arrays["video_id"]),
+        data_sentences(studies),
+    ]
+    return " ".join(parts)

@@ -1,0 +1,1 @@
+"""Attribution over clips of many videos (``fima-analyze attribution``)."""

@@ -1,0 +1,1 @@
+"""The background-bias gap (``fima-analyze bias``)."""

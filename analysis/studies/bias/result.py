@@ -1,0 +1,213 @@
+"""Background-bias gaps of several checkpoints on the same drawn videos, and what a run of them leaves."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.inputs.checkpoints import short_names
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
+from analysis.output import output_folder, timestamp, write_json, write_npz
+from analysis.plotting.bias import draw_bias
+from analysis.plotting.style import png_image, save_figure
+from analysis.settings import Settings
+from analysis.studies.base import Session, open_session, provenance, summary_row
+from analysis.studies.bias.measuring import BiasGap, BiasWorlds, at_layer, bias_worlds, measure_bias
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["SCORES", "BiasResult", "bias_folder", "compare_bias"]
+
+SCORES = ("correlated", "swapped", "gap")
+_NO_SAY = ("motion_input", "boundary", "normalize", "space", "crop", "command")
+
+
+@dataclass(frozen=True)
+class BiasResult:
+    """Gaps of checkpoints on the same videos.
+
+    Attributes:
+        gaps: Name of the checkpoint → what its probe got right.
+        worlds: The videos.
+        asked: Regime, videos of each split, correlation, seed.
+        provenance: Name → where that backbone comes from.
+        command: As typed.
+    """
+
+    gaps: dict[str, BiasGap]
+    worlds: BiasWorlds
+    asked: dict[str, Any]
+    provenance: dict[str, dict[str, Any]]
+    command: str
+
+    @property
+    def untrained(self) -> list[str]:
+        """Names of the checkpoints with fixed random weights."""
+        return [name for name, given in self.provenance.items() if not given["checkpoint"]["trained"]]
+
+    def scores(self, name: str) -> dict[str, Summary]:
+        """Accuracies and gap of one checkpoint, in [-1, 1], with intervals over videos, paired for the gap."""
+        gap, level = self.gaps[name], 1 / self.worlds.classes
+        return {
+            score: summarise(getattr(gap, score), chance=0.0 if score == "gap" else level, seed=self.asked["seed"])
+            for score in SCORES
+        }
+
+    def differences(self) -> dict[str, PairedDifference]:
+        """The gap of each other checkpoint minus that of the first, video by video."""
+        first, *others = self.gaps
+        seed = self.asked["seed"]
+        return {name: paired_difference(self.gaps[first].gap, self.gaps[name].gap, seed=seed) for name in others}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the figure draws, and every video, of K checkpoints and V test videos.
+
+        Returns:
+            ``name`` (K,); ``summary_correlated``, ``summary_swapped``, ``summary_gap`` (K, 4): mean, low, high, chance;
+            ``correlated``, ``swapped`` (K, V) bool; ``video_id``, ``label``, ``background_*`` (V,).
+        """
+        patterns = self.worlds.patterns()
+        scores = [self.scores(name) for name in self.gaps]
+        return {
+            "name": np.array(list(self.gaps)),
+            "video_id": np.array([record.video_id for record in self.worlds.test]),
+            "label": np.array([record.label for record in self.worlds.test]),
+            "background_correlated": patterns[0],
+            "background_swapped": patterns[1],
+            "correlated": np.stack([gap.correlated for gap in self.gaps.values()]),
+            "swapped": np.stack([gap.swapped for gap in self.gaps.values()]),
+            **{f"summary_{score}": np.stack([summary_row(of[score]) for of in scores]) for score in SCORES},
+        }
+
+    def report(self) -> dict[str, Any]:
+        """The content of the json file."""
+        return {
+            "measure": "bias",
+            "asked": self.asked,
+            "checkpoints": {
+                name: {
+                    "untrained": name in self.untrained,
+                    "scores": {score: vars(summary) for score, summary in self.scores(name).items()},
+                    "probe_strength": gap.strength,
+                    "validation_accuracy": gap.validation_accuracy,
+                    "provenance": self.provenance[name],
+                }
+                for name, gap in self.gaps.items()
+            },
+            "gap_minus_first": {name: vars(difference) for name, difference in self.differences().items()},
+            "command": self.command,
+            "created": timestamp(),
+        }
+
+    def figure(self) -> Figure:
+        """Draw both accuracies of each checkpoint."""
+        return draw_bias(self.arrays(), self.asked, self.untrained)
+
+    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
+        """Write figure, arrays and numbers; all files appear together or none.
+
+        Args:
+            out: The folder in the end.
+            formats: Of the figure: ``png``, ``svg``, ``pdf``.
+            into: A scratch of ``bias_folder(out)`` that the caller already holds.
+
+        Returns:
+            Where the files are once the folder is complete.
+        """
+        with bias_folder(out) if into is None else nullcontext(into) as folder:
+            figure = self.figure()
+            for kind in formats:
+                save_figure(figure, folder / f"bias.{kind}", kind)
+            write_npz(folder / "bias.npz", self.arrays())
+            write_json(folder / "bias.json", self.report())
+            return [Path(out) / path.name for path in sorted(folder.iterdir())]
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
+        return png_image(self.figure(), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
+
+    def lines(self) -> list[str]:
+        """The numbers, a line for each checkpoint."""
+        said = []
+        for name in self.gaps:
+            scores = self.scores(name)
+            correlated, swapped, gap = (scores[score] for score in SCORES)
+            said.append(
+                f"{name}: {correlated.mean:.1%} right with correlated, {swapped.mean:.1%} with swapped backgrounds; "
+                f"gap {100 * gap.mean:.1f} points [{100 * gap.low:.1f}, {100 * gap.high:.1f}]; "
+                f"{gap.num_videos} videos, chance {1 / self.worlds.classes:.0%}"
+            )
+        return said
+
+
+def bias_folder(out: str | Path) -> AbstractContextManager[Path]:
+    """The output folder; what an earlier run left there is replaced."""
+    return output_folder(out, replaces=("bias.*",))
+
+
+def compare_bias(
+    settings: Settings,
+    checkpoints: Sequence[str] | None = None,
+    *,
+    regime: str = "camera",
+    videos: tuple[int, int] = (800, 500),
+    correlation: float = 0.9,
+    command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> BiasResult:
+    """The background-bias gap of checkpoints on the same drawn videos.
+
+    Args:
+        settings: Which backbones, and how they are read; ``ckpt``, ``data`` and ``split`` are set here.
+        checkpoints: Files, shipped names, ``random`` or ``random:SEED``; by default ``settings.checkpoint``.
+        regime: Of `fima.data.shapes`.
+        videos: Of training and test, at least 2 each; half as many as of the test choose the regularisation.
+        correlation: Share of the videos whose background tells the class, in [0, 1].
+        command: As typed.
+        progress: Called with (videos done, videos in all).
+
+    Raises:
+        InputError, CheckpointError: For what cannot be used, before anything is computed.
+    """
+    if min(videos) < 2:
+        raise InputError(f"--videos: give at least 2 videos to train on and 2 to test, got {videos[0]} and {videos[1]}")
+    given = list(checkpoints or [settings.checkpoint])
+    worlds = bias_worlds(regime, (videos[0], videos[1] // 2, videos[1]), correlation=correlation)
+    data = f"shapes:{regime},correlation={correlation},videos={videos[1]}"
+    asked = {
+        "regime": regime,
+        "videos": {split: len(part) for split, part in zip(("train", "val", "test"), worlds.parts, strict=False)},
+        "correlation": correlation,
+        "seed": settings.seed,
+    }
+    names = short_names(given)
+    sessions = [open_session(replace(settings, ckpt=ckpt, data=data, split="test")) for ckpt in given]
+    gaps = {}
+    for place, (name, session) in enumerate(zip(names, sessions, strict=True)):
+        tell = None if progress is None else _counting(progress, place * len(worlds), len(given) * len(worlds))
+        gaps[name] = _measure(session, worlds, tell)
+    sources = {name: _source(session) for name, session in zip(names, sessions, strict=True)}
+    return BiasResult(gaps, worlds, asked, sources, command)
+
+
+def _measure(session: Session, worlds: BiasWorlds, progress: Callable[[int], None] | None) -> BiasGap:
+    extractor, settings = session.extractor, session.settings
+    loaded = at_layer(extractor, settings.layer)
+    return measure_bias(loaded, worlds, batch_size=settings.batch_size, device=extractor.device, progress=progress)
+
+
+def _counting(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
+    return lambda done: progress(before + done, total)
+
+
+def _source(session: Session) -> dict[str, Any]:
+    """A study's provenance without what has no say here."""
+    return {name: value for name, value in provenance(session, "bias").items() if name not in _NO_SAY}

@@ -1,0 +1,1 @@
+"""A map of clips by their features (``fima-analyze embed``)."""

@@ -1,0 +1,235 @@
+"""A map of many videos' clips by their pooled features, and how far these go with label, background and video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.videos import VideoSource, list_videos
+from analysis.measures.embedding import (
+    COMPONENTS,
+    FEWEST,
+    PERPLEXITY,
+    limit_perplexity,
+    match_chance,
+    nearest_of_others,
+    project,
+    shuffled_silhouette,
+    silhouettes,
+)
+from analysis.measures.statistics import VideoScores
+from analysis.measures.temporal import pool_features
+from analysis.pages.embedding import write_page
+from analysis.plotting.embedding import draw_embedding
+from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
+from fima.errors import InputError
+
+__all__ = ["DEFAULT_DATA", "make_study", "run"]
+
+DEFAULT_DATA = ("shapes:camera,videos=120", "test")
+"""What is shown where neither videos nor a data set are given: one drawn clip makes no map."""
+_THUMBNAIL = 64  # pixels
+
+
+def run(session: Session, progress: Progress | None = None) -> Study:
+    """A map of the clips, and scores of their pooled features that do not depend on it.
+
+    Scores, per video (the mean over its clips), for what is known of the videos: ``knn_label`` and ``knn_background``,
+    whether the nearest clip of another video has the same label, or background; ``silhouette_label``,
+    ``silhouette_background`` and, where videos have several clips, ``silhouette_video``. Backgrounds are known of
+    drawn videos. Chance is what labels give that are shuffled over the videos (for videos: clips).
+
+    The interval draws videos for the mean; their neighbours stay those among all videos.
+
+    Args:
+        session: Backbone and videos; without ``video`` and ``data`` in its settings, ``DEFAULT_DATA``.
+        progress: Called after each video.
+
+    Returns:
+        The study. Per clip, ``arrays`` has ``points`` float32 ``(N, 2)``, ``video`` (index into ``video_id``),
+        ``seconds`` of its start, ``nearest`` (the clip of another video; -1 without), ``thumbnail`` uint8
+        ``(N, h, w, 3)``; and, where known, ``label`` and ``background``, indices into ``label_name`` and
+        ``background_name``. The page is the film ``embedding.html``.
+
+    Raises:
+        InputError: If there are fewer than 5 clips.
+    """
+    session = _with_data(session)
+    _check_enough(len(session.videos) * session.settings.clips, session)
+    clips: list[Clip] = []
+    measured: list[dict[str, np.ndarray]] = []
+    stream = session.stream()
+    for _, results in study_videos(session, stream, partial(_measure, session), progress):
+        for clip, result in results:
+            clips.append(clip)
+            measured.append(result)
+    _check_enough(len(clips), session)
+    features = np.stack([result["features"] for result in measured])
+    if not np.isfinite(features).all():
+        broken = next(c for c, row in zip(clips, features, strict=True) if not np.isfinite(row).all())
+        raise InputError(f"{broken.video.video_id}: its features are not finite; look at the checkpoint")
+    arrays = _describe(clips, session)
+    arrays["thumbnail"] = np.stack([result["thumbnail"] for result in measured])
+    return make_study(
+        features,
+        arrays,
+        seed=session.settings.seed,
+        provenance=provenance(session, "embed"),
+        skipped=stream.skipped,
+        repeated=list(dict.fromkeys(c.video.video_id for c in clips if c.repeated(session.spec))),
+    )
+
+
+def make_study(
+    features: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    *,
+    seed: int,
+    provenance: dict[str, Any],
+    skipped: dict[str, str],
+    repeated: Sequence[str] = (),
+) -> Study:
+    """The study of clips whose features and descriptions are there, wherever they are from.
+
+    Args:
+        features: ``(N, C)``, N ≥ 5, finite.
+        arrays: as `run` gives them, without ``points`` and ``nearest``; ``seconds`` and ``thumbnail`` may be missing.
+        seed: of the map, the bootstrap and the shuffling.
+        provenance: as `analysis.studies.base.provenance` gives it.
+        skipped: videos that could not be read, with the reason.
+        repeated: ids of videos shorter than a clip.
+    """
+    arrays = arrays | {"points": project(features, seed=seed), "nearest": _nearest(features, arrays["video"])}
+    scores, chance = _score(features, arrays, seed)
+    summaries = scores.summaries(chance, seed=seed)
+    per_video = {"video_id": arrays["video_id"], **scores.per_video()}
+    study = Study(
+        measure="embedding",
+        arrays={**arrays, **score_arrays(per_video, summaries)},
+        scores=summaries,
+        per_video=per_video,
+        provenance=provenance | _method(provenance, features),
+        skipped=skipped,
+        repeated=list(repeated),
+        draw=draw_embedding,
+    )
+    study.films = {"embedding.html": lambda path: write_page(path, study)}
+    return study
+
+
+def _with_data(session: Session) -> Session:
+    settings = session.settings
+    if settings.video or settings.data is not None or any(video.path is not None for video in session.videos):
+        return session
+    if len(session.videos) > 1:  # the caller's own
+        return session
+    settings = replace(settings, data=DEFAULT_DATA[0], split=DEFAULT_DATA[1])
+    return replace(session, settings=settings, videos=list_videos(settings).videos)
+
+
+def _check_enough(number: int, session: Session) -> None:
+    if number < FEWEST:
+        given = f"--data {session.settings.data}" if session.settings.data is not None else "--video"
+        raise InputError(
+            f"{given}: a map needs at least {FEWEST} clips, got {number}; give more videos, or more of each (--clips)"
+        )
+
+
+def _measure(session: Session, batch: list[Clip]) -> list[dict[str, np.ndarray]]:
+    with torch.no_grad():
+        pooled = pool_features(session.extractor.feature_map(to_batch(batch, session.extractor.device)))
+    features = pooled.float().cpu().numpy()
+    return [{"features": row, "thumbnail": _thumbnail(clip.frames)} for row, clip in zip(features, batch, strict=True)]
+
+
+def _thumbnail(frames: Tensor) -> NDArray[np.uint8]:
+    """The middle frame ``(h, w, 3)``, at most 64 pixels."""
+    frame = frames[len(frames) // 2][None]
+    if frame.shape[-1] > _THUMBNAIL:
+        frame = torch.nn.functional.interpolate(frame.float(), size=(_THUMBNAIL,) * 2, mode="area").round().byte()
+    return frame[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def _describe(clips: list[Clip], session: Session) -> dict[str, np.ndarray]:
+    """What is known of the clips."""
+    videos = list({clip.video_index: clip.video for clip in clips}.values())
+    place = {index: at for at, index in enumerate(dict.fromkeys(clip.video_index for clip in clips))}
+    at = np.array([place[clip.video_index] for clip in clips], np.int64)
+    known = {"label": _labels(videos), "background": _backgrounds(videos)}
+    arrays = {
+        "video_id": np.array([video.video_id for video in videos]),
+        "video": at,
+        "seconds": np.array([clip.seconds(session.spec)[0] for clip in clips]),
+    }
+    for name, of_videos in known.items():
+        if of_videos is not None:
+            texts = list(dict.fromkeys(text for _, text in sorted(of_videos)))
+            arrays[name] = np.array([texts.index(text) for _, text in of_videos], np.int64)[at]
+            arrays[f"{name}_name"] = np.array(texts)
+    return arrays
+
+
+def _labels(videos: list[VideoSource]) -> list[tuple[int, str]] | None:
+    """Index and name of each video's class; None unless all are known."""
+    found = [
+        (video.label, str(video.label if video.record is None else video.record.class_name or video.label))
+        for video in videos
+        if video.label is not None
+    ]
+    return found if len(found) == len(videos) else None
+
+
+def _backgrounds(videos: list[VideoSource]) -> list[tuple[int, str]] | None:
+    from fima.data.shapes import ShapesRecord
+
+    found = [v.record.pattern for v in videos if isinstance(v.record, ShapesRecord)]
+    return [(number, f"background {number}") for number in found] if len(found) == len(videos) else None
+
+
+def _score(features: np.ndarray, arrays: dict[str, np.ndarray], seed: int) -> tuple[VideoScores, dict[str, float]]:
+    """Scores of the videos and their chance levels, as far as they can be told."""
+    videos, each = arrays["video"], np.arange(len(features))
+    first = np.unique(videos, return_index=True)[1]
+    columns: dict[str, np.ndarray] = {}
+    chance: dict[str, float] = {}
+    for name in ("label", "background"):
+        if name in arrays and len(np.unique(arrays[name])) > 1:
+            columns[f"knn_{name}"] = arrays[name][arrays["nearest"]] == arrays[name]
+            chance[f"knn_{name}"] = match_chance(arrays[name][first])
+    for name, groups in (("label", videos), ("background", videos), ("video", each)):
+        if name in arrays and 1 < len(np.unique(arrays[name])) < len(features):
+            columns[f"silhouette_{name}"] = silhouettes(features, arrays[name])
+            chance[f"silhouette_{name}"] = shuffled_silhouette(features, arrays[name], groups, seed=seed)
+    scores = VideoScores()
+    for i, video in enumerate(videos):
+        scores.add(str(arrays["video_id"][video]), {name: column[i] for name, column in columns.items()})
+    return scores, chance
+
+
+def _nearest(features: np.ndarray, videos: np.ndarray) -> np.ndarray:
+    if len(np.unique(videos)) < 2:
+        return np.full(len(videos), -1)
+    return nearest_of_others(features, videos)
+
+
+def _method(provenance: dict[str, Any], features: np.ndarray) -> dict[str, Any]:
+    """How the map was made, for the provenance."""
+    import sklearn
+
+    return {
+        "versions": provenance["versions"] | {"scikit-learn": sklearn.__version__},
+        "projection": {
+            "method": "rows of length 1, PCA, t-SNE",
+            "components": min(COMPONENTS, *features.shape),
+            "perplexity": limit_perplexity(PERPLEXITY, len(features)),
+        },
+        "num_clips": len(features),
+    }

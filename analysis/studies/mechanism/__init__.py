@@ -1,0 +1,1 @@
+"""FIMA's own mechanism, seen (``fima-analyze mechanism``)."""

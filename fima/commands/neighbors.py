@@ -1,0 +1,78 @@
+"""What ``fima knn`` and ``fima retrieve`` share. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, write_rows
+from fima.errors import InputError
+
+if TYPE_CHECKING:
+    from fima.evaluation.neighbor_sets import Sets
+
+__all__ = ["add_flags", "finish", "out_folder", "positive"]
+
+_SHOWN = 3
+
+
+def add_flags(parser: argparse.ArgumentParser, *, centre: str) -> None:
+    """Two sets of videos, how they are compared, and where to write."""
+    add_backbone_flags(parser, required=False)
+    parser.add_argument("--train-split", default="train", metavar="S", help="the gallery (default: train)")
+    parser.add_argument("--test-split", default="test", metavar="S", help="the queries (default: test)")
+    parser.add_argument("--features-train", metavar="FILE", help="instead of --ckpt and --data: of fima extract")
+    parser.add_argument("--features-test", metavar="FILE", help="the queries' features")
+    add_protocol_flags(parser)
+    parser.add_argument("--centre", metavar="HOW", help=f"none, train or each (default: {centre})")
+    parser.add_argument("--out", metavar="DIR", required=True, help="the folder to write into; made if missing")
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
+
+
+def positive(numbers: list[int], flag: str) -> list[int]:
+    """The numbers, each once and ascending.
+
+    Raises:
+        InputError: if one is less than 1.
+    """
+    if min(numbers) < 1:
+        raise InputError(f"{flag} must be at least 1, got {min(numbers)}")
+    return sorted(set(numbers))
+
+
+def out_folder(args: argparse.Namespace, result: str) -> Path:
+    """The folder to write into, which may not be there yet.
+
+    Raises:
+        InputError: if there is a result in it already.
+    """
+    folder = Path(args.out)
+    if (folder / result).exists() and not args.overwrite:
+        raise InputError(f"--out {folder}: there is a {result} in it; pass --overwrite to replace it")
+    return folder
+
+
+def finish(folder: Path, result: str, content: Mapping[str, Any], sets: Sets) -> int:
+    """Write the result and what is to be warned of; returns the exit code."""
+    from fima.evaluation.neighbor_report import score_lines
+
+    duplicates = sets.duplicates
+    write_rows(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in duplicates))
+    if duplicates:
+        first = ", ".join(f"{test} = {train}" for train, test in duplicates[:_SHOWN])
+        more = ", …" if len(duplicates) > _SHOWN else ""
+        place = folder / "duplicates.csv"
+        sys.stderr.write(f"warning: {len(duplicates)} test videos are training videos too: {first}{more}; {place}\n")
+    write_rows(folder / "skipped.csv", ("video", "reason"), sets.skipped)
+    partial = folder / f".{result}.partial"
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(folder / result)
+    sys.stdout.writelines(f"{line}\n" for line in score_lines(content["scores"]))
+    sys.stdout.write(f"{content['test']['used']} queries, {content['train']['used']} in the gallery: {folder}\n")
+    if sets.skipped:
+        sys.stdout.write(f"{len(sets.skipped)} videos cannot be read, listed in {folder / 'skipped.csv'}\n")
+    return SOME_SKIPPED if sets.skipped else 0

@@ -1,0 +1,82 @@
+"""``fima retrieve``: for each test video, the training videos nearest to it, and whether they are of its class."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import chain
+
+from fima.commands.flags import progress, write_rows
+from fima.commands.neighbors import add_flags, finish, out_folder, positive
+
+__all__ = ["add_arguments", "run"]
+
+_EPILOG = """\
+DIR gets retrieval.json (recall with 95 % intervals over test videos, chance, and how it was made), retrieval.csv
+(query, rank, neighbour, similarity, hit, shown), predictions.csv (per test video), duplicates.csv and skipped.csv.
+--inputs shows what the features live on: the same videos as they are, with their middle frame only, and with their
+frame difference only.
+
+examples:
+  fima retrieve --ckpt runs/x/last.ckpt --data UCF101 --out reports/retrieval
+  fima retrieve --ckpt tiny-fima --data shapes:easy --inputs rgb frozen motion --out reports/bias
+  fima retrieve --features-train train.parquet --features-test test.parquet --preset fame --out reports/fame
+exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skipped.csv), 130 interrupted
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of ``fima retrieve``."""
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
+    add_flags(parser, centre="the preset's")
+    parser.add_argument(
+        "--ranks", type=int, nargs="+", default=[1, 5, 10, 20, 50], metavar="K", help="of the recall (1 5 10 20 50)"
+    )
+    parser.add_argument(
+        "--inputs", nargs="+", default=["rgb"], metavar="WHAT", help="some of rgb, frozen, motion (default: rgb)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Retrieve, write and print.
+
+    Raises:
+        InputError: if a flag, the checkpoint, the videos or the tables cannot be used.
+    """
+    from fima.presets.retrieval import comparison
+
+    chosen = comparison(args.preset, clips=args.clips, centre=args.centre)
+    ranks = positive(args.ranks, "--ranks")
+    folder = out_folder(args, "retrieval.json")
+
+    from fima.evaluation.neighbor_report import about, find_neighbours, neighbour_rows, recall_scores
+    from fima.evaluation.neighbor_sets import open_sets
+
+    sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {
+        shown: find_neighbours(train, sets.test[shown], max(ranks), centre=chosen.centre)
+        for shown, train in sets.train.items()
+    }
+    ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
+    results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
+    write_rows(
+        folder / "retrieval.csv",
+        ("query", "rank", "neighbour", "similarity", "hit", "shown"),
+        chain.from_iterable(neighbour_rows(one, shown) for shown, one in found.items()),
+    )
+    write_rows(
+        folder / "predictions.csv",
+        ("video", "label", "class_name", "shown", *(f"recall@{rank}" for rank in ranks)),
+        (
+            (video, label, one.test.class_names[label], shown, *map(int, right))
+            for shown, one in found.items()
+            for video, label, right in zip(one.test.video_ids, one.test.labels, results[shown][1], strict=True)
+        ),
+    )
+    content = {
+        "task": "retrieval",
+        "scores": {shown: scores for shown, (scores, _) in results.items()},
+        **about(sets, chosen, seed=args.seed, command=["fima", *sys.argv[1:]]),
+    }
+    return finish(folder, "retrieval.json", content, sets)

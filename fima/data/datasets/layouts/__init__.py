@@ -1,0 +1,1 @@
+"""One reader for each way data sets lie on disk."""

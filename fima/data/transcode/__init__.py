@@ -1,0 +1,1 @@
+"""Videos re-encoded for training, in several processes (``fima prepare``)."""

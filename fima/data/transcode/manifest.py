@@ -1,0 +1,145 @@
+"""What `fima.data.transcode.prepare` has done in a folder: one line for every finished video, written at once.
+
+A line that a killed process left unfinished is passed over: its video is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fima.errors import InputError
+
+__all__ = ["FOLDER", "Done", "Manifest", "exclusive", "read_manifest"]
+
+FOLDER = ".fima-prepare"
+"""Inside a prepared folder; hidden, so that no reader of data sets looks into it."""
+
+_FILE = "manifest.jsonl"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished video.
+
+    Attributes:
+        source: path relative to the source folder, with forward slashes.
+        source_bytes, source_mtime_ns: of the source when it was read.
+        output: path relative to the prepared folder.
+        output_bytes: its size.
+        num_frames, fps, height, width: of both files, but for the size, which is the output's.
+    """
+
+    source: str
+    source_bytes: int
+    source_mtime_ns: int
+    output: str
+    output_bytes: int
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+
+
+def read_manifest(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Done]]:
+    """Reads a prepared folder's manifest.
+
+    Args:
+        folder: the prepared folder.
+
+    Returns:
+        The settings that it was made with, None if there is no manifest; and what is done, by source.
+
+    Raises:
+        InputError: if the file is there but not a manifest of this version.
+    """
+    path = folder / FOLDER / _FILE
+    if not path.is_file():
+        return None, {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    header = _parsed(lines[0]) if lines else None
+    if header is None or header.get("version") != _VERSION:
+        raise InputError(f"{path}: is not a manifest of version {_VERSION}; remove it to start afresh")
+    done: dict[str, Done] = {}
+    for line in lines[1:]:
+        with suppress(TypeError):  # a line cut off by a kill, and whatever was written after it on the same line
+            entry = Done(**(_parsed(line) or {}))
+            done[entry.source] = entry
+    return header["settings"], done
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class Manifest:
+    """The manifest of a prepared folder, open for adding.
+
+    Args:
+        folder: the prepared folder.
+        settings: that everything in it is made with.
+        kept: what is done and stays so; the rest of an earlier manifest is forgotten.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], kept: Mapping[str, Done]) -> None:
+        path = folder / FOLDER / _FILE
+        fresh = path.with_suffix(".tmp")
+        rows = [{"version": _VERSION, "settings": dict(settings)}, *(asdict(entry) for entry in kept.values())]
+        fresh.write_text("".join(_line(row) for row in rows), encoding="utf-8")
+        fresh.replace(path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def add(self, entry: Done) -> None:
+        """Writes one line, at once."""
+        self._file.write(_line(asdict(entry)))
+        self._file.flush()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=True) + "\n"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder, until the block or this process ends.
+
+    Where the system or its file system knows no locks, nothing is kept out.
+
+    Raises:
+        InputError: if another process is inside.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder.parent}: another fima prepare is at work in it") from None
+        except OSError:
+            pass  # a network file system without locks
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Every published or own setting by task and name, with its source."""

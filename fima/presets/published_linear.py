@@ -1,0 +1,130 @@
+"""Published settings of linear probes, one by one; what they mean is in `fima.presets.supervised`. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fima.presets.published_finetune import FIMA, STRENGTHS
+from fima.presets.supervised import SupervisedPreset
+
+__all__ = ["COCLR_FEATURES", "COCLR_LINEAR", "FIMA_LINEAR", "MACLR_LINEAR", "SEVERE_LINEAR", "TCLR_LINEAR"]
+
+FIMA_LINEAR = replace(
+    FIMA,
+    task="linear",
+    source="ZMHH-H/FIMA eval.py --freeze",
+    lr=None,
+    weight_decay=0.0,
+    batch_size=256,
+    epochs=100,
+    milestones=(60, 80),
+    dropout=0.0,
+    l2_norm=True,
+    backbone_mode="eval",
+    notes=(
+        "the learning rate is published nowhere (the program's default is 30): choose it on validation",
+        "batch size, epochs, milestones and weight decay are the program's defaults; the script gives none",
+        "L2 normalisation is a commented line of the backbone, to be switched on for probing",
+        STRENGTHS,
+    ),
+)
+MACLR_LINEAR = SupervisedPreset(
+    "maclr",
+    "linear",
+    "amazon-science/self-supervised-maclr configs/UCF101/SLOW_32x8_R50_CLSONLY.yaml",
+    arch="slow_r50",
+    num_frames=32,
+    frame_stride=8,
+    size=224,
+    test_size=256,
+    lr=32.0,
+    weight_decay=0.0,
+    batch_size=256,
+    epochs=200,
+    schedule="cosine",
+    warmup_epochs=0.0,
+    dropout=0.0,
+    clips=10,
+    crops=3,
+    ours={"crop_fraction": 1.0, "area": (0.3, 1.0), "aspect": (0.5, 2.0)},
+    notes=("200 epochs: 4, each of 50 passes",),
+)
+TCLR_LINEAR = SupervisedPreset(
+    "tclr",
+    "linear",
+    "DAVEISHAN/TCLR linear_eval",
+    arch="r3d_18_dilated",
+    num_frames=16,
+    frame_stride=2,
+    size=112,
+    algorithm="adam",
+    lr=1e-2,
+    batch_size=32,
+    epochs=100,
+    schedule="plateau",
+    gamma=0.1,
+    patience=3,
+    backbone_mode="train",
+    clips=10,
+    crops=1,
+    average="softmax",
+    best_on_test=True,
+    notes=(
+        "a bad epoch is one whose mean training loss is above the least so far; they are counted since the last drop",
+        "batch normalisation goes on collecting statistics during the probe",
+        "102 outputs for the 101 classes; ours has as many as classes",
+        "reads BGR without normalisation, which our spec of its checkpoints says",
+    ),
+)
+COCLR_LINEAR = SupervisedPreset(
+    "coclr",
+    "linear",
+    "TengdaHan/CoCLR eval/main_classifier.py",
+    arch="s3d",
+    num_frames=32,
+    frame_stride=1,
+    size=128,
+    algorithm="sgd",
+    lr=0.1,
+    weight_decay=1e-3,
+    epochs=100,
+    schedule="milestones",
+    milestones=(60, 80),
+    l2_norm=True,
+    batch_norm=True,
+    backbone_mode="eval",
+    crops=10,
+    placement="half_overlap",
+    notes=("S3D is not among our backbones",),
+)
+COCLR_FEATURES = replace(
+    COCLR_LINEAR,
+    name="coclr-features",
+    source="TengdaHan/CoCLR eval/feature_linear_probe.py",
+    algorithm=None,
+    lr=1.0,
+    weight_decay=None,
+    batch_size=1024,
+    epochs=None,
+    schedule=None,
+    milestones=None,
+    ours={"epochs": 100, "milestones": (60, 80)},
+    notes=("on saved features: --features true", "S3D is not among our backbones"),
+)
+SEVERE_LINEAR = SupervisedPreset(
+    "severe",
+    "linear",
+    "fmthoker/SEVERE-BENCHMARK configs/benchmark/ucf/112x112x32-*-linear.yaml",
+    arch="r2plus1d_18",
+    num_frames=16,
+    fps=16.0,
+    size=112,
+    algorithm="adam",
+    lr=1e-2,
+    batch_size=128,
+    epochs=10,
+    gamma=0.3,
+    clips=10,
+    ours={"frame_stride": 2, "milestones": (4, 6, 9)},
+    notes=("1 second at 16 frames per second; ours are 16 frames with stride 2", "milestones are in no table"),
+)

@@ -1,0 +1,1 @@
+"""What is trained: `pretrain` (methods), `classify` (fine-tuning, linear probes), `detect` (AVA)."""

@@ -1,0 +1,218 @@
+"""A linear probe on features that are computed once, and the choice of its learning rate on validation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fima.data.clip_protocol import TestProtocol
+from fima.data.datasets import VideoRecord
+from fima.data.test_clips import iterate_test_clips
+from fima.engine.batches import BatchStream
+from fima.errors import InputError, TrainingError
+from fima.evaluation.metrics import average_logits
+from fima.seeding import SampleKeys
+from fima.tasks.classify.classifier import Classifier, ClassifierHead
+from fima.tasks.classify.config import SupervisedConfig
+from fima.tasks.classify.module import make_optimizer, set_rates
+from fima.tasks.classify.options import OptimizerOptions
+from fima.tasks.classify.rates import Plateau
+from fima.tasks.classify.testing import classify_clips
+from fima.tasks.pretrain.module import seed_from
+from fima.transforms.input_spec import InputSpec
+
+__all__ = ["ClipFeatures", "Trial", "clip_features", "sweep_heads", "train_head"]
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """Pooled features of the clips of videos.
+
+    Attributes:
+        vectors: of each video ``(K, C)`` float32; K may differ.
+        labels: ``(V,)``.
+        skipped: videos that could not be read, with the reason.
+    """
+
+    vectors: tuple[Tensor, ...]
+    labels: NDArray[np.int64]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A trained head.
+
+    Attributes:
+        head: with the weights of the chosen epoch.
+        lr, weight_decay: it was trained with.
+        epoch: chosen.
+        top1: on validation, in that epoch; None without validation.
+        history: top-1 after each epoch that was validated.
+    """
+
+    head: ClassifierHead
+    lr: float
+    weight_decay: float
+    epoch: int
+    top1: float | None
+    history: tuple[dict[str, float], ...]
+
+
+def clip_features(
+    classifier: Classifier,
+    videos: Sequence[VideoRecord],
+    spec: InputSpec,
+    protocol: TestProtocol,
+    *,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> ClipFeatures:
+    """Features of all clips of videos, with the backbone in eval mode.
+
+    Raises:
+        InputError: if no video can be read.
+    """
+    classifier.eval()
+    vectors, labels, skipped = [], [], {}
+    for place, record, clips in iterate_test_clips(videos, spec, protocol):
+        if isinstance(clips, str):
+            skipped[record.video_id] = clips
+        else:
+            found = classify_clips(classifier.features, clips, spec, batch_size=batch_size, device=device)
+            vectors.append(torch.from_numpy(found))
+            labels.append(record.label)
+        if progress is not None:
+            progress(place + 1, len(videos))
+    if not vectors:
+        reason = next(iter(skipped.values()), "there is none")
+        raise InputError(f"none of the {len(videos)} videos can be read; the first: {reason}")
+    return ClipFeatures(tuple(vectors), np.array(labels, np.int64), skipped)
+
+
+def train_head(
+    head: ClassifierHead,
+    train: ClipFeatures,
+    validation: ClipFeatures | None,
+    config: SupervisedConfig,
+    options: OptimizerOptions,
+) -> Trial:
+    """Train a head on features: the same order, draws and rates as `fima.tasks.classify.run` has.
+
+    Args:
+        head: as it starts; it is not changed.
+        train: of every video some clips.
+        validation: None: the last epoch is taken.
+        config: seed, choice and test of the run.
+        options: with a learning rate.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+    """
+    head = copy.deepcopy(head).train()
+    clips = torch.tensor([len(vectors) for vectors in train.vectors])
+    table, labels = torch.cat(train.vectors), torch.from_numpy(train.labels).repeat_interleave(clips)
+    stream = BatchStream(
+        len(table), options.batch_size, epochs=options.epochs, seed=config.seed, accumulate=options.accumulate
+    )
+    optimizer, plateau = make_optimizer(head, None, options), Plateau(options.patience, options.gamma)
+    history: list[dict[str, float]] = []
+    best: tuple[float, int, dict[str, Tensor]] | None = None
+    losses: list[float] = []
+    for number, batch in enumerate(stream):
+        step, part = divmod(number, options.accumulate)
+        places = np.array([index for _, index in batch])
+        seed_from(SampleKeys(config.seed, batch[0][0], places))
+        set_rates(optimizer, step, stream.steps_per_epoch, options, plateau)
+        loss = F.cross_entropy(head(table[places]), labels[places]) / options.accumulate
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(float(loss.detach()) * options.accumulate)
+        if not np.isfinite(losses[-1]):
+            raise TrainingError(f"step {step + 1}: loss is not finite with lr {options.lr:g}; lower it")
+        if part + 1 < options.accumulate:
+            continue
+        optimizer.step()
+        optimizer.zero_grad()
+        epoch, inside = divmod(step + 1, stream.steps_per_epoch)
+        if inside:
+            continue
+        plateau.see(float(np.mean(losses)))
+        losses = []
+        if validation is not None and (epoch % config.validation.every_epochs == 0 or epoch == options.epochs):
+            top1 = head_accuracy(head, validation, config.test.average)
+            history.append({"epoch": epoch, "top1": top1, "videos": len(validation.labels)})
+            if best is None or top1 > best[0] or config.validation.choose == "last":
+                best = (top1, epoch, copy.deepcopy(head.state_dict()))
+    if best is not None:
+        head.load_state_dict(best[2])
+    return Trial(
+        head.eval(),
+        float(options.lr or 0.0),
+        options.weight_decay,
+        best[1] if best else options.epochs,
+        best[0] if best else None,
+        tuple(history),
+    )
+
+
+def sweep_heads(
+    head: ClassifierHead,
+    train: ClipFeatures,
+    validation: ClipFeatures | None,
+    config: SupervisedConfig,
+    tell: Callable[[str], None],
+) -> tuple[Trial, list[dict[str, Any]]]:
+    """Train one head for each learning rate and weight decay; the best on validation, the first of equals.
+
+    With ``optimizer.lr`` set only that rate is tried; with an empty ``sweep.weight_decay`` only the optimiser's. A rate
+    at which the loss is not finite counts as tried in vain.
+
+    Raises:
+        InputError: if there is something to choose but no validation.
+        TrainingError: if no rate works.
+    """
+    given = config.optimizer
+    rates = config.sweep.lr if given.lr is None else [given.lr]
+    decays = config.sweep.weight_decay or [given.weight_decay]
+    pairs = [(rate, decay) for decay in decays for rate in rates]
+    if not pairs:
+        raise InputError("sweep.lr: is empty, and the preset gives no rate")
+    if validation is None and len(pairs) > 1:
+        raise InputError("a sweep is chosen on validation: --validation.choose val or last, or one --optimizer.lr")
+    table: list[dict[str, Any]] = []
+    best: Trial | None = None
+    for rate, decay in pairs:
+        row: dict[str, Any] = {"lr": rate, "weight_decay": decay, "epoch": None, "top1": None}
+        try:
+            trial = train_head(head, train, validation, config, replace(given, lr=rate, weight_decay=decay))
+        except TrainingError as error:
+            tell(f"lr {rate:g}, weight decay {decay:g}: {error}")
+        else:
+            row |= {"epoch": trial.epoch, "top1": trial.top1}
+            shown = "" if trial.top1 is None else f": validation top-1 {trial.top1:.4f} (epoch {trial.epoch})"
+            tell(f"lr {rate:g}, weight decay {decay:g}{shown}")
+            if best is None or (trial.top1 or 0.0) > (best.top1 or 0.0):
+                best = trial
+        table.append(row)
+    if best is None:
+        raise TrainingError("no learning rate of the sweep gave a finite loss")
+    return best, table
+
+
+@torch.no_grad()
+def head_accuracy(head: ClassifierHead, features: ClipFeatures, average: str) -> float:
+    """Top-1 of videos whose clips' logits are averaged; the head's mode is what it was before."""
+    training = head.training
+    head.eval()
+    scores = np.stack([average_logits(head(vectors).numpy(), average) for vectors in features.vectors])
+    head.train(training)
+    return float((scores.argmax(axis=1) == features.labels).mean())

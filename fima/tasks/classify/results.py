@@ -1,0 +1,195 @@
+"""What a test leaves: result.json, predictions.csv, confusion.csv."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from fima import __version__
+from fima.data.clip_protocol import TestProtocol
+from fima.engine.parsing import as_yaml
+from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
+from fima.presets.supervised import preset
+from fima.tasks.classify.config import SupervisedConfig, flatten
+from fima.tasks.classify.testing import VideoScores
+
+__all__ = ["RESULT", "describe", "differences", "explain_choice", "replace_text", "write_config", "write_results"]
+
+RESULT = "result.json"
+
+
+def write_results(
+    folder: Path,
+    config: SupervisedConfig,
+    found: VideoScores,
+    class_names: Sequence[str],
+    *,
+    chosen: dict[str, Any],
+    checkpoint: dict[str, Any],
+    input: dict[str, Any],
+    protocol: TestProtocol,
+    missing: int,
+    warnings: Sequence[str],
+    command: str,
+    extra: dict[str, Any],
+) -> Path:
+    """Write the three files, each whole or not at all, result.json last.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        found: the test's scores.
+        class_names: by label.
+        chosen: the epoch, how it was chosen, and what it reached there.
+        checkpoint: where the backbone is from: path, sha256, arch, format.
+        input: of a test clip, as `InputSpec.to_dict`.
+        protocol: of the test.
+        missing: listed test videos that the disk does not hold.
+        warnings: what a reader of the numbers must know.
+        command: as typed.
+        extra: further entries.
+
+    Returns:
+        result.json.
+    """
+    predictions = found.scores.argmax(axis=1)
+    matrix = confusion_matrix(found.labels, predictions, len(class_names))
+    own = per_class_accuracy(predictions == found.labels, found.labels, len(class_names))
+    skipped, source = len(found.skipped), preset(config.preset, config.task)
+    result = {
+        "task": config.task,
+        "preset": config.preset,
+        "source": source.source,
+        "source_takes_best_on_test": source.best_on_test,
+        "source_leaves_open": list(source.open),
+        "source_notes": list(source.notes),
+        "differs_from_preset": differences(config),
+        **scores_of(found.scores, found.labels, seed=config.seed),
+        "videos": {
+            "tested": len(found.labels),
+            "unreadable": skipped,
+            "missing": missing,
+            "listed": len(found.labels) + skipped + missing,
+            "note": "accuracies are of the tested videos",
+        },
+        "top5_of": min(5, len(class_names)),
+        "classes": len(class_names),
+        "interval": "95 % percentile bootstrap over videos, 2000 draws",
+        **protocol.to_dict(),
+        "centring": None,
+        "input": input,
+        "seed": config.seed,
+        "chosen": chosen,
+        "checkpoint": checkpoint,
+        "per_class": {
+            name: None if np.isnan(share) else float(share) for name, share in zip(class_names, own, strict=True)
+        },
+        "unreadable": found.skipped,
+        "warnings": list(warnings),
+        **extra,
+        "command": command,
+        "versions": {
+            "fima": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    names = list(class_names)
+    rows = zip(found.video_ids, found.labels, predictions, found.scores, strict=True)
+    _write_csv(
+        folder / "predictions.csv",
+        ["video", "label", "prediction", *(f"score_{name}" for name in names)],
+        [[video, names[label], names[guess], *(f"{s:.8g}" for s in scores)] for video, label, guess, scores in rows],
+    )
+    _write_csv(
+        folder / "confusion.csv",
+        ["label", *names],
+        [[name, *map(int, counts)] for name, counts in zip(names, matrix, strict=True)],
+    )
+    replace_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    return folder / RESULT
+
+
+def differences(config: SupervisedConfig) -> dict[str, Any]:
+    """Settings that are not the preset's, dotted name → value."""
+    ours = flatten(config.to_dict())
+    theirs = preset(config.preset, config.task).settings()
+    return {
+        name: ours[name]
+        for name, value in theirs.items()
+        if ours[name] != (list(value) if isinstance(value, tuple) else value)
+    }
+
+
+def explain_choice(
+    config: SupervisedConfig,
+    epoch: int,
+    top1: float | None,
+    history: Sequence[dict[str, float]],
+    *,
+    validation: int,
+    held_out: bool,
+) -> dict[str, Any]:
+    """How the tested weights were chosen.
+
+    Args:
+        config: of the run.
+        epoch: chosen.
+        top1: that it reached where it was chosen; None where it was the only one.
+        history: of all epochs that were looked at.
+        validation: videos.
+        held_out: whether they were taken out of training.
+    """
+    by = config.validation.choose
+    source = f"{validation} videos" + (" held out from training" if held_out else "")
+    how = {
+        "val": f"epoch {epoch}, best on validation ({source})",
+        "last": f"epoch {epoch}, the last",
+        "test": f"epoch {epoch}, BEST ON THE TEST SPLIT: optimistic, comparable only with numbers chosen so",
+    }[by]
+    return {"epoch": epoch, "by": by, "how": how, "top1": top1, "history": list(history)}
+
+
+def describe(result: Path) -> str:
+    """The numbers of a result.json in a line or two."""
+    content = json.loads(result.read_text())
+    names = {"top1": "top-1", "top5": f"top-{content['top5_of']}", "mean_class": "mean class"}
+    percent = {name: {key: f"{100 * share:.1f}" for key, share in content[name].items()} for name in names}
+    parts = [f"{word} {(p := percent[name])['value']} % [{p['low']}, {p['high']}]" for name, word in names.items()]
+    videos = content["videos"]
+    line = (
+        f"{', '.join(parts)} of {videos['tested']} test videos ({videos['listed']} listed); {content['chosen']['how']}"
+    )
+    return "\n".join([line, *(f"warning: {text}" for text in content["warnings"]), str(result)])
+
+
+def write_config(path: Path, config: SupervisedConfig) -> None:
+    """Write a configuration as a file for ``--config`` that repeats the run."""
+    plain = {key: value for key, value in config.to_dict().items() if key != "task"}
+    replace_text(path, yaml.safe_dump(as_yaml(plain), sort_keys=False))
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)

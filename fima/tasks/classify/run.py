@@ -1,0 +1,251 @@
+"""Fine-tuning or a linear probe, from its configuration to its result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Trainer
+
+from fima.checkpoints import LoadedBackbone
+from fima.checkpoints.shipped import checkpoint_name
+from fima.engine.checkpoints import find_resume, sweep
+from fima.engine.guards import one_run_at_a_time
+from fima.engine.progress import RunProgress
+from fima.engine.trainer import make_trainer
+from fima.errors import CheckpointError, InputError
+from fima.models.registry import backbone_info
+from fima.tasks.classify.classifier import (
+    Classifier,
+    ClassifierHead,
+    LoadedClassifier,
+    load_classifier,
+    save_classifier,
+)
+from fima.tasks.classify.clips import colours
+from fima.tasks.classify.config import SupervisedConfig
+from fima.tasks.classify.data import fixed_protocol
+from fima.tasks.classify.from_features import run_on_tables
+from fima.tasks.classify.probe import Trial, clip_features, sweep_heads
+from fima.tasks.classify.results import describe, explain_choice, replace_text, write_config, write_results
+from fima.tasks.classify.sources import Videos, training_spec
+from fima.tasks.classify.start import Start, fit_batch, nothing_left_if_refused, open_start
+from fima.tasks.classify.testing import classify_videos
+from fima.tasks.classify.train import Fitted, fit
+from fima.tasks.classify.watch import CHOSEN
+
+__all__ = ["run_supervised"]
+
+SWEEP = "sweep.json"
+
+
+def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: bool = True) -> Path | None:
+    """Train a classifier, or go on training it, and test it.
+
+    All that a run leaves is in ``config.out``: config.yaml, metrics.csv, checkpoints, the tested one as chosen.ckpt,
+    and result.json, predictions.csv and confusion.csv.
+
+    Args:
+        config: of the run.
+        command: as typed, for the result.
+        batch_given: whether the batch was asked for; a preset's is made to fit a small training set, and said so.
+
+    Returns:
+        result.json; None if ``trainer.max_steps`` stopped the training before its end.
+
+    Raises:
+        FileNotFoundError: for a path that is not there.
+        InputError: for settings that do not fit together, the checkpoint or the data.
+        TrainingError: if the run has to stop; what it saved is good.
+        Interrupted: after Ctrl-C, SIGTERM or SIGUSR1, with a checkpoint saved.
+    """
+    if config.features_train is not None:
+        return run_on_tables(config, command=command, batch_given=batch_given)
+    if config.trainer.devices == "auto":
+        config = replace(config, trainer=replace(config.trainer, devices=1))
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError("trainer.devices: fine-tuning and probes run in one process; raise optimizer.accumulate")
+    colours(config.augment)
+    folder = Path(config.out)
+    resume_from = None if config.test_only or config.features else find_resume(folder, config.resume)
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    trainer = make_trainer(cast(Any, config), resume_from)
+    start, notes = open_start(config, trainer.strategy.root_device), list[str]()
+    if start.trained is None:
+        config, note = fit_batch(config, len(start.videos.train), given=batch_given)
+        notes += [note] if note else []
+    with nothing_left_if_refused(folder), one_run_at_a_time(folder, trainer):
+        sweep(folder)
+        write_config(folder / "config.yaml", config)
+        return _Run(config, trainer, resume_from, command, notes).go(start)
+
+
+class _Run:
+    """The steps of one run, in order."""
+
+    def __init__(
+        self, config: SupervisedConfig, trainer: Trainer, resume_from: Path | None, command: str, notes: list[str]
+    ) -> None:
+        self.config, self.trainer, self.resume_from, self.command = config, trainer, resume_from, command
+        self.notes = notes
+        self.folder, self.device = Path(config.out), trainer.strategy.root_device
+        self.progress = RunProgress(config.log.progress, last_step=0, epochs=config.optimizer.epochs)
+
+    def go(self, start: Start) -> Path | None:
+        config, videos, loaded = self.config, start.videos, start.loaded
+        if start.trained is not None:
+            return self.test(start.trained, videos, loaded, {"how": "as in the checkpoint"}, {})
+        for line in (*videos.warnings, *self.notes):
+            self.tell(f"warning: {line}")
+        classifier = self.make_classifier(loaded, videos)
+        if config.features:
+            chosen, extra = self.probe(classifier, loaded, videos)
+        else:
+            extra = self.choose_rate(classifier, loaded, videos)
+            fitted = fit(self.trainer, classifier, loaded, videos, self.config, self.resume_from)
+            if not fitted.finished:
+                return None
+            chosen = self.chosen(fitted, classifier, loaded, videos)
+        trained = load_classifier(self.folder / CHOSEN, device=self.device)
+        return self.test(trained, videos, loaded, chosen, extra)
+
+    def tell(self, line: str) -> None:
+        if self.config.log.progress != "none":
+            self.progress.tell(line)
+
+    def make_classifier(self, loaded: LoadedBackbone, videos: Videos) -> Classifier:
+        """With a head that depends on the seed alone."""
+        config = self.config
+        channels = backbone_info(loaded.backbone, training_spec(loaded, config)).channels
+        torch.manual_seed(config.seed)
+        head = ClassifierHead(
+            channels,
+            len(videos.class_names),
+            dropout=config.head.dropout,
+            l2_norm=config.head.l2_norm,
+            batch_norm=config.head.batch_norm,
+        )
+        return Classifier(
+            loaded.backbone, head, frozen=config.task == "linear", backbone_mode=config.head.backbone_mode
+        )
+
+    def chosen(self, fitted: Fitted, classifier: Classifier, loaded: LoadedBackbone, videos: Videos) -> dict[str, Any]:
+        """How the tested weights were chosen; writes the last ones if they are."""
+        if fitted.choice is None:
+            self.save(classifier, loaded, videos, self.config.optimizer.epochs)
+            return {"epoch": self.config.optimizer.epochs, "by": "last", "how": "last epoch"}
+        best = fitted.choice.best
+        if best is None:
+            raise InputError(f"{self.folder}: no epoch was evaluated; give another --out to begin anew")
+        return self.explained(int(best["epoch"]), best["top1"], fitted.choice.history, videos)
+
+    def explained(self, epoch: int, top1: float | None, history: Any, videos: Videos) -> dict[str, Any]:
+        validation, held_out = len(videos.validation), videos.held_out
+        return explain_choice(self.config, epoch, top1, history, validation=validation, held_out=held_out)
+
+    def probe(
+        self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Train heads on cached features and save the best."""
+        trial, extra = self.sweep(classifier, loaded, videos)
+        classifier.head.load_state_dict(trial.head.state_dict())
+        self.save(classifier, loaded, videos, trial.epoch)
+        chosen = self.explained(trial.epoch, trial.top1, trial.history, videos)
+        return chosen, extra
+
+    def sweep(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos) -> tuple[Trial, dict[str, Any]]:
+        config, spec = self.config, training_spec(loaded, self.config)
+        test_spec = spec.replace(size=config.test.size or spec.size)
+        protocol = replace(fixed_protocol(config), clips=config.validation.clips)
+        features = partial(clip_features, classifier, batch_size=config.test.batch_size, device=self.device)
+        classifier.to(self.device)
+        self.tell(f"features of {len(videos.train)} training and {len(videos.validation)} validation videos …")
+        train = features(videos.train, spec, fixed_protocol(config))
+        validation = features(videos.validation, test_spec, protocol) if videos.validation else None
+        config, note = fit_batch(config, len(train.labels), given=False)  # fewer than listed if some are unreadable
+        self.notes += [note] if note else []
+        classifier.head.to("cpu")
+        trial, table = sweep_heads(classifier.head, train, validation, config, self.tell)
+        classifier.head.to(self.device)
+        skipped = {"train": train.skipped, "validation": validation.skipped if validation else {}}
+        found = {"lr": trial.lr, "weight_decay": trial.weight_decay, "chosen_on": "validation", "trials": table}
+        return trial, {"sweep": found, "unreadable_in_training": skipped}
+
+    def choose_rate(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos) -> dict[str, Any]:
+        """Where no rate is given: the best of the sweep on cached features, kept for a run that goes on."""
+        if self.config.optimizer.lr is not None:
+            return {}
+        file = self.folder / SWEEP
+        if self.resume_from is not None and file.is_file():
+            extra = json.loads(file.read_text())
+        else:
+            _, extra = self.sweep(classifier, loaded, videos)
+            replace_text(file, json.dumps(extra, indent=2) + "\n")
+        found = extra["sweep"]
+        options = replace(self.config.optimizer, lr=found["lr"], weight_decay=found["weight_decay"])
+        self.config = replace(self.config, optimizer=options)
+        self.tell(f"lr {found['lr']:g}, weight decay {found['weight_decay']:g}, chosen on validation")
+        return dict(extra)
+
+    def save(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos, epoch: int) -> None:
+        save_classifier(
+            self.folder / CHOSEN,
+            classifier,
+            arch=loaded.arch,
+            input=training_spec(loaded, self.config),
+            class_names=videos.class_names,
+            extra={"epoch": epoch, "chosen": {"by": self.config.validation.choose}},
+        )
+
+    def test(
+        self,
+        trained: LoadedClassifier,
+        videos: Videos,
+        start: LoadedBackbone,
+        chosen: dict[str, Any],
+        extra: dict[str, Any],
+    ) -> Path:
+        """The multi-clip test."""
+        config = self.config
+        epoch = trained.source.epoch
+        if "epoch" in chosen and epoch != chosen["epoch"]:
+            raise CheckpointError(f"{self.folder / CHOSEN}: is of epoch {epoch}, expected {chosen['epoch']}")
+        spec = training_spec(trained.source, config)
+        spec = spec.replace(size=config.test.size or spec.size)
+        protocol = config.test.protocol()
+        self.tell(f"testing {len(videos.test)} videos, {protocol.clips} clips × {protocol.crops} crops …")
+        found = classify_videos(
+            trained.classifier, videos.test, spec, protocol, batch_size=config.test.batch_size, device=self.device
+        )
+        result = write_results(
+            self.folder,
+            config,
+            found,
+            videos.class_names,
+            chosen={"epoch": epoch, **chosen},
+            checkpoint={
+                "path": None if start.path is None else checkpoint_name(start.path),
+                "sha256": start.sha256,
+                "arch": start.arch,
+                "format": start.report.format,
+            },
+            input=spec.to_dict(),
+            protocol=protocol,
+            missing=videos.missing,
+            warnings=[*videos.warnings, *self.notes, *_warnings(config)],
+            command=self.command,
+            extra=extra,
+        )
+        self.tell(describe(result))
+        return result
+
+
+def _warnings(config: SupervisedConfig) -> list[str]:
+    if config.validation.choose == "test" and not config.test_only:
+        return ["the epoch was chosen on the test split: these numbers are optimistic"]
+    return []

@@ -1,0 +1,1 @@
+"""Pre-training a method: configuration, recipes, data, Lightning module, run."""

@@ -1,0 +1,302 @@
+"""Colour augmentation of clips: grayscale, jitter and blur, the same on all frames of a clip, drawn by sample.
+
+kornia's functions are the tests' oracle; this module does the same arithmetic with the parameters of each clip given,
+on planes that stay in the cache, and writes the layout that convolutions like best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fima.errors import InputError
+from fima.seeding import SampleKeys, uniforms
+from fima.transforms.input_spec import InputSpec
+
+__all__ = ["ColourAugment", "Colours", "apply_colours", "blur_kernel_size"]
+
+_LUMA = (0.299, 0.587, 0.114)
+_ORDERS = np.array(list(permutations(range(4))))
+_COLOURLESS = (2, 3)  # saturation and hue leave a grey picture as it is
+_Members = slice | Tensor
+_Factor = float | Tensor  # of one clip, or (n, 1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What to do with the colours of N clips; arrays ``(N,)`` unless said.
+
+    Attributes:
+        grey: bool: to luma, first.
+        jitter: bool: brightness, contrast, saturation and hue, next, in the clip's order.
+        brightness, contrast, saturation: factors, 1 changes nothing.
+        hue: turns, 0 changes nothing.
+        order: ``(N, 4)`` the places of 0 brightness, 1 contrast, 2 saturation, 3 hue.
+        blur: bool: Gaussian, last.
+        sigma: of the blur, pixels.
+    """
+
+    grey: NDArray[np.bool_]
+    jitter: NDArray[np.bool_]
+    brightness: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    saturation: NDArray[np.float64]
+    hue: NDArray[np.float64]
+    order: NDArray[np.int64]
+    blur: NDArray[np.bool_]
+    sigma: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    def factors(self) -> NDArray[np.float64]:
+        """``(4, N)``: brightness, contrast, saturation, hue."""
+        return np.stack([self.brightness, self.contrast, self.saturation, self.hue])
+
+
+@dataclass(frozen=True)
+class ColourAugment:
+    """The ranges colours are drawn from; calling it draws and applies.
+
+    Attributes:
+        grey_probability: of a grey clip.
+        jitter_probability: of the four changes together.
+        brightness, contrast, saturation: factors are drawn from [1 − x, 1 + x], x at most 1.
+        hue: turns are drawn from [−x, x], x at most 0.5.
+        blur_probability: of a blurred clip.
+        sigma: range of the blur, pixels, more than 0.
+
+    Raises:
+        InputError: if a value is out of its range.
+
+    Source: FIMA's reference code, ZMHH-H/FIMA ``moco/loader.py``, commit fd63cbd, whose order is grey, jitter, blur,
+    normalisation. It draws one sigma per process and one order of the jitter per batch; we draw both per clip.
+    """
+
+    grey_probability: float = 0.2
+    jitter_probability: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    blur_probability: float = 0.5
+    sigma: tuple[float, float] = (0.1, 2.0)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "grey_probability",
+            "jitter_probability",
+            "blur_probability",
+            "brightness",
+            "contrast",
+            "saturation",
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 <= self.hue <= 0.5:
+            raise InputError(f"hue must be in [0, 0.5] turns, got {self.hue}")
+        if not 0 < self.sigma[0] <= self.sigma[1]:
+            raise InputError(f"sigma must be an ascending range of positive numbers, got {self.sigma}")
+
+    def draw(self, keys: SampleKeys, purpose: str) -> Colours:
+        """The colours of one clip of each sample; ``purpose`` names the clip, so that RGB and motion differ."""
+        draws = uniforms(keys, f"colour {purpose}", 9).T
+        jitters = (self.brightness, self.contrast, self.saturation, self.hue)
+        brightness, contrast, saturation, hue = (x * (2 * u - 1) for x, u in zip(jitters, draws[2:6], strict=True))
+        low, high = self.sigma
+        return Colours(
+            grey=draws[0] < self.grey_probability,
+            jitter=draws[1] < self.jitter_probability,
+            brightness=1 + brightness,
+            contrast=1 + contrast,
+            saturation=1 + saturation,
+            hue=hue,
+            order=_ORDERS[(draws[6] * len(_ORDERS)).astype(np.int64)],
+            blur=draws[7] < self.blur_probability,
+            sigma=low + (high - low) * draws[8],
+        )
+
+    def __call__(
+        self,
+        clip: Tensor,
+        keys: SampleKeys,
+        purpose: str,
+        spec: InputSpec | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """`draw`, then `apply_colours`."""
+        return apply_colours(clip, self.draw(keys, purpose), spec, dtype=dtype)
+
+
+def blur_kernel_size(size: int) -> int:
+    """The blur's odd number of taps for clips of ``size`` pixels: ``int(0.1 · size) // 2 · 2 + 1``."""
+    return int(0.1 * size) // 2 * 2 + 1
+
+
+@torch.no_grad()
+def apply_colours(
+    clip: Tensor, colours: Colours, spec: InputSpec | None = None, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Changes the colours of each clip, the same way on all its frames, and normalises.
+
+    Contrast is about the mean luma of each frame; the blur mirrors at the borders. Computed in float32 whatever the
+    clip's type and autocast; no gradient flows.
+
+    Args:
+        clip: ``(N, 3, T, H, W)`` RGB in [0, 1], floating point; left as it was. A motion input is a clip too.
+        colours: of these N clips.
+        spec: what the backbone expects: mean, std and channel order as in `fima.transforms.normalize`; None: stay in
+        [0, 1].
+        dtype: of the result; None: the clip's.
+
+    Returns:
+        ``(N, 3, T, H, W)`` with the channels last in memory (``channels_last_3d``).
+
+    Raises:
+        InputError: if the clip is not of that shape and type, or the colours are of another number of clips.
+    """
+    if clip.ndim != 5 or clip.shape[1] != 3 or not clip.is_floating_point():
+        raise InputError(f"clip must be (N, 3, T, H, W) floating point, got {tuple(clip.shape)} {clip.dtype}")
+    if len(colours) != len(clip):
+        raise InputError(f"colours must be of {len(clip)} clips, got those of {len(colours)}")
+    out = torch.empty(clip.shape, dtype=dtype or clip.dtype, device=clip.device, memory_format=torch.channels_last_3d)
+    with torch.autocast(clip.device.type, enabled=False):
+        for numbers in _alike(colours, alone=clip.device.type == "cpu"):
+            members = _members(numbers, clip.device)
+            picture = _recoloured(clip[members], colours, numbers)
+            out[members] = picture if spec is None else _normalised(picture, spec)
+    return out
+
+
+def _alike(colours: Colours, *, alone: bool) -> Iterator[list[int]]:
+    """Clips that go through the same steps together; ``alone``: one by one, so that a clip fits the cache."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i in range(len(colours)):
+        groups.setdefault((i,) if alone else (colours.grey[i], *_steps(colours, i)), []).append(i)
+    return iter(groups.values())
+
+
+def _members(numbers: list[int], device: torch.device) -> _Members:
+    if len(numbers) == 1:
+        return slice(numbers[0], numbers[0] + 1)
+    return torch.tensor(numbers, device=device)
+
+
+def _steps(colours: Colours, i: int) -> list[int]:
+    """The jitter's steps of one clip, in their order."""
+    if not colours.jitter[i]:
+        return []
+    return [int(step) for step in colours.order[i] if not (colours.grey[i] and step in _COLOURLESS)]
+
+
+def _recoloured(clip: Tensor, colours: Colours, numbers: list[int]) -> Tensor:
+    """New float32 pictures, (n, 3, T, H, W), or (n, 1, T, H, W) if grey; contiguous, so that planes are."""
+    if colours.grey[numbers[0]]:
+        picture = _luma(clip.to(torch.float32))
+    else:
+        picture = clip.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+    factors = colours.factors()[:, numbers]
+    for step in _steps(colours, numbers[0]):
+        _CHANGES[step](picture, _factor(factors[step], picture.device))
+    blurred = [place for place, i in enumerate(numbers) if colours.blur[i]]
+    if blurred:
+        members = _members(blurred, picture.device)
+        picture[members] = _blur(picture[members], colours.sigma[[numbers[place] for place in blurred]])
+    return picture
+
+
+def _factor(values: NDArray[np.float64], device: torch.device) -> _Factor:
+    """A plain number for one clip (its operations are the fastest), otherwise a column."""
+    if len(values) == 1:
+        return float(values[0])
+    return torch.as_tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1, 1, 1)
+
+
+def _luma(picture: Tensor) -> Tensor:
+    """(n, 3, ...) → (n, 1, ...), new."""
+    luma = picture[:, :1] * _LUMA[0]
+    return luma.add_(picture[:, 1:2], alpha=_LUMA[1]).add_(picture[:, 2:], alpha=_LUMA[2])
+
+
+def _change_brightness(picture: Tensor, factor: _Factor) -> None:
+    picture.mul_(factor).clamp_(0, 1)
+
+
+def _change_contrast(picture: Tensor, factor: _Factor) -> None:
+    mean = picture.mean((-2, -1), keepdim=True)
+    _blend(picture, _luma(mean) if picture.shape[1] == 3 else mean, factor)
+
+
+def _change_saturation(picture: Tensor, factor: _Factor) -> None:
+    _blend(picture, _luma(picture), factor)
+
+
+def _blend(picture: Tensor, other: Tensor, factor: _Factor) -> None:
+    picture.lerp_(other.expand_as(picture), 1 - factor).clamp_(0, 1)
+
+
+def _change_hue(picture: Tensor, turns: _Factor) -> None:
+    """Turns the hue and keeps saturation and value, without telling the six sectors of the colour circle apart.
+
+    With lowest channel lo and spread d = highest − lo, the angle h from red in sixths of a turn has
+    |h − 3| = 3 − |angular distance from red| = 2 + (r − g − b + lo) / d, whichever channels are highest and lowest, and
+    h > 3 where b > g. Back: r = lo + d · clamp(|h − 3| − 1, 0, 1), g and b the same shape around 2 and 4.
+    """
+    red, green, blue = picture.unbind(1)
+    low = torch.minimum(red, green)
+    spread = torch.maximum(red, green)
+    torch.minimum(low, blue, out=low)
+    torch.maximum(spread, blue, out=spread).sub_(low)
+    angle = (red - green).sub_(blue).add_(low)  # grey: exactly 0
+    angle.div_(spread.clamp_min(torch.finfo(torch.float32).tiny)).add_(2).copysign_(blue - green)  # h − 3
+    angle.add_(6 * turns if isinstance(turns, float) else 6 * turns[:, 0])
+    angle.sub_((angle / 6).round_(), alpha=6)  # back into [−3, 3]
+    base = low - spread
+    torch.addcmul(base, spread, angle.abs().clamp_(1, 2), out=red)
+    torch.add(low, spread, alpha=2, out=base)
+    torch.addcmul(base, spread, (angle + 1).abs_().clamp_(1, 2), value=-1, out=green)
+    torch.addcmul(base, spread, angle.sub_(1).abs_().clamp_(1, 2), value=-1, out=blue)
+
+
+_CHANGES: Sequence[Callable[[Tensor, _Factor], None]] = (
+    _change_brightness,
+    _change_contrast,
+    _change_saturation,
+    _change_hue,
+)
+
+
+def _blur(picture: Tensor, sigma: NDArray[np.float64]) -> Tensor:
+    """A Gaussian down the columns, then along the rows; every plane is a channel of one depth-wise convolution."""
+    n, channels, frames, height, width = picture.shape
+    taps = blur_kernel_size(min(height, width))
+    if taps == 1:
+        return picture
+    offsets = np.arange(taps) - taps // 2
+    weights = np.exp(-(offsets**2) / (2 * sigma[:, None] ** 2))
+    weights /= weights.sum(1, keepdims=True)
+    planes = channels * frames
+    kernels = torch.as_tensor(weights, dtype=torch.float32, device=picture.device).repeat_interleave(planes, 0)
+    flat = picture.reshape(1, n * planes, height, width)
+    half = taps // 2
+    flat = F.conv2d(F.pad(flat, (0, 0, half, half), mode="reflect"), kernels.view(-1, 1, taps, 1), groups=n * planes)
+    flat = F.conv2d(F.pad(flat, (half, half, 0, 0), mode="reflect"), kernels.view(-1, 1, 1, taps), groups=n * planes)
+    return flat.view(picture.shape)
+
+
+def _normalised(picture: Tensor, spec: InputSpec) -> Tensor:
+    """(n, 3, ...) in the backbone's channel order; in place if the picture has three channels."""
+    if spec.channel_order == "bgr":
+        picture = picture.flip(1)
+    mean, std = (torch.tensor(v, device=picture.device).view(1, 3, 1, 1, 1) for v in (spec.mean, spec.std))
+    if picture.shape[1] == 1:
+        return (picture - mean).div_(std)
+    return picture.sub_(mean).div_(std)
