@@ -79,7 +79,7 @@ class Settings:
             videos need none.
         num_frames: Frames per clip.
         frame_stride: Frames from one clip frame to the next.
-        size: Side of the square, centre-cropped clip in pixels.
+        size: Side of the square, center-cropped clip in pixels.
         clips: Clips per video: 1 is the middle, more are uniformly spaced.
         start_seconds: Start of the one clip per video, instead of ``clips``.
         layer: The backbone's layer to read; None is its output.

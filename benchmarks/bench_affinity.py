@@ -26,7 +26,7 @@ from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 T = TypeVar("T")
 CLIPS, SIZE, BATCH, LIMIT = 32, 112, 8, 1.15
@@ -84,11 +84,11 @@ def _decode(session: Session) -> list[torch.Tensor]:
 
 
 def _forwards(session: Session, batches: list[torch.Tensor]) -> None:
-    """The two passes alone: inputs are normalised and differenced outside the backbone's time in the whole run too."""
+    """The two passes alone: inputs are normalized and differenced outside the backbone's time in the whole run too."""
     with torch.inference_mode():
         for batch in batches:
             for inputs in (batch, frame_difference(batch, boundary="repeat")):
-                session.extractor.backbone(normalise(inputs, session.spec))
+                session.extractor.backbone(normalize(inputs, session.spec))
 
 
 if __name__ == "__main__":

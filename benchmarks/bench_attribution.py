@@ -1,7 +1,7 @@
 """Integrated gradients of ``analysis.measures.attribution`` against their forward and backward passes alone.
 
 One run on one thread, rounds of the passes and of the whole in turn; the ratio is that of the medians. The whole has
-the interpolation, the normalisation, the sum, and the convergence delta: a forward pass of clip and baseline. The
+the interpolation, the normalization, the sum, and the convergence delta: a forward pass of clip and baseline. The
 smallest backbone shows what they cost at most, I3D what they cost a user.
 """
 
@@ -68,7 +68,7 @@ def _measure(arch: str, size: int, clips: int, rounds: int) -> None:
 
 
 def _forward_backward(extractor: FeatureExtractor, batch: Tensor, reference: Tensor) -> None:
-    """The backbone alone: its input is normalised and laid out already."""
+    """The backbone alone: its input is normalized and laid out already."""
     inputs = batch.detach().requires_grad_()
     pooled = extractor.backbone(inputs).mean(dim=(2, 3, 4))
     torch.autograd.grad(torch.cosine_similarity(pooled, reference[None].detach()).sum(), inputs)

@@ -1,4 +1,4 @@
-"""Colour augmentation of a training step's clips against kornia's stock one, in the same run.
+"""Color augmentation of a training step's clips against kornia's stock one, in the same run.
 
 The eight clips that FIMA augments per step (RGB and motion, two views, two local clips each), 16 × 112², batch 4.
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fima.seeding import SampleKeys
-from fima.transforms.colors import ColourAugment, blur_kernel_size
+from fima.transforms.colors import ColorAugment, blur_kernel_size
 from fima.transforms.input_spec import FIMA_112
 
 CLIPS, BATCH, FRAMES, SIZE, ROUNDS = 8, 4, 16, 112, 9
@@ -39,7 +39,7 @@ def stock() -> K.VideoSequential:
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     clips = [torch.rand(BATCH, 3, FRAMES, SIZE, SIZE, device=device) for _ in range(CLIPS)]
-    theirs, ours = stock(), ColourAugment()
+    theirs, ours = stock(), ColorAugment()
 
     def run_theirs(_: int) -> None:
         with torch.no_grad():

@@ -28,7 +28,7 @@ from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 T = TypeVar("T")
 CLIPS, SIZE, BATCH, ROUNDS, LIMIT = 64, 112, 8, 3, 1.15
@@ -99,7 +99,7 @@ def _forwards(extractors: Sequence[FeatureExtractor], batches: list[torch.Tensor
     with torch.inference_mode():
         for extractor, batch in itertools.product(extractors, batches):
             for inputs in (batch, frame_difference(batch, boundary="repeat")):
-                inputs = normalise(inputs, extractor.loaded.input)
+                inputs = normalize(inputs, extractor.loaded.input)
                 extractor.backbone(inputs.contiguous(memory_format=torch.channels_last_3d))
 
 

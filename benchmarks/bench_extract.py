@@ -28,7 +28,7 @@ from fima.data.shapes.export import write_shapes
 from fima.data.test_clips import read_test_clips
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.features import to_clip_batch
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 BATCH, ROUNDS, LIMIT, SAMPLE = 32, 3, 1.15, 8
 
@@ -68,7 +68,7 @@ def measure(title: str, case: Case) -> None:
                 read_test_clips(record, loaded.input, protocol)
 
         clips = torch.cat([read_test_clips(record, loaded.input, protocol) for record in data.records[:SAMPLE]])
-        batches = [normalise(to_clip_batch(part), loaded.input) for part in torch.split(clips, BATCH)]
+        batches = [normalize(to_clip_batch(part), loaded.input) for part in torch.split(clips, BATCH)]
         share = len(data) / SAMPLE
 
         def forward() -> None:

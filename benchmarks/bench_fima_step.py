@@ -1,10 +1,10 @@
 """A FIMA step against the bare encoder passes inside it: time, memory, batch size, queue size.
 
-The step goes from a batch's windows (frames of 320 × 240) to gradients: views, colours, momentum, ten encoder passes,
+The step goes from a batch's windows (frames of 320 × 240) to gradients: views, colors, momentum, ten encoder passes,
 losses, queues, backward. The bare passes are 8 forwards of the key backbone and 2 of the query backbone with one
 backward, on eight clips that are ready, in the same memory layout and precision. Step and passes take turns, so that a
 busy moment hits both; ratios are those of the medians. Memory is the peak of a fresh process that holds the batch, too
-(of the device's allocator on a GPU). No optimiser: it is the same for whatever is trained.
+(of the device's allocator on a GPU). No optimizer: it is the same for whatever is trained.
 
 python benchmarks/bench_fima_step.py
 python benchmarks/bench_fima_step.py --busy     where others use the processors too

@@ -51,9 +51,9 @@ def _compare(activation_map: torch.Tensor, mask: torch.Tensor) -> tuple[float, f
 
 def _discs(generator: torch.Generator) -> torch.Tensor:
     """A disc on every frame, ``(N, T, H, W)``; its radius is a fifth to a third of the frame."""
-    centre_y, centre_x, radius = torch.rand(3, CLIPS, FRAMES, 1, 1, generator=generator).unbind()
+    center_y, center_x, radius = torch.rand(3, CLIPS, FRAMES, 1, 1, generator=generator).unbind()
     y, x = torch.arange(SIZE)[:, None] / SIZE, torch.arange(SIZE) / SIZE
-    distance = torch.hypot(y - centre_y, x - centre_x)
+    distance = torch.hypot(y - center_y, x - center_x)
     return distance <= 0.2 + 0.13 * radius
 
 

@@ -20,11 +20,11 @@ TRAIN, TEST, CHANNELS, CLASSES, ROUNDS, LIMIT = 9537, 3783, 1024, 101, 7, 1.5
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(CLASSES, CHANNELS))
+    centers = rng.normal(size=(CLASSES, CHANNELS))
     labels = np.sort(rng.integers(CLASSES, size=TRAIN))
     wanted = rng.integers(CLASSES, size=TEST)
-    gallery = (0.3 * centres[labels] + rng.normal(size=(TRAIN, CHANNELS))).astype(np.float32)
-    queries = (0.3 * centres[wanted] + rng.normal(size=(TEST, CHANNELS))).astype(np.float32)
+    gallery = (0.3 * centers[labels] + rng.normal(size=(TRAIN, CHANNELS))).astype(np.float32)
+    queries = (0.3 * centers[wanted] + rng.normal(size=(TEST, CHANNELS))).astype(np.float32)
 
     def retrieve() -> None:
         order, _ = nearest(queries, gallery, max(RANKS))

@@ -2,7 +2,7 @@
 
 from fima.methods.losses import (
     Contrast,
-    cell_centres,
+    cell_centers,
     contrast,
     contrast_pixels,
     info_nce,
@@ -10,4 +10,4 @@ from fima.methods.losses import (
     unit,
 )
 
-__all__ = ["Contrast", "cell_centres", "contrast", "contrast_pixels", "info_nce", "pixel_contrastive_loss", "unit"]
+__all__ = ["Contrast", "cell_centers", "contrast", "contrast_pixels", "info_nce", "pixel_contrastive_loss", "unit"]

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder that fima finetune, linear or knn wrote")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="of the runs (default: checkpoints, or folders)")
     parser.add_argument(
-        "--votes", metavar="WAY", help="of k-NN, such as majority@5 (default: weighted, of the most neighbours)"
+        "--votes", metavar="WAY", help="of k-NN, such as majority@5 (default: weighted, of the most neighbors)"
     )
     add_out_flag(parser, "classes")
 

@@ -14,7 +14,7 @@ from fima.errors import InputError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "checkpoints on a labelled data set: probe, k-NN, retrieval, fine-tuning, in pairs (goes on where it stopped)"
+SUMMARY = "checkpoints on a labeled data set: probe, k-NN, retrieval, fine-tuning, in pairs (goes on where it stopped)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
     )
     group.add_argument("--journal", choices=tuple(JOURNALS), default="cvpr", help="whose widths (default: cvpr)")
-    group.add_argument("--width", default="text", metavar="WIDTH", help="column, text or millimetres (default: text)")
+    group.add_argument("--width", default="text", metavar="WIDTH", help="column, text or millimeters (default: text)")
     group.add_argument("--format", nargs="+", choices=FORMATS, help="of the figure (default: all, or --out's ending)")
     group.add_argument(
         "--out", metavar="PATH", help="folder, or file ending in pdf, svg or png (default: reports/figure-FIGURE)"

@@ -16,7 +16,7 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 SUMMARY = "retrieval gallery: queries with their nearest training videos, and whether appearance alone finds the same"
 
 _EPILOG = """\
-DIR gets gallery.html (one file; hover or focus plays a clip), gallery.json (the numbers), neighbours.csv (all queries)
+DIR gets gallery.html (one file; hover or focus plays a clip), gallery.json (the numbers), neighbors.csv (all queries)
 and skipped.csv. Every query is looked for three times with the same backbone: as it is, with its middle frame only,
 and with its frame difference only.
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train-split", default="train", metavar="SPLIT", help="searched in (default: train)")
     parser.add_argument("--test-split", default="test", metavar="SPLIT", help="queries (default: test)")
     add_protocol_flags(parser)
-    parser.add_argument("--centre", metavar="HOW", help="none, train or each (default: the preset's)")
+    parser.add_argument("--center", metavar="HOW", help="none, train or each (default: the preset's)")
     parser.add_argument(
         "--queries", type=int, default=24, metavar="N", help="on the page, of all classes alike (default: 24)"
     )

@@ -30,10 +30,10 @@ SUMMARIES = {
     "cam": "class-agnostic activation maps: where the features are strong (figure, arrays, film)",
     "affinity": "spatial affinity: does an RGB position match the motion of the same place?",
     "temporal": "temporal similarity: does an RGB moment match the motion of the same time?",
-    "localize": "localisation: are the features strong where the object truly is? (needs masks, or drawn videos)",
+    "localize": "localization: are the features strong where the object truly is? (needs masks, or drawn videos)",
     "sensitivity": "motion sensitivity: what changes the features more, other motion or another appearance?",
     "attribution": "attribution: which pixels of which frames make the features agree with the motion?",
-    "embedding": "embedding: a map of the pooled features by label and background, with neighbours (figure, page)",
+    "embedding": "embedding: a map of the pooled features by label and background, with neighbors (figure, page)",
     "mechanism": "FIMA's own mechanism: foreground, positive pairs, motion decoder (needs a whole FIMA checkpoint)",
 }
 """Measure → what it asks."""

@@ -21,13 +21,13 @@ _ABOUT = {
     "block, the share of the activation inside, and what a uniform map would have there.",
     "compare-cam": "Where the RGB features are strong, over the same frames. Bright is strong; the box encloses what "
     "is above half of a frame's maximum.",
-    "compare-affinity": "Mean affinity of RGB positions (rows) to motion positions (columns), one colour scale for "
+    "compare-affinity": "Mean affinity of RGB positions (rows) to motion positions (columns), one color scale for "
     "all: a bright diagonal says that a place is matched with its own motion. Below, the scores.",
     "compare-temporal": "Similarity of RGB windows with motion windows of the same time and of other times, on the "
     "same axes; below, how it falls with the offset.",
-    "compare-scores": "The scores: grey dots are videos, the mark with its bar the mean with its 95 % bootstrap "
+    "compare-scores": "The scores: gray dots are videos, the mark with its bar the mean with its 95 % bootstrap "
     "interval over videos, the dashed line chance.",
-    "compare-training": "Every score over the optimiser's steps of the runs, with its 95 % band over videos.",
+    "compare-training": "Every score over the optimizer's steps of the runs, with its 95 % band over videos.",
 }
 
 

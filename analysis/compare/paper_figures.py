@@ -110,7 +110,7 @@ def make_figure(
         settings: Videos, clips and how to measure; its ``ckpt`` is not used.
         checkpoints: As for ``analysis.compare.compare``, or a single file; None is what comes along.
         names: One for each, instead of those made from the paths.
-        width: ``column``, ``text`` or millimetres.
+        width: ``column``, ``text`` or millimeters.
         journal: Key of ``analysis.plotting.paper.widths.JOURNALS``.
         progress: Called after each video.
 

@@ -20,7 +20,7 @@ class TrainingStep:
     """One checkpoint of a training run.
 
     Attributes:
-        step: Optimiser step.
+        step: Optimizer step.
         checkpoint: Its provenance.
         scores: Measure → score → summary over videos.
     """

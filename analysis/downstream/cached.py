@@ -1,4 +1,4 @@
-"""The cheap tasks: linear probe, nearest neighbours and retrieval on features that were computed once."""
+"""The cheap tasks: linear probe, nearest neighbors and retrieval on features that were computed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from analysis.downstream.plan import RANKS, Job, K
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
 
-__all__ = ["ClipTable", "neighbours", "probe", "read_clips", "run_cached"]
+__all__ = ["ClipTable", "neighbors", "probe", "read_clips", "run_cached"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -92,7 +92,7 @@ def run_cached(
     if job.task == "linear":
         predictions, about = probe(table, videos, parts, command)
     else:
-        predictions, about = neighbours(table, videos, parts, task=job.task)
+        predictions, about = neighbors(table, videos, parts, task=job.task)
     write_predictions(job.folder / "predictions.csv", videos, test, predictions)
     skipped = {name: reason for name, reason in table.skipped.items() if name in {videos.ids[p] for p in parts.test}}
     right = float((predictions == videos.labels[test]).mean())
@@ -100,14 +100,14 @@ def run_cached(
     tell(f"{job.label}: {100 * right:.1f} % of {len(test)}")
 
 
-def neighbours(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> tuple[Ints, dict[str, Any]]:
-    """Predicted labels of the test videos by k-NN ("knn") or the nearest neighbour alone ("retrieve").
+def neighbors(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> tuple[Ints, dict[str, Any]]:
+    """Predicted labels of the test videos by k-NN ("knn") or the nearest neighbor alone ("retrieve").
 
-    The gallery is training and validation, since nothing is chosen. Retrieval centres as the preset ``fima`` does,
+    The gallery is training and validation, since nothing is chosen. Retrieval centers as the preset ``fima`` does,
     k-NN does not, as in ``fima knn``.
     """
     from fima.evaluation.feature_store import FeatureSet
-    from fima.evaluation.neighbor_report import find_neighbours, knn_scores, recall_scores
+    from fima.evaluation.neighbor_report import find_neighbors, knn_scores, recall_scores
     from fima.presets.retrieval import comparison
 
     def features(places: Ints) -> FeatureSet:
@@ -117,16 +117,16 @@ def neighbours(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> 
         return FeatureSet(ids, videos.labels[known], videos.class_names, table.means(known), clips, (None,) * len(ids))
 
     train, test = features(parts.gallery), features(parts.test)
-    chosen = comparison("fima", centre="none" if task == "knn" else None)
-    found = find_neighbours(train, test, min(max(K, *RANKS), len(train)), centre=chosen.centre)
+    chosen = comparison("fima", center="none" if task == "knn" else None)
+    found = find_neighbors(train, test, min(max(K, *RANKS), len(train)), center=chosen.center)
     if task == "knn":
         k = min(K, len(train))
         scores, predictions = knn_scores(found, [k])
         about = {"scores": scores, "chance": scores[f"weighted@{k}"]["chance"], "k": k}
-        return predictions[f"weighted@{k}"], {**about, "centre": chosen.centre}
+        return predictions[f"weighted@{k}"], {**about, "center": chosen.center}
     recalls, _ = recall_scores(found, [rank for rank in RANKS if rank <= len(train)])
     nearest = np.asarray(train.labels[found.order[:, 0]], np.int64)
-    return nearest, {"scores": recalls, "chance": recalls["recall@1"]["chance"], "centre": chosen.centre}
+    return nearest, {"scores": recalls, "chance": recalls["recall@1"]["chance"], "center": chosen.center}
 
 
 def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) -> tuple[Ints, dict[str, Any]]:

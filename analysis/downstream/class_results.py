@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.downstream.table import Cell
-from analysis.measures.statistics import summarise
+from analysis.measures.statistics import summarize
 from fima.errors import InputError
 from fima.evaluation.metrics import confusion_matrix
 
@@ -59,7 +59,7 @@ def read_runs(folders: Sequence[str | Path], *, votes: str | None = None) -> lis
 
     Args:
         folders: each holds a result and its predictions.csv.
-        votes: of k-NN, such as ``weighted@5``; None: the weighted votes of the most neighbours.
+        votes: of k-NN, such as ``weighted@5``; None: the weighted votes of the most neighbors.
 
     Raises:
         InputError: As `read_run`; if a folder is given twice, or class lists differ.
@@ -177,7 +177,7 @@ def _short(checkpoint: str) -> str:
 def cells_of(runs: Sequence[RunResult], names: Sequence[str]) -> dict[str, dict[str, Cell]]:
     """Task → name → cell, tasks in the order of `TASKS`, runs in their own.
 
-    Values are whether each tested video is right; intervals draw videos (`analysis.measures.statistics.summarise`).
+    Values are whether each tested video is right; intervals draw videos (`analysis.measures.statistics.summarize`).
     """
     found: dict[str, dict[str, Cell]] = {}
     for task in TASKS:
@@ -195,12 +195,12 @@ def _cell(run: RunResult, name: str) -> Cell:
         task=run.task,
         checkpoint=name,
         values=right,
-        summary=summarise(right),
+        summary=summarize(right),
         by_source=None,
         seeds=(float(right.mean()),),
         folds=(),
         confusion=confusion_matrix(run.labels, run.predictions, classes),
-        classes=tuple(summarise(right[run.labels == label]) for label in range(classes)),
+        classes=tuple(summarize(right[run.labels == label]) for label in range(classes)),
         majority=float("nan"),  # the training labels are not in a result
     )
 

@@ -28,7 +28,7 @@ class Parts:
 
     Attributes:
         train: that weights are trained on.
-        validation: that rates and epochs are chosen on. Neighbours choose nothing: their gallery is both.
+        validation: that rates and epochs are chosen on. Neighbors choose nothing: their gallery is both.
         test: that scores are of.
     """
 

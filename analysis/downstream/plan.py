@@ -38,7 +38,7 @@ SPLIT = "split"
 CLIPS = 5
 """Clips of a video, evenly spread, in every task: features, probe and test."""
 K = 5
-"""Neighbours that vote, weighted by similarity."""
+"""Neighbors that vote, weighted by similarity."""
 RANKS = (1, 5, 10)
 """Of the recall that is written down; the page shows the first."""
 
@@ -155,7 +155,7 @@ def plan_jobs(
 ) -> list[Job]:
     """The jobs in the order in which they are worth most: features, then cheap tasks, then fine-tuning seed by seed.
 
-    Neighbours and retrieval of trained weights draw nothing, so one seed is all of them.
+    Neighbors and retrieval of trained weights draw nothing, so one seed is all of them.
 
     Args:
         checkpoints: that take part.

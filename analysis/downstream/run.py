@@ -1,4 +1,4 @@
-"""A whole downstream study: lists, features, probes, neighbours, fine-tuning, and the page."""
+"""A whole downstream study: lists, features, probes, neighbors, fine-tuning, and the page."""
 
 from __future__ import annotations
 

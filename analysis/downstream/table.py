@@ -16,7 +16,7 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.intervals import source_interval
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.videos import Videos
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
 from fima.evaluation.metrics import confusion_matrix
 
 __all__ = ["Cell", "Difference", "Table", "collect", "compare", "differences_csv", "majority_rate", "results_csv"]
@@ -111,12 +111,12 @@ def _cell(answers: Sequence[Answer], videos: Videos, scopes: Mapping[str, Parts]
         first.task,
         first.checkpoint,
         values,
-        summarise(values[tested], chance=float(np.mean([one.chance for one in answers]))),
+        summarize(values[tested], chance=float(np.mean([one.chance for one in answers]))),
         None if videos.groups is None else source_interval(values, videos.groups),
         tuple(float(np.nanmean(row)) for row in right),
         tuple(float(np.nanmean(values[first.folds == number])) for number in numbers),
         confusion_matrix(labels[counted], predictions[counted], len(videos.class_names)),
-        tuple(summarise(values[tested & (videos.labels == label)]) for label in classes),
+        tuple(summarize(values[tested & (videos.labels == label)]) for label in classes),
         majority_rate(videos, scopes, first.where),
     )
 

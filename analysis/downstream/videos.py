@@ -1,4 +1,4 @@
-"""The labelled videos of a study: one list of all, which of them train and test are, and what they were cut from."""
+"""The labeled videos of a study: one list of all, which of them train and test are, and what they were cut from."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
     if train.class_names != test.class_names or len(train.class_names) < 2:
         raise InputError(f"{data}: expected two classes or more, the same in {train_split} and {test_split}")
     records = [*train, *test]
-    if unlabelled := next((record for record in records if record.label is None), None):
-        raise InputError(f"{data}: {unlabelled.video_id} has no label")
+    if unlabeled := next((record for record in records if record.label is None), None):
+        raise InputError(f"{data}: {unlabeled.video_id} has no label")
     _refuse_shared(train, test, data)
     ids = tuple(record.video_id for record in records)
     return Videos(

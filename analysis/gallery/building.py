@@ -20,7 +20,7 @@ from fima.data.clip_protocol import INPUTS
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.shapes import PATTERNS, ShapesRecord
 from fima.evaluation.checks import take_examples
-from fima.evaluation.neighbor_report import Neighbours, about, find_neighbours, neighbour_rows
+from fima.evaluation.neighbor_report import Neighbors, about, find_neighbors, neighbor_rows
 from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
 from fima.presets.retrieval import comparison
@@ -34,7 +34,7 @@ class Gallery:
     """Everything that is written.
 
     Attributes:
-        found: "rgb", "frozen", "motion" → neighbours of every query.
+        found: "rgb", "frozen", "motion" → neighbors of every query.
         train, test: the videos of ``found``, in its order.
         backgrounds: where they are known.
         content: what ``gallery.json`` holds.
@@ -42,7 +42,7 @@ class Gallery:
         spec: what the backbone expects.
     """
 
-    found: dict[str, Neighbours]
+    found: dict[str, Neighbors]
     train: list[VideoRecord]
     test: list[VideoRecord]
     backgrounds: Backgrounds | None
@@ -51,7 +51,7 @@ class Gallery:
     spec: InputSpec
 
     def save(self, folder: Path) -> None:
-        """Write ``gallery.html``, ``gallery.json``, ``neighbours.csv`` and ``skipped.csv``.
+        """Write ``gallery.html``, ``gallery.json``, ``neighbors.csv`` and ``skipped.csv``.
 
         Args:
             folder: It exists (`analysis.output.output_folder`).
@@ -69,15 +69,15 @@ class Gallery:
         write_page(folder / "gallery.html", self.content, data)
         write_json(folder / "gallery.json", self.content)
         write_rows(
-            folder / "neighbours.csv",
-            ("query", "rank", "neighbour", "similarity", "hit", "shown"),
-            chain.from_iterable(neighbour_rows(one, shown) for shown, one in self.found.items()),
+            folder / "neighbors.csv",
+            ("query", "rank", "neighbor", "similarity", "hit", "shown"),
+            chain.from_iterable(neighbor_rows(one, shown) for shown, one in self.found.items()),
         )
         write_rows(folder / "skipped.csv", ("video", "reason"), self.skipped)
 
 
 def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str] = ()) -> Gallery:
-    """Features of all three inputs, and the neighbours that they find.
+    """Features of all three inputs, and the neighbors that they find.
 
     Args:
         args: of ``fima-analyze gallery``.
@@ -87,10 +87,10 @@ def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str
     Raises:
         InputError: If a flag, the checkpoint or the videos cannot be used.
     """
-    chosen = comparison(args.preset, clips=args.clips, centre=args.centre)
+    chosen = comparison(args.preset, clips=args.clips, center=args.center)
     sets = sets_of_checkpoint(args, chosen, INPUTS, tell)
     found = {
-        shown: find_neighbours(train, sets.test[shown], max(RANKS), centre=chosen.centre)
+        shown: find_neighbors(train, sets.test[shown], max(RANKS), center=chosen.center)
         for shown, train in sets.train.items()
     }
     one = found["rgb"]

@@ -1,4 +1,4 @@
-"""What the gallery says, as arrays and numbers: neighbours in, scores and lists out. Nothing is read or drawn here."""
+"""What the gallery says, as arrays and numbers: neighbors in, scores and lists out. Nothing is read or drawn here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.evaluation.metrics import bootstrap_intervals
-from fima.evaluation.neighbor_report import Neighbours, recall_scores
+from fima.evaluation.neighbor_report import Neighbors, recall_scores
 from fima.evaluation.neighbors import chance_recall, hits
 
 __all__ = ["PER_INPUT", "Backgrounds", "bias_scores", "listed_queries", "same_nearest", "shared_background"]
@@ -18,7 +18,7 @@ __all__ = ["PER_INPUT", "Backgrounds", "bias_scores", "listed_queries", "same_ne
 Score = dict[str, float]
 
 PER_INPUT = {"rgb": 5, "frozen": 3, "motion": 3}
-"""Neighbours that the page shows of each input. RGB's are also seen alone; side by side there is room for three."""
+"""Neighbors that the page shows of each input. RGB's are also seen alone; side by side there is room for three."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def shared_background(order: NDArray[np.int64], known: Backgrounds) -> NDArray[n
 
 
 def bias_scores(
-    found: Mapping[str, Neighbours], ranks: Sequence[int], known: Backgrounds | None, *, seed: int = 0
+    found: Mapping[str, Neighbors], ranks: Sequence[int], known: Backgrounds | None, *, seed: int = 0
 ) -> dict[str, dict[str, Score]]:
     """How the three inputs compare, all with the same backbone, queries and gallery.
 
     Args:
-        found: input → its neighbours; "rgb" among them.
+        found: input → its neighbors; "rgb" among them.
         ranks: of the recall.
         known: backgrounds; None where they are not known.
         seed: of the bootstrap over queries.
@@ -82,15 +82,15 @@ def bias_scores(
     return scores
 
 
-def listed_queries(found: Mapping[str, Neighbours], queries: Sequence[int]) -> list[dict[str, Any]]:
+def listed_queries(found: Mapping[str, Neighbors], queries: Sequence[int]) -> list[dict[str, Any]]:
     """What the page shows of some queries.
 
     Args:
-        found: input → its neighbours; "rgb" among them.
+        found: input → its neighbors; "rgb" among them.
         queries: places among the test videos.
 
     Returns:
-        For each its ``place``; ``first``: the rank of the first RGB neighbour of its class, None if none of those that
+        For each its ``place``; ``first``: the rank of the first RGB neighbor of its class, None if none of those that
         were looked for is; and ``near``: input → ``[place in the gallery, cosine distance in [0, 2], hit]`` of the
         nearest, as many as `PER_INPUT` says.
     """

@@ -43,7 +43,7 @@ class Media:
 
 
 def media_of(record: VideoRecord, spec: InputSpec) -> Media:
-    """The clip in the middle of a video, as long as the backbone's clips are, centre-cropped to `SIDE` pixels.
+    """The clip in the middle of a video, as long as the backbone's clips are, center-cropped to `SIDE` pixels.
 
     Raises:
         VideoError: if it cannot be read.

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from analysis.gallery.compute import Backgrounds
 from analysis.gallery.media import Media
 from analysis.output import to_plain
-from fima.evaluation.neighbor_report import Neighbours
+from fima.evaluation.neighbor_report import Neighbors
 
 __all__ = ["INPUT_NAMES", "MOST_BYTES", "page_data", "write_page"]
 
@@ -30,7 +30,7 @@ MEASURES = {
 
 
 def page_data(
-    found: Mapping[str, Neighbours],
+    found: Mapping[str, Neighbors],
     queries: Sequence[Mapping[str, Any]],
     media: Callable[[str, int], Media],
     known: Backgrounds | None,
@@ -40,7 +40,7 @@ def page_data(
     """What the page's script is given.
 
     Args:
-        found: input → its neighbours.
+        found: input → its neighbors.
         queries: of `analysis.gallery.compute.listed_queries`.
         media: ("test" or "train", place) → what to show of the video; called once for each video that is shown.
         known: backgrounds; None where they are not known.
@@ -71,8 +71,8 @@ def page_data(
                 {"name": name, "label": label, "background": background, "still": files.still, "film": files.film}
             )
         near = {
-            name: [[shown["train", place], round(distance, 4), int(hit)] for place, distance, hit in neighbours]
-            for name, neighbours in query["near"].items()
+            name: [[shown["train", place], round(distance, 4), int(hit)] for place, distance, hit in neighbors]
+            for name, neighbors in query["near"].items()
         }
         listed.append({"video": shown["test", query["place"]], "first": query["first"], "near": near})
     return {

@@ -33,7 +33,7 @@ class Source:
         ckpt: The file; None is an untrained backbone.
         seed: Of untrained weights.
         run: Name of the training run that it is a step of.
-        step: Optimiser step of that run.
+        step: Optimizer step of that run.
     """
 
     name: str

@@ -24,7 +24,7 @@ from fima.data.sampling import clip_indices, clip_span, start_from_seconds, unif
 from fima.errors import InputError
 from fima.transforms.input_spec import InputSpec
 
-__all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "centre_crop", "place_clips", "read_clip", "to_batch"]
+__all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "center_crop", "place_clips", "read_clip", "to_batch"]
 
 TruthOf = Callable[[VideoSource, FrameReader, NDArray[np.int64], InputSpec], "ClipTruth | None"]
 """(video, its open reader, frames of a clip, how clips are cut) → where the object is, if that is known."""
@@ -101,21 +101,21 @@ def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = N
     return place
 
 
-def centre_crop(frames: Tensor, size: int) -> Tensor:
+def center_crop(frames: Tensor, size: int) -> Tensor:
     """The central ``size`` × ``size`` of frames ``(T, 3, H, W)`` whose shorter side is at least ``size``."""
     top, left = (frames.shape[-2] - size) // 2, (frames.shape[-1] - size) // 2
     return frames[..., top : top + size, left : left + size]
 
 
 def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | None = None) -> Tensor:
-    """One clip of an open video: short side scaled to ``size`` (``spec.size`` by default), centre-cropped.
+    """One clip of an open video: short side scaled to ``size`` (``spec.size`` by default), center-cropped.
 
     Returns:
         uint8 ``(T, 3, size, size)``.
     """
     indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
     side = spec.size if size is None else size
-    return centre_crop(reader.frames(indices.tolist(), short_side=side), side)
+    return center_crop(reader.frames(indices.tolist(), short_side=side), side)
 
 
 def to_batch(clips: Sequence[Clip], device: torch.device | str = "cpu") -> Tensor:
@@ -134,7 +134,7 @@ class ClipStream:
         place: Start frames for each video.
         skip_broken: Note a video that cannot be read in ``skipped`` and go on; otherwise raise its error.
         missing: Videos known to be missing, to begin ``skipped`` with.
-        chunk: Clips of one video that are decoded in one go (neighbouring windows share frames).
+        chunk: Clips of one video that are decoded in one go (neighboring windows share frames).
         ahead: Clips that may wait decoded.
         truth: Gives the truth of a clip (``analysis.inputs.truth``); None: not asked for.
     """
@@ -241,7 +241,7 @@ class ClipStream:
         ]
         union = sorted({int(i) for indices in wanted for i in indices})
         place = {frame: at for at, frame in enumerate(union)}
-        frames = centre_crop(reader.frames(union, short_side=self._spec.size), self._spec.size)
+        frames = center_crop(reader.frames(union, short_side=self._spec.size), self._spec.size)
         for indices in wanted:
             yield frames[[place[int(i)] for i in indices]]
 

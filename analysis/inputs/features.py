@@ -15,7 +15,7 @@ from fima.methods.activation import foreground_mask
 from fima.models.registry import BackboneInfo, FeatureTap, backbone_info
 from fima.transforms.input_spec import InputSpec
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 __all__ = ["FeatureExtractor", "Features", "MotionPathway", "choose_device"]
 
@@ -73,7 +73,7 @@ _TOO_SMALL = ("Kernel size can't be greater than", "Output size is too small", "
 
 
 class FeatureExtractor:
-    """Feature maps of clips and of their frame difference, normalised as the backbone expects.
+    """Feature maps of clips and of their frame difference, normalized as the backbone expects.
 
     Args:
         loaded: The backbone and what it expects; it is moved to ``device`` and put in eval mode.
@@ -135,12 +135,12 @@ class FeatureExtractor:
             return Features(self.feature_map(clip), self.feature_map(motion))
 
     def feature_map(self, clip: Tensor) -> Tensor:
-        """Feature map ``(N, C, T', H', W')`` of one clip or motion input in [0, 1], after normalisation."""
+        """Feature map ``(N, C, T', H', W')`` of one clip or motion input in [0, 1], after normalization."""
         return self.prepared_map(self.prepare(clip))
 
     def prepare(self, clip: Tensor) -> Tensor:
-        """The backbone's input: normalised, and laid out as its convolutions want it."""
-        return normalise(clip, self.loaded.input).contiguous(memory_format=torch.channels_last_3d)
+        """The backbone's input: normalized, and laid out as its convolutions want it."""
+        return normalize(clip, self.loaded.input).contiguous(memory_format=torch.channels_last_3d)
 
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""

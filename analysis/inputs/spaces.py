@@ -40,7 +40,7 @@ class ProjectedSpace:
 
     @torch.no_grad()
     def project(self, features: Features) -> Features:
-        """Feature maps ``(N, C, T', H', W')`` of the backbone → ``(N, D, T', H', W')``, not normalised."""
+        """Feature maps ``(N, C, T', H', W')`` of the backbone → ``(N, D, T', H', W')``, not normalized."""
         return Features(project_map(self.rgb, features.rgb), project_map(self.motion, features.motion))
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.inputs.clips import ClipTruth, centre_crop
+from analysis.inputs.clips import ClipTruth, center_crop
 from analysis.inputs.videos import FrameReader, VideoSource
 from fima.errors import InputError
 from fima.transforms.input_spec import InputSpec
@@ -56,7 +56,7 @@ class TruthReader:
             mask = _fit(reader.masks(indices.tolist()), spec.size)
             background = torch.from_numpy(np.ascontiguousarray(reader.background(indices[:1].tolist())))
             scaled = _resize_pictures(background.permute(0, 3, 1, 2), spec.size)
-            return ClipTruth(mask, torch.ones(len(mask), dtype=torch.bool), centre_crop(scaled, spec.size)[0])
+            return ClipTruth(mask, torch.ones(len(mask), dtype=torch.bool), center_crop(scaled, spec.size)[0])
         record = _record(video)
         if self.masks is None or record is None or record not in self.masks:
             return None
@@ -102,12 +102,12 @@ def scale_masks(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np
 
 
 def _fit(masks: NDArray[np.bool_], size: int) -> Tensor:
-    """Short side scaled to ``size``, centre-cropped, as `analysis.inputs.clips.read_clip` does with frames."""
+    """Short side scaled to ``size``, center-cropped, as `analysis.inputs.clips.read_clip` does with frames."""
     height, width = masks.shape[1:]
     short, long = sorted((height, width))
     other = (2 * long * size + short) // (2 * short)
     scaled = scale_masks(masks, *((size, other) if height <= width else (other, size)))
-    return centre_crop(torch.from_numpy(np.ascontiguousarray(scaled)), size)
+    return center_crop(torch.from_numpy(np.ascontiguousarray(scaled)), size)
 
 
 def _resize_pictures(frames: Tensor, size: int) -> Tensor:

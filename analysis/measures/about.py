@@ -53,7 +53,7 @@ _ABOUT = {
         "Activation maps",
         "Where in a clip are the features strong, whatever the class?",
         "A high correlation says that the features are strong where things move; chance is the motion of another "
-        "video, since borders and a liking for the centre alone correlate any two maps.",
+        "video, since borders and a liking for the center alone correlate any two maps.",
         "Every frame is scaled to [0, 1], so an almost flat map looks as lively as a peaked one; and where the camera "
         "moves, so does the background.",
         "Rows of frames, the RGB activation over them, and the activation of the motion input over the frame "
@@ -68,7 +68,7 @@ _ABOUT = {
         "Does what the backbone sees at a place in the RGB clip resemble the motion of the same place?",
         "High AUROC and top-1 agreement, and a bright diagonal, say that a position's RGB feature is most like its own "
         "motion; displacement says how many cells it is off.",
-        "Neighbouring positions share most of their receptive field, so a broad band is normal and top-1 agreement "
+        "Neighboring positions share most of their receptive field, so a broad band is normal and top-1 agreement "
         "hard; a still background has the same empty motion everywhere, which is why the foreground counts apart.",
         "The mean affinity matrix, scores of all videos, and the row of the most active patch over the motion.",
         (
@@ -90,11 +90,11 @@ _ABOUT = {
         ),
     ),
     "localize": About(
-        "Localisation",
+        "Localization",
         "Are the features strong where the object truly is?",
         "Energy is the share of the activation inside the object's mask, AUROC how well the map ranks its pixels, and "
         "pointing how often the maximum is on it; chance is a uniform map.",
-        "Objects like the middle of the picture, so compare with the centred Gaussian among all scores; the grid is "
+        "Objects like the middle of the picture, so compare with the centered Gaussian among all scores; the grid is "
         "coarse, so even a perfect map spills over the edge of a small object.",
         "Frames with the activation and the true outline of the object; scores beside those of maps without a network.",
         (Main("energy", "energy inside"), Main("auroc", "AUROC"), Main("pointing", "pointing")),
@@ -131,9 +131,9 @@ _ABOUT = {
     "embedding": About(
         "Embedding",
         "Which clips are alike to the network: those of the same label, or of the same background?",
-        "Nearest neighbours that share the label, and not the background, say that the features are about the motion; "
+        "Nearest neighbors that share the label, and not the background, say that the features are about the motion; "
         "chance is what shuffled labels give.",
-        "The map keeps neighbourhoods, not distances: sizes of clusters and gaps between them mean nothing; few videos "
+        "The map keeps neighborhoods, not distances: sizes of clusters and gaps between them mean nothing; few videos "
         "of each label make both map and numbers weak.",
         "A map of the clips by their pooled features, by label and background, with the scores.",
         (
@@ -147,7 +147,7 @@ _ABOUT = {
         "Does the motion decoder predict the motion of the place it is asked about?",
         "Predictions closer to the true motion than to that of the other cells, and often closest of all (rank one), "
         "say that the decoder uses the place.",
-        "Networks run in eval mode without colour changes, so numbers are near those of training, not the same; "
+        "Networks run in eval mode without color changes, so numbers are near those of training, not the same; "
         "attention is not explanation.",
         "Two views with foreground and positive pairs, the decoder's attention, and predicted against true motion.",
         (

@@ -12,7 +12,7 @@ __all__ = ["map_correlation", "motion_energy"]
 
 
 def motion_energy(clip: Tensor, *, size: tuple[int, int, int], boundary: str = "repeat") -> Tensor:
-    """Size of the frame difference, averaged over colours and to a coarser grid.
+    """Size of the frame difference, averaged over colors and to a coarser grid.
 
     Args:
         clip: ``(N, 3, T, H, W)`` in [0, 1].

@@ -1,7 +1,7 @@
 """Attribution: which pixels of which frames move a backbone's pooled feature towards a target (captum's methods).
 
 spec analysis.md: "attribution"; scores and baselines are ours. Clips are ``(N, 3, T, H, W)`` in [0, 1]; gradients go
-through the normalisation. Clips are attributed one by one, so that neither a batch nor its size changes a map.
+through the normalization. Clips are attributed one by one, so that neither a batch nor its size changes a map.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Attribution:
     """Attribution maps of clips.
 
     Attributes:
-        map: ``(N, T, H, W)`` float32 on the CPU, summed over colours; above 0 where the pixel raises the target.
+        map: ``(N, T, H, W)`` float32 on the CPU, summed over colors; above 0 where the pixel raises the target.
         convergence_delta: ``(N,)`` float64: captum's delta (sum of the map less the difference of the target between
             clip and baseline), absolute, as a share of that difference; 0 is exact. NaN without one (Grad-CAM,
             occlusion) or where clip and baseline give the same target.
@@ -74,9 +74,9 @@ def logit_target(head: Callable[[Tensor], Tensor], index: int) -> Target:
 def baseline_clip(name: str, clip: Tensor) -> Tensor:
     """The clip that attribution starts from: what counts as "nothing there".
 
-    - ``mean`` (default): the clip's mean colour at every place and time. What equals its baseline gets no attribution
-      whatever the network does; that is least likely for a mixture of all colours. (Not the mean of the backbone's
-      normalisation: that is an input of 0, where untrained networks have no feature and a cosine jumps.)
+    - ``mean`` (default): the clip's mean color at every place and time. What equals its baseline gets no attribution
+      whatever the network does; that is least likely for a mixture of all colors. (Not the mean of the backbone's
+      normalization: that is an input of 0, where untrained networks have no feature and a cosine jumps.)
     - ``black``: blind to what is dark.
     - ``blurred``: Gaussian in space, σ a tenth of the short side: blind to coarse layout.
     - ``frozen``: the middle frame all the time, so that only what motion adds is explained. Pixels that rest get
@@ -132,7 +132,7 @@ def attribute(
         internal_batch_size: Clips in one pass at most: what bounds the memory.
         window: Frames and pixels of the occluded box, moved by half of itself; a quarter of the clip by default.
         seed: Of gradient SHAP, alike for all clips.
-        prepare: What ``features`` want done to a clip first; each colour scaled and shifted, as a normalisation does.
+        prepare: What ``features`` want done to a clip first; each color scaled and shifted, as a normalization does.
             Integrated gradients are the same in either space, so they take it once instead of at every step.
 
     Raises:
@@ -222,7 +222,7 @@ def _grad_cam(scored: _Scored, clip: Tensor) -> Tensor:
 
 
 def _occlusion(scored: _Scored, clip: Tensor, baseline: Tensor, at_once: int, window: tuple[int, int] | None) -> Tensor:
-    """Change of the target under every window, averaged over the windows that cover a pixel; alike for its colours."""
+    """Change of the target under every window, averaged over the windows that cover a pixel; alike for its colors."""
     length, height, width = clip.shape[2:]
     frames, pixels = window or (max(1, length // 4), max(1, min(height, width) // 4))
     if not (1 <= frames <= length and 1 <= pixels <= min(height, width)):
@@ -232,7 +232,7 @@ def _occlusion(scored: _Scored, clip: Tensor, baseline: Tensor, at_once: int, wi
         clip, (3, frames, pixels, pixels), (3, move_time, move_space, move_space), baseline,
         perturbations_per_eval=at_once,
     )  # fmt: skip
-    changes: Tensor = values / 3  # every colour of the window has its whole change: their sum is to be that change
+    changes: Tensor = values / 3  # every color of the window has its whole change: their sum is to be that change
     return changes
 
 

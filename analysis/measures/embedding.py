@@ -36,7 +36,7 @@ _Bools = NDArray[np.bool_]
 COMPONENTS = 50
 """Principal components that t-SNE is given: more are slow and noisy (van der Maaten and Hinton, 2008, took 30)."""
 FEWEST = 5
-"""Clips that make a map: with fewer, t-SNE has no neighbourhoods and every score is an anecdote."""
+"""Clips that make a map: with fewer, t-SNE has no neighborhoods and every score is an anecdote."""
 PERPLEXITY = 30.0
 _BLOCK = 1 << 22  # numbers of a block of rows at a time
 
@@ -50,10 +50,10 @@ def project(features: _Floats, *, seed: int = 0, perplexity: float = PERPLEXITY)
     Args:
         features: ``(N, C)``, N ≥ 5, finite.
         seed: Of t-SNE.
-        perplexity: About how many neighbours count; lowered to (N − 1) / 3 where there are fewer clips.
+        perplexity: About how many neighbors count; lowered to (N − 1) / 3 where there are fewer clips.
 
     Returns:
-        ``(N, 2)`` without a unit; only neighbourhoods count. Zeros where all features point the same way.
+        ``(N, 2)`` without a unit; only neighborhoods count. Zeros where all features point the same way.
 
     Raises:
         InputError: For fewer than 5 clips, or features that are not finite.
@@ -79,7 +79,7 @@ def project(features: _Floats, *, seed: int = 0, perplexity: float = PERPLEXITY)
 
 
 def limit_perplexity(perplexity: float, num_clips: int) -> float:
-    """``perplexity``, at most (N − 1) / 3: t-SNE looks at three times as many neighbours.
+    """``perplexity``, at most (N − 1) / 3: t-SNE looks at three times as many neighbors.
 
     Raises:
         InputError: If it is not above 0.
@@ -111,12 +111,12 @@ def nearest_of_others(features: _Floats, groups: ArrayLike) -> _Ints:
 
 
 def nearest_label_hits(features: _Floats, labels: ArrayLike, groups: ArrayLike) -> _Bools:
-    """Whether the nearest clip of another video has the same label: leave-one-video-out 1-nearest-neighbour.
+    """Whether the nearest clip of another video has the same label: leave-one-video-out 1-nearest-neighbor.
 
     Args:
         features: ``(N, C)``, finite; by cosine.
         labels: ``(N,)``.
-        groups: ``(N,)``, the video of each clip; its other clips are no neighbours.
+        groups: ``(N,)``, the video of each clip; its other clips are no neighbors.
 
     Returns:
         ``(N,)``; the chance level is ``match_chance``.
@@ -133,7 +133,7 @@ def match_chance(labels: ArrayLike) -> float:
 
     It is what ``nearest_label_hits`` gives on average when the labels are shuffled over the videos, exactly, whatever
     the features are. With as many videos in every class it is a little below 1 / classes: a video is not its own
-    neighbour.
+    neighbor.
 
     Args:
         labels: ``(V,)``, one for each video, V ≥ 2.

@@ -1,6 +1,6 @@
-"""Localisation: does a backbone respond where the object is? An activation map against a mask of the object.
+"""Localization: does a backbone respond where the object is? An activation map against a mask of the object.
 
-The measures are this project's (spec, "Localisation"); energy and pointing follow Wang et al., "Score-CAM", CVPRW 2020,
+The measures are this project's (spec, "Localization"); energy and pointing follow Wang et al., "Score-CAM", CVPRW 2020,
 section 4.3, and Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016, section 4.1.
 """
 
@@ -20,8 +20,8 @@ __all__ = ["SCORES", "baseline_maps", "chance_levels", "localization_scores"]
 
 SCORES = ("energy", "pointing", "iou", "best_iou", "auroc")
 
-CENTRE_SIGMA = 0.25
-"""Standard deviation of the centred baseline, as a share of the frame's short side."""
+CENTER_SIGMA = 0.25
+"""Standard deviation of the centered baseline, as a share of the frame's short side."""
 
 Array = NDArray[np.float64]
 _BITS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
@@ -85,7 +85,7 @@ def chance_levels(mask: Tensor, known: Tensor | None = None) -> dict[str, Tensor
     return {name: half.clone() if name == "auroc" else share.clone() for name in SCORES}
 
 
-def baseline_maps(clip: Tensor, *, sigma: float = CENTRE_SIGMA) -> dict[str, Tensor]:
+def baseline_maps(clip: Tensor, *, sigma: float = CENTER_SIGMA) -> dict[str, Tensor]:
     """Maps that need no backbone, to stand beside every activation map.
 
     Args:
@@ -96,7 +96,7 @@ def baseline_maps(clip: Tensor, *, sigma: float = CENTRE_SIGMA) -> dict[str, Ten
         Each ``(N, T, H, W)`` in [0, 1], on the clip's device and of its dtype (float32 for half precision):
 
         - ``uniform``: 1 everywhere.
-        - ``centre``: round Gaussian around the frame's centre, with 1 there.
+        - ``center``: round Gaussian around the frame's center, with 1 there.
         - ``motion``: absolute difference to the frame before, mean over channels; frame 0 takes that of frame 1.
 
     Raises:
@@ -109,7 +109,7 @@ def baseline_maps(clip: Tensor, *, sigma: float = CENTRE_SIGMA) -> dict[str, Ten
     clip = clip.detach().to(torch.promote_types(clip.dtype, torch.float32))
     moved = frame_difference(clip, boundary="repeat")  # 0.5 where nothing moves
     motion = moved.mul_(2).sub_(1).abs_().mean(dim=1)
-    return {"uniform": torch.ones_like(motion), "centre": _centred_gaussian(motion, sigma), "motion": motion}
+    return {"uniform": torch.ones_like(motion), "center": _centered_gaussian(motion, sigma), "motion": motion}
 
 
 def _frame_scores(values: NDArray[np.floating], inside: NDArray[np.bool_], num_inside: int) -> tuple[float, ...]:
@@ -186,7 +186,7 @@ def _flat(mask: Tensor) -> NDArray[np.bool_]:
     return flat
 
 
-def _centred_gaussian(like: Tensor, sigma: float) -> Tensor:
+def _centered_gaussian(like: Tensor, sigma: float) -> Tensor:
     height, width = like.shape[2:]
     y, x = (torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2 for length in (height, width))
     squared = (y[:, None] ** 2 + x**2) / (sigma * min(height, width)) ** 2

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fima.errors import InputError
-from fima.methods.losses import cell_centres
+from fima.methods.losses import cell_centers
 
 __all__ = [
     "Trace",
@@ -61,7 +61,7 @@ def matching_cells(boxes: Tensor, grid: tuple[int, int], *, radius: float) -> Te
     Args:
         boxes: ``(2, N, 4)``, see ``Trace``.
         grid: H' and W'.
-        radius: In diagonals of the larger of the two cells; nearer centres match.
+        radius: In diagonals of the larger of the two cells; nearer centers match.
 
     Returns:
         ``(N, P, P)`` bool, cell of m by cell of n.
@@ -76,7 +76,7 @@ def matching_cells(boxes: Tensor, grid: tuple[int, int], *, radius: float) -> Te
     if not radius > 0:
         raise InputError(f"radius must be above 0, got {radius}")
     m, n = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
-    offset = cell_centres(m, *grid)[:, :, None] - cell_centres(n, *grid)[:, None]
+    offset = cell_centers(m, *grid)[:, :, None] - cell_centers(n, *grid)[:, None]
     diagonal = torch.maximum(_cell_diagonal(m, grid), _cell_diagonal(n, grid))
     distance = offset.square().sum(dim=-1).sqrt() / diagonal[:, None, None]
     return distance.lt(radius)

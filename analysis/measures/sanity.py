@@ -1,6 +1,6 @@
-"""The sanity check of attribution maps: with the weights randomised layer by layer from the top, a map must change.
+"""The sanity check of attribution maps: with the weights randomized layer by layer from the top, a map must change.
 
-Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 4.1 (cascading randomisation).
+Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 4.1 (cascading randomization).
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def layers_from_top(extractor: FeatureExtractor) -> list[str]:
 def cascade(
     extractor: FeatureExtractor, counts: Sequence[int], seed: int = 0
 ) -> Iterator[tuple[int, FeatureExtractor]]:
-    """Copies whose top layers are randomised, more and more.
+    """Copies whose top layers are randomized, more and more.
 
-    A layer is initialised as its class does, and otherwise from a normal distribution with the deviation of its
+    A layer is initialized as its class does, and otherwise from a normal distribution with the deviation of its
     weights. What it becomes depends on the seed and its name alone.
 
     Args:
         extractor: Left as it was.
-        counts: Ascending numbers of randomised layers.
+        counts: Ascending numbers of randomized layers.
         seed: Of the new weights.
 
     Yields:
@@ -75,7 +75,7 @@ def cascade(
     done = 0
     for count in counts:
         for place in range(done, count):
-            _randomise(changed.backbone.get_submodule(names[place]), seed + place)
+            _randomize(changed.backbone.get_submodule(names[place]), seed + place)
         done = max(done, count)
         yield count, changed
 
@@ -118,7 +118,7 @@ def can_differ(clip: Tensor, baseline: Tensor, method: str) -> Tensor:
     return (clip != baseline).any(dim=1).cpu()
 
 
-def _randomise(module: nn.Module, seed: int) -> None:
+def _randomize(module: nn.Module, seed: int) -> None:
     devices = {weight.device for weight in _owned(module) if weight.is_cuda}
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from analysis.measures.affinity import cosine_matrix
 from fima.errors import InputError
-from fima.transforms.colors import Colours, apply_colours
+from fima.transforms.colors import Colors, apply_colors
 
 __all__ = [
     "ALTERATIONS",
     "APPEARANCE_CHANGES",
     "MOTION_CHANGES",
     "change_speed",
-    "colour_jitter",
+    "color_jitter",
     "cosine_distance",
     "frozen",
     "grayscale",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
-"""The ends of the ranges of FIMA's training (``fima.transforms.colors.ColourAugment``), in the order in which they
+"""The ends of the ranges of FIMA's training (``fima.transforms.colors.ColorAugment``), in the order in which they
 are applied: factors 1 ± x, hue ± x turns."""
 
 
@@ -87,10 +87,10 @@ def change_speed(clip: Tensor, factor: float) -> Tensor:
 
 def grayscale(clip: Tensor) -> Tensor:
     """Luma (ITU-R BT.601) in all three channels."""
-    return apply_colours(clip, _colours(len(clip), grey=True))
+    return apply_colors(clip, _colors(len(clip), gray=True))
 
 
-def colour_jitter(clip: Tensor, seed: int = 0) -> Tensor:
+def color_jitter(clip: Tensor, seed: int = 0) -> Tensor:
     """Brightness, contrast, saturation and hue changed by ``JITTER``, in that order, alike in all frames of all clips.
 
     The seed gives directions, never strengths. It is always darker and never brighter: a bright object before a bright
@@ -98,7 +98,7 @@ def colour_jitter(clip: Tensor, seed: int = 0) -> Tensor:
     """
     signs = np.random.default_rng(seed).integers(2, size=len(JITTER)) * 2 - 1
     signs[0] = -1
-    return apply_colours(clip, _colours(len(clip), signs=signs))
+    return apply_colors(clip, _colors(len(clip), signs=signs))
 
 
 def replace_background(clip: Tensor, mask: Tensor, background: Tensor) -> Tensor:
@@ -129,11 +129,11 @@ ALTERATIONS: Mapping[str, Callable[[Tensor, int], Tensor]] = {
     "half_speed": lambda clip, _seed: change_speed(clip, 0.5),
     "double_speed": lambda clip, _seed: change_speed(clip, 2.0),
     "grayscale": lambda clip, _seed: grayscale(clip),
-    "colour_jitter": colour_jitter,
+    "color_jitter": color_jitter,
 }
 """Clip and seed → altered clip, by name: those that need nothing else."""
 MOTION_CHANGES = ("frozen", "shuffled", "reversed", "half_speed", "double_speed")
-APPEARANCE_CHANGES = ("grayscale", "colour_jitter", "background_replaced")
+APPEARANCE_CHANGES = ("grayscale", "color_jitter", "background_replaced")
 """They keep the motion of the object."""
 
 
@@ -187,11 +187,11 @@ def _at(clip: Tensor, frames: np.ndarray) -> Tensor:
     return clip.index_select(2, torch.as_tensor(frames, device=clip.device))
 
 
-def _colours(count: int, *, grey: bool = False, signs: np.ndarray | None = None) -> Colours:
+def _colors(count: int, *, gray: bool = False, signs: np.ndarray | None = None) -> Colors:
     """The same for all clips: luma, or the four changes of ``JITTER`` in these directions."""
     brightness, contrast, saturation, hue = np.array(list(JITTER.values())) * (0 if signs is None else signs)
-    return Colours(
-        grey=np.full(count, grey),
+    return Colors(
+        gray=np.full(count, gray),
         jitter=np.full(count, signs is not None),
         brightness=np.full(count, 1 + brightness),
         contrast=np.full(count, 1 + contrast),

@@ -26,7 +26,7 @@ __all__ = [
     "bootstrap_interval",
     "d_prime",
     "paired_difference",
-    "summarise",
+    "summarize",
 ]
 
 Array = NDArray[np.float64]
@@ -148,7 +148,7 @@ def _resampled_means(table: Array, samples: int, seed: int) -> Array:
     return means
 
 
-def summarise(values: ArrayLike, *, chance: float | None = None, seed: int = 0) -> Summary:
+def summarize(values: ArrayLike, *, chance: float | None = None, seed: int = 0) -> Summary:
     """Mean, standard deviation and 95 % bootstrap interval over videos.
 
     Args:
@@ -272,7 +272,7 @@ class VideoScores:
     def summaries(self, chance: Mapping[str, float] | None = None, *, seed: int = 0) -> dict[str, Summary]:
         """Name → summary over videos, with the chance levels given by name."""
         return {
-            name: summarise(values, chance=(chance or {}).get(name), seed=seed)
+            name: summarize(values, chance=(chance or {}).get(name), seed=seed)
             for name, values in self.per_video().items()
         }
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 from analysis.output import to_plain
-from analysis.plotting.embedding import COLOUR_CYCLE, colourings, groups_of
+from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -60,7 +60,7 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
     Returns:
         ``points`` (N, 2) in [0, 1] with one scale for both axes, y upwards as in the figure; ``video``, ``seconds``,
-        ``nearest`` per clip; ``video_id``; ``groups``: for each colouring its name, group per clip and group names;
+        ``nearest`` per clip; ``video_id``; ``groups``: for each coloring its name, group per clip and group names;
         ``sheets`` of thumbnails with ``tiles`` in a row. Of a table of features there are no seconds but the number of
         the ``clip``, and no sheets.
     """
@@ -68,7 +68,7 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     extent = max(float(np.ptp(points, axis=0).max()), 1e-12)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     groups = []
-    for name in colourings(arrays):
+    for name in colorings(arrays):
         codes, names = groups_of(arrays, name)
         groups.append({"by": name, "codes": codes, "names": names})
     return {
@@ -79,7 +79,7 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "nearest": arrays["nearest"],
         "video_id": arrays["video_id"],
         "groups": groups,
-        "colours": COLOUR_CYCLE,
+        "colors": COLOR_CYCLE,
         "sheets": thumbnail_sheets(arrays["thumbnail"]) if "thumbnail" in arrays else [],
         "tiles": _TILES,
     }
@@ -100,7 +100,7 @@ def thumbnail_sheets(thumbnails: np.ndarray) -> list[str]:
         rows = -(-len(part) // _TILES)
         grid = tiles[: rows * _TILES].reshape(rows, _TILES, height, width, 3).swapaxes(1, 2)
         buffer = io.BytesIO()
-        # Colours at full resolution: a tile would bleed into its neighbour otherwise.
+        # Colors at full resolution: a tile would bleed into its neighbor otherwise.
         Image.fromarray(grid.reshape(rows * height, _TILES * width, 3)).save(
             buffer, "JPEG", quality=85, subsampling=0, optimize=True
         )

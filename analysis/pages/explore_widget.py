@@ -15,7 +15,7 @@ from analysis.inputs.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.frames import mark_cell, overlay_map, show_frame
-from analysis.plotting.style import colourbar, new_figure, printed
+from analysis.plotting.style import colorbar, new_figure, printed
 from analysis.settings import Settings
 from analysis.studies import Session, open_session
 from analysis.studies.display import display_clip
@@ -98,13 +98,13 @@ class Explorer:
             show_frame(view.frame, ax=axes[0]).set_title("RGB, patch outlined")
             mark_cell(patch, grid, view.frame.shape[:2], ax=axes[0])
             show_frame(view.frame, ax=axes[1]).set_title("activation")
-            colourbar(figure, overlay_map(view.activation, view.frame.shape[:2], ax=axes[1]), axes[1], "activation")
+            colorbar(figure, overlay_map(view.activation, view.frame.shape[:2], ax=axes[1]), axes[1], "activation")
             axes[2].set_title("affinity to the motion")
             image = draw_row(view.affinity, patch, view.motion_frame, grid, ax=axes[2], limits=limits)
             draw_matrix(view.affinity, grid, ax=axes[3], limits=limits)
             axes[3].axhline(patch, color="white", linewidth=0.8)
             axes[3].set_title("matrix, line: the patch")
-            colourbar(figure, image, axes[3], "cosine similarity")
+            colorbar(figure, image, axes[3], "cosine similarity")
         return figure
 
     def _compute(self, video: VideoSource, start_seconds: float, layer: str | None) -> View:

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from analysis.plotting.frames import mark_cell, overlay_map, show_frame
 from analysis.plotting.scores import draw_score
-from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colourbar, new_figure, printed, shortened
+from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -40,7 +40,7 @@ def draw_affinity(study: Study) -> Figure:
         matrix_ax, *score_axes = _top_axes(above)
         limits = affinity_limits(arrays)
         image = draw_matrix(arrays["affinity_mean"], tuple(arrays["grid"]), limits=limits, ax=matrix_ax)
-        colourbar(above, image, matrix_ax, "cosine similarity")
+        colorbar(above, image, matrix_ax, "cosine similarity")
         _draw_scores(study, score_axes)
         rows = below.subplots(count, 2 + len(shown), squeeze=False)
         for i in range(count):
@@ -48,7 +48,7 @@ def draw_affinity(study: Study) -> Figure:
             _draw_example(example, rows[i], shown, limits)
         for ax, title in zip(rows[0], ["RGB", "mean", *[f"slice {i + 1} of {slices}" for i in shown]], strict=True):
             ax.set_title(title)
-        colourbar(below, image, list(rows.ravel()), "cosine similarity", aspect=20 * count)
+        colorbar(below, image, list(rows.ravel()), "cosine similarity", aspect=20 * count)
         title = (
             "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes\n"
             "Below: the most active RGB patch and its affinity, over the motion; × marks the best match"
@@ -64,7 +64,7 @@ _EXAMPLE = (
 
 
 def affinity_limits(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
-    """One colour range for every panel of the figure."""
+    """One color range for every panel of the figure."""
     drawn = [arrays["affinity_mean"], arrays["example_affinity"], arrays["example_affinity_slices"]]
     return min(float(a.min()) for a in drawn), max(float(a.max()) for a in drawn)
 
@@ -80,7 +80,7 @@ def draw_matrix(
     """An affinity matrix ``(P, P)``; ticks where a new row of the grid begins.
 
     Returns:
-        The image, for a colour bar.
+        The image, for a color bar.
     """
     low, high = limits or (float(affinity.min()), float(affinity.max()))
     image = ax.imshow(affinity, cmap=SIMILARITY_CMAP, vmin=low, vmax=high, interpolation="nearest")
@@ -104,7 +104,7 @@ def _draw_scores(study: Study, axes: list[Axes]) -> None:
             title=title,
             ax=ax,
         )
-    axes[0].set_ylabel("dashed: chance, grey: videos")
+    axes[0].set_ylabel("dashed: chance, gray: videos")
 
 
 def draw_row(
@@ -124,7 +124,7 @@ def draw_row(
         motion_frame: uint8 ``(H, W)``.
         grid: ``(H', W')``.
         ax: Where to draw.
-        limits: Colour range.
+        limits: Color range.
     """
     shape = motion_frame.shape
     show_frame(motion_frame, ax=ax)

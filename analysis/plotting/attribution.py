@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from analysis.plotting.frames import overlay_map, show_frame
-from analysis.plotting.style import ACTIVATION_CMAP, COLOURS, WIDTH, caption, colourbar, new_figure, printed, shortened
+from analysis.plotting.style import ACTIVATION_CMAP, COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -23,7 +23,7 @@ __all__ = ["draw_attribution", "draw_over_time", "draw_sanity", "draw_strips"]
 _LEFT, _STRIPS, _SANITY, _CURVE = 0.55, 4.02, 1.5, 0.62  # inches: left margin, and sizes of the parts
 _GAP = 0.04
 _STAGES = 4  # whose maps are shown
-_CMAP = "PuOr_r"  # orange raises, purple lowers; told apart with any of the common colour-vision deficiencies
+_CMAP = "PuOr_r"  # orange raises, purple lowers; told apart with any of the common color-vision deficiencies
 _EXAMPLE = (
     "video_id", "seconds", "frames", "map", "share", "energy", "time_correlation", "convergence_delta",
     "input_correlation", "sanity", "sanity_map",
@@ -35,7 +35,7 @@ _NAMES = {
     "occlusion": "occlusion",
 }
 _BASELINES = {
-    "mean": "the clip's mean colour",
+    "mean": "the clip's mean color",
     "black": "black",
     "blurred": "the blurred clip",
     "frozen": "the frozen clip",
@@ -79,7 +79,7 @@ def _draw_block(
     image = draw_strips(example, times, np.array(axes, dtype=object))
     end = lefts[-1] + side
     bar = _add_axes(figure, end + 0.07, over, 0.06, side)
-    colourbar(figure, image, bar, "attribution", cax=bar, ticks=[-1, 0, 1])
+    colorbar(figure, image, bar, "attribution", cax=bar, ticks=[-1, 0, 1])
     bar.yaxis.labelpad = -1
     bar.yaxis.label.set_fontsize(6.5)
     curve = over + side + 0.12
@@ -102,7 +102,7 @@ def _add_axes(figure: Figure, left: float, top: float, width: float, height: flo
 
 
 def draw_strips(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarray) -> AxesImage:
-    """Frames, and the signed map over them in grey.
+    """Frames, and the signed map over them in gray.
 
     Args:
         example: ``video_id``, ``seconds`` (T,), ``frames`` (T, H, W, 3), ``map`` (T, h, w); ``class`` where the map is
@@ -111,7 +111,7 @@ def draw_strips(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndar
         axes: ``(2, len(times))``.
 
     Returns:
-        An overlay, for the colour bar.
+        An overlay, for the color bar.
     """
     smooth = _smooth(example["map"])
     strength = smooth / (np.quantile(np.abs(smooth), 0.995) or 1.0)
@@ -139,11 +139,11 @@ def draw_over_time(example: dict[str, np.ndarray], times: np.ndarray, *, ax: Axe
     # A clip of a short video starts again: frames, not seconds, go on.
     frames = np.arange(len(example["share"]))
     total = example["energy"].sum()
-    ax.plot(frames, 100 * example["share"], "o-", color=COLOURS["misaligned"], markersize=2.5, linewidth=1.2)
+    ax.plot(frames, 100 * example["share"], "o-", color=COLORS["misaligned"], markersize=2.5, linewidth=1.2)
     if total > 0:
         energy = 100 * example["energy"] / total
-        ax.plot(frames, energy, "s--", color=COLOURS["aligned"], markersize=2.5, linewidth=1.2)
-    ax.axhline(100 / len(frames), color=COLOURS["chance"], linewidth=0.6, linestyle=":", zorder=0)
+        ax.plot(frames, energy, "s--", color=COLORS["aligned"], markersize=2.5, linewidth=1.2)
+    ax.axhline(100 / len(frames), color=COLORS["chance"], linewidth=0.6, linestyle=":", zorder=0)
     ax.set_xlim(-0.5, len(frames) - 0.5)
     ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
     ax.set_xticks(times, [f"{example['seconds'][t]:.2f} s" for t in times])
@@ -151,30 +151,30 @@ def draw_over_time(example: dict[str, np.ndarray], times: np.ndarray, *, ax: Axe
     correlation = float(example["time_correlation"])
     agreement = f"r = {correlation:.2f}" if np.isfinite(correlation) else "r: one is flat"
     key = (("— attribution", "misaligned"), ("- - motion energy", "aligned"), (f"··· even;  {agreement}", "chance"))
-    for at, (text, colour) in zip((0.01, 0.3, 0.64), key, strict=True):
-        ax.text(at, 0.97, text, transform=ax.transAxes, va="top", fontsize=7, color=COLOURS[colour])
+    for at, (text, color) in zip((0.01, 0.3, 0.64), key, strict=True):
+        ax.text(at, 0.97, text, transform=ax.transAxes, va="top", fontsize=7, color=COLORS[color])
     return ax
 
 
 def draw_sanity(example: dict[str, np.ndarray], layers: np.ndarray, *, ax: Axes) -> Axes:
-    """Rank correlation with the map of the unchanged backbone, against how many layers are randomised.
+    """Rank correlation with the map of the unchanged backbone, against how many layers are randomized.
 
     Args:
         example: ``sanity`` (S,) and ``input_correlation``.
-        layers: (S,) numbers of randomised layers, from 0 to all.
+        layers: (S,) numbers of randomized layers, from 0 to all.
         ax: Where to draw.
     """
-    ax.axhline(0, color=COLOURS["chance"], linewidth=0.8, linestyle=(0, (3, 2)), label="chance")
+    ax.axhline(0, color=COLORS["chance"], linewidth=0.8, linestyle=(0, (3, 2)), label="chance")
     floor = float(example["input_correlation"])
     if np.isfinite(floor):
-        ax.axhline(floor, color=COLOURS["mark"], linewidth=1, linestyle=(0, (1, 1)), label="|clip − baseline| alone")
-    ax.plot(layers, example["sanity"], "o-", color=COLOURS["aligned"], markersize=3.5, linewidth=1.2, clip_on=False)
+        ax.axhline(floor, color=COLORS["mark"], linewidth=1, linestyle=(0, (1, 1)), label="|clip − baseline| alone")
+    ax.plot(layers, example["sanity"], "o-", color=COLORS["aligned"], markersize=3.5, linewidth=1.2, clip_on=False)
     ax.set_ylim(min(-0.1, float(np.nanmin([*example["sanity"], floor])) - 0.05), 1.3)  # room for the legend
     ax.set_yticks([0, 0.5, 1])
     ax.set_xlim(0, layers[-1])
     ax.set_xticks(layers)
     ax.set_ylabel("rank correlation")
-    ax.set_xlabel(f"layers randomised (of {layers[-1]})")
+    ax.set_xlabel(f"layers randomized (of {layers[-1]})")
     ax.legend(loc="upper right", frameon=False, borderaxespad=0, handlelength=1.4)
     return ax
 
@@ -190,7 +190,7 @@ def _draw_stage(example: dict[str, np.ndarray], stage: int, num_layers: int, *, 
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Maps ``(…, h, w)`` for the eye: what neighbouring pixels have in common; scores are of the maps themselves."""
+    """Maps ``(…, h, w)`` for the eye: what neighboring pixels have in common; scores are of the maps themselves."""
     sigma = values.shape[-1] / 56
     return np.asarray(gaussian_filter(values, (0,) * (values.ndim - 2) + (sigma, sigma)))
 
@@ -217,7 +217,7 @@ def _title(study: Study) -> str:
     exact = f" (convergence delta {delta:.1%})" if np.isfinite(delta) else ""
     what = (
         f"{method}{against}{exact}: what raises (orange) or lowers (purple) the {target}? "
-        "1: 99.5th percentile. Right: map of the strongest frame as weights are randomised from the top; "
+        "1: 99.5th percentile. Right: map of the strongest frame as weights are randomized from the top; "
         "its rank correlation must fall"
     )
     return textwrap.fill(what[0].upper() + what[1:], 100)

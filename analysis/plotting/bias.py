@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.style import COLOURS, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 __all__ = ["draw_bias", "draw_gaps"]
 
 _KINDS = {
-    "correlated": ("background as in training", COLOURS["aligned"], "o", -0.13),
-    "swapped": ("background of another class, same motion and object", COLOURS["misaligned"], "D", 0.13),
+    "correlated": ("background as in training", COLORS["aligned"], "o", -0.13),
+    "swapped": ("background of another class, same motion and object", COLORS["misaligned"], "D", 0.13),
 }
 _NAME = 28  # signs
 
@@ -42,16 +42,16 @@ def draw_bias(arrays: Mapping[str, np.ndarray], asked: Mapping[str, Any], untrai
 def draw_gaps(arrays: Mapping[str, np.ndarray], untrained: Sequence[str] = (), *, ax: Axes) -> Axes:
     """The rows of ``draw_bias``; the gaps stand at the right."""
     names = arrays["name"].tolist()
-    for kind, (_, colour, marker, aside) in _KINDS.items():
+    for kind, (_, color, marker, aside) in _KINDS.items():
         mean, low, high, _ = 100 * arrays[f"summary_{kind}"].T
         rows = np.arange(len(names)) + aside
-        ax.hlines(rows, low, high, color=colour, linewidth=2, zorder=3)
-        ax.scatter(mean, rows, s=26, color=colour, marker=marker, zorder=4)
+        ax.hlines(rows, low, high, color=color, linewidth=2, zorder=3)
+        ax.scatter(mean, rows, s=26, color=color, marker=marker, zorder=4)
     for row, values in enumerate(100 * arrays["summary_gap"][:, :3]):
         ax.text(1.02, row, _interval(values), transform=ax.get_yaxis_transform(), va="center")
-    ax.text(1.02, 1.0, "gap (% points)", transform=ax.transAxes, va="bottom", color=COLOURS["chance"])
+    ax.text(1.02, 1.0, "gap (% points)", transform=ax.transAxes, va="bottom", color=COLORS["chance"])
     chance = 100 * arrays["summary_correlated"][0, 3]
-    ax.axvline(chance, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
+    ax.axvline(chance, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
     ax.set_yticks(range(len(names)), [_label(name, name in untrained) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(0, _limit(arrays))
@@ -79,10 +79,10 @@ def _label(name: str, untrained: bool) -> str:
 
 def _legend() -> list[Line2D]:
     handles = [
-        Line2D([], [], color=colour, marker=marker, linewidth=2, markersize=4.5, label=label)
-        for label, colour, marker, _ in _KINDS.values()
+        Line2D([], [], color=color, marker=marker, linewidth=2, markersize=4.5, label=label)
+        for label, color, marker, _ in _KINDS.values()
     ]
-    return [*handles, Line2D([], [], color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance")]
+    return [*handles, Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance")]
 
 
 def _title(asked: Mapping[str, Any], untrained: bool) -> str:

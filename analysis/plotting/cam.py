@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
-from analysis.plotting.style import WIDTH, caption, colourbar, new_figure, printed, shortened
+from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -43,7 +43,7 @@ def draw_cam(study: Study) -> Figure:
             for ax in block.ravel():
                 ax.remove()
         axes = [ax for block in blocks[:count] for ax in block.ravel()]
-        colourbar(
+        colorbar(
             figure,
             image,
             axes,
@@ -56,7 +56,7 @@ def draw_cam(study: Study) -> Figure:
 
 
 def _blocks(figure: Figure, rows: int, beside: int, columns: int) -> list[np.ndarray]:
-    """Axes ``(3, columns)`` for each clip, blocks in reading order with a gap between neighbours."""
+    """Axes ``(3, columns)`` for each clip, blocks in reading order with a gap between neighbors."""
     widths = ([*[1.0] * columns, _GAP] * beside)[:-1]
     grid = figure.add_gridspec(3 * rows, len(widths), width_ratios=widths)
     return [
@@ -81,7 +81,7 @@ def draw_strip(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarr
         axes: ``(3, len(times))``.
 
     Returns:
-        An overlay image, for the colour bar.
+        An overlay image, for the color bar.
     """
     shape = example["frames"].shape[1:3]
     for column, t in enumerate(times):

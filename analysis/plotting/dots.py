@@ -13,7 +13,7 @@ _GOLDEN = 0.618034
 def draw_videos(
     values: np.ndarray, at: float, ax: Axes, *, along: str = "y", spread: float = 0.5, size: float = 5
 ) -> None:
-    """A grey dot for each video, beside one another where there are several.
+    """A gray dot for each video, beside one another where there are several.
 
     Args:
         values: ``(V,)``; what is not finite is left out.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, colourbar, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, SIMILARITY_CMAP, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.downstream.table import Cell, Table
@@ -58,19 +58,19 @@ def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str]) -
             continue
         cell = cells[name]
         s = cell.summary
-        ax.vlines(place, 100 * s.low, 100 * s.high, color=COLOURS["aligned"], linewidth=2)
-        ax.scatter([place], [100 * s.mean], s=22, color=COLOURS["aligned"], zorder=3)
+        ax.vlines(place, 100 * s.low, 100 * s.high, color=COLORS["aligned"], linewidth=2)
+        ax.scatter([place], [100 * s.mean], s=22, color=COLORS["aligned"], zorder=3)
         if len(cell.seeds) > 1:
-            ax.scatter([place + 0.2] * len(cell.seeds), 100 * np.array(cell.seeds), s=7, color=COLOURS["misaligned"])
+            ax.scatter([place + 0.2] * len(cell.seeds), 100 * np.array(cell.seeds), s=7, color=COLORS["misaligned"])
         if cell.folds:
             ax.scatter(
                 [place + 0.34] * len(cell.folds), 100 * np.array(cell.folds), s=7, marker="D", linewidths=0.6,
-                facecolors="none", edgecolors=COLOURS["disjoint"],
+                facecolors="none", edgecolors=COLORS["disjoint"],
             )  # fmt: skip
         if s.chance is not None:
             span = (place - 0.42, place + 0.42)
-            ax.hlines(100 * s.chance, *span, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
-            ax.hlines(100 * cell.majority, *span, color=COLOURS["chance"], linestyle=(0, (1, 1)), linewidth=1, zorder=1)
+            ax.hlines(100 * s.chance, *span, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
+            ax.hlines(100 * cell.majority, *span, color=COLORS["chance"], linestyle=(0, (1, 1)), linewidth=1, zorder=1)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xticks(range(len(names)), [shortened(name, 16) for name in names], rotation=35, ha="right")
 
@@ -79,14 +79,14 @@ def _legend() -> list[Any]:
     from matplotlib.lines import Line2D
 
     kinds: list[tuple[str, dict[str, Any]]] = [
-        ("mean, 95 % interval over videos", {"marker": "o", "color": COLOURS["aligned"], "markersize": 4.5}),
-        ("a seed", {"marker": "o", "color": COLOURS["misaligned"], "markersize": 2.6, "linestyle": ""}),
+        ("mean, 95 % interval over videos", {"marker": "o", "color": COLORS["aligned"], "markersize": 4.5}),
+        ("a seed", {"marker": "o", "color": COLORS["misaligned"], "markersize": 2.6, "linestyle": ""}),
         (
             "a fold",
-            {"marker": "D", "color": COLOURS["disjoint"], "markersize": 2.6, "linestyle": "", "fillstyle": "none"},
+            {"marker": "D", "color": COLORS["disjoint"], "markersize": 2.6, "linestyle": "", "fillstyle": "none"},
         ),
-        ("chance", {"color": COLOURS["chance"], "linestyle": (0, (3, 2)), "linewidth": 1}),
-        ("majority class", {"color": COLOURS["chance"], "linestyle": (0, (1, 1)), "linewidth": 1}),
+        ("chance", {"color": COLORS["chance"], "linestyle": (0, (3, 2)), "linewidth": 1}),
+        ("majority class", {"color": COLORS["chance"], "linestyle": (0, (1, 1)), "linewidth": 1}),
     ]
     return [Line2D([], [], label=label, **style) for label, style in kinds]
 
@@ -94,7 +94,7 @@ def _legend() -> list[Any]:
 def draw_confusions(
     cells: Cells, tasks: Mapping[str, str], names: Sequence[str], classes: Sequence[str], where: str
 ) -> Figure:
-    """Confusion matrices, tasks across and checkpoints down: colour is the share of a row, numbers are answers.
+    """Confusion matrices, tasks across and checkpoints down: color is the share of a row, numbers are answers.
 
     ``where`` is "split" or "folds".
 
@@ -120,7 +120,7 @@ def draw_confusions(
                 if column == 0:
                     ax.set_ylabel(f"{shortened(name, 20)}\ntrue class")
         if image is not None:
-            colourbar(figure, image, list(axes.ravel()), "share of the true class's answers", fraction=0.03)
+            colorbar(figure, image, list(axes.ravel()), "share of the true class's answers", fraction=0.03)
         figure.suptitle(f"Confusion, {_WHERE[where]}: rows are true classes; numbers are answers, of all seeds")
     return figure
 

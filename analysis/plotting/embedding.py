@@ -1,4 +1,4 @@
-"""A map of clips, coloured by what is known of them, and the scores of their features: ``fima-analyze embed``."""
+"""A map of clips, colored by what is known of them, and the scores of their features: ``fima-analyze embed``."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
 
-__all__ = ["COLOUR_CYCLE", "MARKERS", "colourings", "draw_embedding", "draw_map", "draw_scores"]
+__all__ = ["COLOR_CYCLE", "MARKERS", "colorings", "draw_embedding", "draw_map", "draw_scores"]
 
-# Okabe and Ito's colours, and marks told apart at two millimetres. Eleven marks and eight colours: the first eleven
-# groups differ in mark alone, so also in grey print, and 88 in mark and colour.
-COLOUR_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Okabe and Ito's colors, and marks told apart at two millimeters. Eleven marks and eight colors: the first eleven
+# groups differ in mark alone, so also in gray print, and 88 in mark and color.
+COLOR_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "d")
 _MOST_GROUPS = 20
 _OTHERS = "#b8b8b8"
 
 
-def colourings(arrays: dict[str, np.ndarray]) -> list[str]:
-    """What clips can be coloured by, of label, background and video; videos only where they have several clips."""
+def colorings(arrays: dict[str, np.ndarray]) -> list[str]:
+    """What clips can be colored by, of label, background and video; videos only where they have several clips."""
     known: list[str] = [name for name in ("label", "background") if name in arrays]
     several = len(np.unique(arrays["video"])) < len(arrays["video"])
     return [*known, "video"] if several else known
@@ -34,7 +34,7 @@ def colourings(arrays: dict[str, np.ndarray]) -> list[str]:
 def draw_embedding(study: Study) -> Figure:
     """The map once or twice, by label and by background or video; beside it the scores, which do not depend on it."""
     arrays = study.arrays
-    by = colourings(arrays)[:2] or [""]
+    by = colorings(arrays)[:2] or [""]
     scores = any(f"summary_{kind}" in arrays for kind in _ROWS)
     with printed():
         rows = max(_legend_rows(arrays, name, len(by)) for name in by)
@@ -61,9 +61,9 @@ def draw_embedding(study: Study) -> Figure:
 
 
 def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns: int = 2) -> Axes:
-    """The clips as marks whose colour and form tell their label, background or video.
+    """The clips as marks whose color and form tell their label, background or video.
 
-    With more than 20 groups the largest are told apart and the others are grey.
+    With more than 20 groups the largest are told apart and the others are gray.
 
     Args:
         arrays: ``points`` (N, 2), ``video`` (N,), and ``label`` or ``background`` (N,) with their names.
@@ -83,13 +83,13 @@ def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns
     ax.scatter(x, y, s=0.6 * size, color=_OTHERS, linewidths=0, rasterized=many)
     handles = []
     for place, code in enumerate(shown):
-        colour, marker = COLOUR_CYCLE[place % len(COLOUR_CYCLE)], MARKERS[place % len(MARKERS)]
+        color, marker = COLOR_CYCLE[place % len(COLOR_CYCLE)], MARKERS[place % len(MARKERS)]
         x, y = points[codes == code].T
         ax.scatter(
-            x, y, s=size, marker=marker, facecolors=colour, edgecolors="black", linewidths=0.25, rasterized=many,
+            x, y, s=size, marker=marker, facecolors=color, edgecolors="black", linewidths=0.25, rasterized=many,
             zorder=3,
         )  # fmt: skip
-        mark = Line2D([], [], linestyle="", marker=marker, color=colour, markersize=4)
+        mark = Line2D([], [], linestyle="", marker=marker, color=color, markersize=4)
         mark.set(markeredgecolor="black", markeredgewidth=0.25, label=shortened(str(names[code]), 17))
         handles.append(mark)
     if others.any() and len(shown):
@@ -145,11 +145,11 @@ def _legend_rows(arrays: dict[str, np.ndarray], by: str, maps: int) -> int:
 
 
 _ROWS = {
-    "knn_label": ("nearest has its label", COLOURS["aligned"], "o"),
-    "knn_background": ("nearest has its background", COLOURS["misaligned"], "D"),
-    "silhouette_label": ("silhouette by label", COLOURS["aligned"], "o"),
-    "silhouette_background": ("silhouette by background", COLOURS["misaligned"], "D"),
-    "silhouette_video": ("silhouette by video", COLOURS["disjoint"], "s"),
+    "knn_label": ("nearest has its label", COLORS["aligned"], "o"),
+    "knn_background": ("nearest has its background", COLORS["misaligned"], "D"),
+    "silhouette_label": ("silhouette by label", COLORS["aligned"], "o"),
+    "silhouette_background": ("silhouette by background", COLORS["misaligned"], "D"),
+    "silhouette_video": ("silhouette by video", COLORS["disjoint"], "s"),
 }
 
 
@@ -162,15 +162,15 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """
     rows = [name for name in _ROWS if f"summary_{name}" in arrays]
     for at, name in enumerate(rows):
-        text, colour, marker = _ROWS[name]
+        text, color, marker = _ROWS[name]
         mean, low, high, chance = arrays[f"summary_{name}"]
         if np.isfinite(low):
-            ax.hlines(at, low, high, color=colour, linewidth=2, zorder=3)
-        ax.scatter([mean], [at], s=26, color=colour, marker=marker, zorder=4)
-        ax.vlines(chance, at - 0.24, at + 0.24, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+            ax.hlines(at, low, high, color=color, linewidth=2, zorder=3)
+        ax.scatter([mean], [at], s=26, color=color, marker=marker, zorder=4)
+        ax.vlines(chance, at - 0.24, at + 0.24, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
         interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
         number = f"{mean:.2f}{interval}".replace("-", "−")
-        ax.text(0, at - 0.29, f"{text}: {number}", transform=ax.get_yaxis_transform(), color=colour, va="bottom",
+        ax.text(0, at - 0.29, f"{text}: {number}", transform=ax.get_yaxis_transform(), color=color, va="bottom",
                 fontsize=7, linespacing=1.05,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
     values = np.concatenate([arrays[f"summary_{name}"] for name in rows])

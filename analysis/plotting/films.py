@@ -21,13 +21,13 @@ _REPEATS = 3  # a clip is about a second long: shown a few times over, so that a
 
 
 def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
-    """Colour activation maps and blend them over frames.
+    """Color activation maps and blend them over frames.
 
     Args:
-        frames: uint8 ``(T, H, W, 3)`` or grey ``(T, H, W)``.
+        frames: uint8 ``(T, H, W, 3)`` or gray ``(T, H, W)``.
         maps: ``(T, h, w)`` in [0, 1]; resized to the frames bilinearly.
         alpha: Weight of the map.
-        cmap: A matplotlib colour map.
+        cmap: A matplotlib color map.
 
     Returns:
         uint8 ``(T, H, W, 3)``.
@@ -35,8 +35,8 @@ def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: s
     rgb = np.repeat(frames[..., None], 3, axis=-1) if frames.ndim == 3 else frames
     size = rgb.shape[1:3]
     large = F.interpolate(torch.from_numpy(maps)[:, None].float(), size=size, mode="bilinear", align_corners=False)
-    colours = mpl.colormaps[cmap](large[:, 0].clamp(0, 1).numpy())[..., :3] * 255
-    blended: np.ndarray = np.rint((1 - alpha) * rgb + alpha * colours).astype(np.uint8)
+    colors = mpl.colormaps[cmap](large[:, 0].clamp(0, 1).numpy())[..., :3] * 255
+    blended: np.ndarray = np.rint((1 - alpha) * rgb + alpha * colors).astype(np.uint8)
     return blended
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from analysis.plotting.style import ACTIVATION_CMAP, COLOURS
+from analysis.plotting.style import ACTIVATION_CMAP, COLORS
 
 __all__ = ["mark_cell", "outline_box", "overlay_map", "show_frame"]
 
@@ -37,7 +37,7 @@ def overlay_map(
     """A map ``(h, w)`` stretched over a frame of ``shape`` (H, W) that is already shown.
 
     Returns:
-        The image, for a colour bar.
+        The image, for a color bar.
     """
     height, width = shape
     return ax.imshow(
@@ -60,5 +60,5 @@ def mark_cell(position: int, grid: tuple[int, int], shape: tuple[int, int], *, a
     """Outline cell ``position`` (row-major) of a grid laid over a frame of ``shape``."""
     row, column = divmod(position, grid[1])
     height, width = shape[0] / grid[0], shape[1] / grid[1]
-    style = {"fill": False, "edgecolor": COLOURS["mark"], "linewidth": 1.4, **kwargs}
+    style = {"fill": False, "edgecolor": COLORS["mark"], "linewidth": 1.4, **kwargs}
     ax.add_patch(Rectangle((column * width - 0.5, row * height - 0.5), width, height, **style))

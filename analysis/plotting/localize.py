@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.frames import overlay_map, show_frame
-from analysis.plotting.style import COLOURS, WIDTH, caption, colourbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -27,12 +27,12 @@ SCORES = {
     "best_iou": "IoU, best\nthreshold",
     "auroc": "pixel\nAUROC",
 }
-# Shape as well as colour tells the maps apart.
+# Shape as well as color tells the maps apart.
 MAPS = {
-    "": ("backbone, RGB", "o", COLOURS["aligned"]),
-    "motion_": ("backbone, motion", "s", COLOURS["misaligned"]),
+    "": ("backbone, RGB", "o", COLORS["aligned"]),
+    "motion_": ("backbone, motion", "s", COLORS["misaligned"]),
     "difference_": ("frame difference", "^", "#6b6b6b"),
-    "centre_": ("centred Gaussian", "v", "#6b6b6b"),
+    "center_": ("centered Gaussian", "v", "#6b6b6b"),
 }
 
 
@@ -52,13 +52,13 @@ def draw_localize(study: Study) -> Figure:
                 for name in ("video_id", "seconds", "frames", "map", "mask", "known", "energy", "chance")
             }
             image = draw_located(example, times, axes[i])
-        colourbar(
+        colorbar(
             figure, image, list(axes.ravel()), "activation, min–max per frame (no unit)", shrink=min(1, 1.6 / count)
         )
         draw_location_scores(arrays, ax=figure.add_subplot(grid[count, :]))
         videos = len(arrays["video_id"])
         what = (
-            "Localisation: activation should lie inside the cyan outline of the object.\nBelow: mean, 95 % interval, "
+            "Localization: activation should lie inside the cyan outline of the object.\nBelow: mean, 95 % interval, "
             f"{counted(videos, 'video')}; bars are chance, what a uniform map scores"
         )
         figure.suptitle(caption(study, what))
@@ -75,7 +75,7 @@ def draw_located(example: dict[str, np.ndarray], times: np.ndarray, axes: np.nda
         axes: ``(len(times),)``.
 
     Returns:
-        An overlay image, for the colour bar.
+        An overlay image, for the color bar.
     """
     shape = example["frames"].shape[1:3]
     for ax, t in zip(axes, times, strict=True):
@@ -91,8 +91,8 @@ def outline_mask(mask: np.ndarray, *, ax: Axes) -> None:
     """The edge of a mask ``(H, W)`` over a frame of its size: a cyan line on a dark one, seen on any ground."""
     if not mask.any():
         return
-    for width, colour in ((1.8, "black"), (0.9, "#56E0FF")):
-        ax.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=[width])
+    for width, color in ((1.8, "black"), (0.9, "#56E0FF")):
+        ax.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=[width])
 
 
 def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
@@ -104,11 +104,11 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """
     for place, name in enumerate(SCORES):
         ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
-        for step, (prefix, (_, marker, colour)) in enumerate(MAPS.items()):
+        for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
             mean, low, high, _ = arrays[f"summary_{prefix}{name}"]
             x = place + (step - 1.5) * 0.19
-            ax.vlines(x, low, high, color=colour, linewidth=1.4, zorder=3)
-            ax.scatter([x], [mean], marker=marker, s=20, color=colour, zorder=4)
+            ax.vlines(x, low, high, color=color, linewidth=1.4, zorder=3)
+            ax.scatter([x], [mean], marker=marker, s=20, color=color, zorder=4)
             ax.annotate(
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
@@ -117,8 +117,8 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ax.set_ylabel("score (no unit)")
     ax.set_ylim(0, 1.08)
     handles = [
-        Line2D([], [], color=colour, marker=marker, linewidth=1.4, markersize=4.5, label=label)
-        for label, marker, colour in MAPS.values()
+        Line2D([], [], color=color, marker=marker, linewidth=1.4, markersize=4.5, label=label)
+        for label, marker, color in MAPS.values()
     ]
     ax.legend(handles=handles, ncols=4, loc="upper center", frameon=False, bbox_to_anchor=(0.5, 1.14))
     return ax

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from analysis.measures.statistics import Summary
 from analysis.plotting.dots import draw_videos
-from analysis.plotting.style import COLOURS
+from analysis.plotting.style import COLORS
 
 __all__ = ["draw_score"]
 
@@ -36,11 +36,11 @@ def draw_score(groups: dict[str, np.ndarray], summaries: dict[str, Summary], *, 
 
 def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
     if np.isfinite(summary.low):
-        ax.vlines(at, summary.low, summary.high, color=COLOURS["aligned"], linewidth=2, zorder=3)
+        ax.vlines(at, summary.low, summary.high, color=COLORS["aligned"], linewidth=2, zorder=3)
     if np.isfinite(summary.mean):
-        ax.scatter([at], [summary.mean], s=26, color=COLOURS["aligned"], zorder=4)
+        ax.scatter([at], [summary.mean], s=26, color=COLORS["aligned"], zorder=4)
     if summary.chance is not None and np.isfinite(summary.chance):
-        ax.hlines(summary.chance, at - 0.4, at + 0.4, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+        ax.hlines(summary.chance, at - 0.4, at + 0.4, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
 
 
 def _text(value: float) -> str:

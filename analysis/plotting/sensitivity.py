@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from analysis.measures.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.frames import show_frame
-from analysis.plotting.style import COLOURS, caption, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_distances", "draw_sensitivity", "draw_strips"]
 
 _GROUPS = {
-    "motion changed": (MOTION_CHANGES, COLOURS["aligned"], "o"),
-    "appearance changed": (APPEARANCE_CHANGES, COLOURS["misaligned"], "D"),
+    "motion changed": (MOTION_CHANGES, COLORS["aligned"], "o"),
+    "appearance changed": (APPEARANCE_CHANGES, COLORS["misaligned"], "D"),
 }
 _LEFT, _RIGHT = 3.9, 2.1  # inches, of the frames and of the distances
 
@@ -56,9 +56,9 @@ def draw_strips(arrays: dict[str, np.ndarray], axes: np.ndarray) -> None:
     for row, name in enumerate(arrays["example_name"].tolist()):
         for column, frame in enumerate(arrays["example_frames"][row]):
             show_frame(frame, ax=axes[row, column])
-        colour = next((colour for names, colour, _ in _GROUPS.values() if name in names), "black")
+        color = next((color for names, color, _ in _GROUPS.values() if name in names), "black")
         label = name.replace("_", "\n" if len(name) > 13 else " ")
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", color=colour, labelpad=4)
+        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", color=color, labelpad=4)
     for ax, seconds in zip(axes[0], arrays["example_seconds"], strict=True):
         ax.set_title(f"{seconds:.2f} s", pad=2)
     axes[-1, 0].set_xlabel(shortened(str(arrays["example_video_id"]), 40), loc="left", labelpad=3)
@@ -73,10 +73,10 @@ def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         ax: Where to draw.
     """
     rows = arrays["example_name"].tolist()
-    for names, colour, marker in _GROUPS.values():
+    for names, color, marker in _GROUPS.values():
         for name in names:
             if f"summary_{name}" in arrays:
-                _draw_row(arrays[f"score_{name}"], arrays[f"summary_{name}"], rows.index(name), colour, marker, ax)
+                _draw_row(arrays[f"score_{name}"], arrays[f"summary_{name}"], rows.index(name), color, marker, ax)
     if "summary_other_video" in arrays:
         _draw_other(arrays["summary_other_video"], len(rows), ax)
     ax.set_ylim(len(rows) - 0.5, -0.5)  # as the frames beside it
@@ -85,41 +85,41 @@ def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
-    several = "\nbar: 95 % interval, grey: videos" if len(arrays["video_id"]) > 1 else ""
+    several = "\nbar: 95 % interval, gray: videos" if len(arrays["video_id"]) > 1 else ""
     ax.set_xlabel(f"cosine distance to the original\n(0: the same features){several}")
     ax.set_title(_share(arrays), pad=4)
     ax.legend(handles=_legend(arrays), loc="upper left", frameon=False, borderaxespad=0, handletextpad=0.4)
     return ax
 
 
-def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, colour: str, marker: str, ax: Axes) -> None:
-    """Videos as grey dots below the interval, the mean, and its number at the right."""
+def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, color: str, marker: str, ax: Axes) -> None:
+    """Videos as gray dots below the interval, the mean, and its number at the right."""
     mean, low, high, _ = summary
     draw_videos(values, at, ax, along="x")
     if np.isfinite(low):
-        ax.hlines(at, low, high, color=colour, linewidth=2, zorder=3)
-    ax.scatter([mean], [at], s=26, color=colour, marker=marker, zorder=4)
-    number = ax.text(1, at, _text(mean), transform=ax.get_yaxis_transform(), ha="right", va="center", color=colour)
+        ax.hlines(at, low, high, color=color, linewidth=2, zorder=3)
+    ax.scatter([mean], [at], s=26, color=color, marker=marker, zorder=4)
+    number = ax.text(1, at, _text(mean), transform=ax.get_yaxis_transform(), ha="right", va="center", color=color)
     number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
 
 
 def _draw_other(summary: np.ndarray, rows: int, ax: Axes) -> None:
     """Below the first row, where the legend is."""
     mean, low, high, _ = summary
-    colour = COLOURS["chance"]
+    color = COLORS["chance"]
     if np.isfinite(low):
-        ax.fill_betweenx([0.5, rows - 0.5], low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
-    ax.vlines(mean, 0.5, rows - 0.5, color=colour, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
+        ax.fill_betweenx([0.5, rows - 0.5], low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
+    ax.vlines(mean, 0.5, rows - 0.5, color=color, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
 
 
 def _legend(arrays: dict[str, np.ndarray]) -> list[Line2D]:
     handles = [
-        Line2D([], [], color=colour, marker=marker, linewidth=2, markersize=4.5, label=label)
-        for label, (_, colour, marker) in _GROUPS.items()
+        Line2D([], [], color=color, marker=marker, linewidth=2, markersize=4.5, label=label)
+        for label, (_, color, marker) in _GROUPS.items()
     ]
     if "summary_other_video" in arrays:
         label = f"another video: {_text(arrays['summary_other_video'][0])}"
-        handles.append(Line2D([], [], color=COLOURS["chance"], linewidth=1, linestyle=(0, (3, 2)), label=label))
+        handles.append(Line2D([], [], color=COLORS["chance"], linewidth=1, linestyle=(0, (3, 2)), label=label))
     return handles
 
 

@@ -1,4 +1,4 @@
-"""The look of every figure: one width, one font size, colours that survive greyscale and colour blindness."""
+"""The look of every figure: one width, one font size, colors that survive grayscale and color blindness."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVATION_CMAP",
-    "COLOURS",
+    "COLORS",
     "SIMILARITY_CMAP",
     "WIDTH",
     "caption",
-    "colourbar",
+    "colorbar",
     "counted",
     "data_name",
     "new_figure",
@@ -41,8 +41,8 @@ WIDTH = 7.2
 """Inches: two columns of a paper."""
 ACTIVATION_CMAP = "inferno"
 SIMILARITY_CMAP = "viridis"
-# Okabe and Ito's colours: told apart by readers with any of the common colour-vision deficiencies.
-COLOURS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
+# Okabe and Ito's colors: told apart by readers with any of the common color-vision deficiencies.
+COLORS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
 _COMPRESSION = 4  # of PNG: half the time of the usual 6 for 5 % more bytes
 _RC = mpl.rc_params_from_file(str(Path(__file__).with_name("fima.mplstyle")), use_default_template=False)
 
@@ -59,9 +59,9 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
 
 
-def colourbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **kwargs: Any) -> None:
-    """A thin, labelled colour bar."""
-    # A bar of its own, so that it shows the colours at full strength where the image is half transparent.
+def colorbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **kwargs: Any) -> None:
+    """A thin, labeled color bar."""
+    # A bar of its own, so that it shows the colors at full strength where the image is half transparent.
     scale = ScalarMappable(image.norm, image.cmap)
     bar = figure.colorbar(scale, ax=axes, **{"fraction": 0.046, "pad": 0.02, "aspect": 25, **kwargs})
     bar.set_label(label)

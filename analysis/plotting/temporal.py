@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
 from analysis.measures.offsets import pooled_auroc
-from analysis.plotting.style import COLOURS, SIMILARITY_CMAP, caption, colourbar, counted, new_figure, printed
+from analysis.plotting.style import COLORS, SIMILARITY_CMAP, caption, colorbar, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.base import Study
@@ -30,7 +30,7 @@ def draw_temporal(study: Study) -> Figure:
         columns = figure.add_gridspec(1, 3, width_ratios=[1, 1.7, 1.3])
         slices, distributions = figure.add_subplot(columns[0]), figure.add_subplot(columns[2])
         if len(study.arrays["similarity_mean"]) > 1:
-            colourbar(figure, draw_similarity(study.arrays["similarity_mean"], ax=slices), slices, "cosine similarity")
+            colorbar(figure, draw_similarity(study.arrays["similarity_mean"], ax=slices), slices, "cosine similarity")
         else:
             _say(slices, "one slice in a clip:\nnothing to compare")
         middle = columns[1].subgridspec(2, 1, height_ratios=[5, 1])
@@ -55,7 +55,7 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
     """A ``(T', T')`` similarity; numbers in the cells while they are few.
 
     Returns:
-        The image, for a colour bar.
+        The image, for a color bar.
     """
     low, high = limits or _at_least(float(similarity.min()), float(similarity.max()))
     image = ax.imshow(similarity, cmap=SIMILARITY_CMAP, vmin=low, vmax=high, interpolation="nearest")
@@ -76,15 +76,15 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
 def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """How similarity changes with the offset, each video against its own Δ = 0, with the 95 % band."""
     offset, unit = _offset(arrays)
-    colour = COLOURS["aligned"]
+    color = COLORS["aligned"]
     for draw in (ax.axvline, ax.axhline):
-        draw(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
+        draw(0, color=COLORS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
     ax.fill_between(
-        offset, arrays["offset_change_low"], arrays["offset_change_high"], color=colour, alpha=0.25, linewidth=0,
+        offset, arrays["offset_change_low"], arrays["offset_change_high"], color=color, alpha=0.25, linewidth=0,
         label=f"95 % band over {_plural(str(arrays['offset_unit']))}",
     )  # fmt: skip
     marker = "o" if len(offset) < 40 else None
-    ax.plot(offset, arrays["offset_change"], color=colour, linewidth=1.2, marker=marker, markersize=2.5)
+    ax.plot(offset, arrays["offset_change"], color=color, linewidth=1.2, marker=marker, markersize=2.5)
     ax.set_xlabel(f"offset Δ of the motion ({unit})")
     ax.set_ylabel("similarity minus\nthat at Δ = 0")
     level = float(arrays["offset_mean"][arrays["offset_frames"] == 0][0])
@@ -118,7 +118,7 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     edges = arrays["density_edges"]
     low, high = _range(arrays)
     bins = np.linspace(low, high, _BINS + 1)
-    centres = (edges[:-1] + edges[1:]) / 2
+    centers = (edges[:-1] + edges[1:]) / 2
     for kind, label in _KINDS.items():
         videos = int(arrays[f"density_{kind}_videos"])
         if not videos:
@@ -126,13 +126,13 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         weights = arrays[f"density_{kind}"] * np.diff(edges)
         filled = kind != "disjoint"
         ax.hist(
-            centres, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
-            color=COLOURS[kind], alpha=0.3 if filled else 1.0,
+            centers, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
+            color=COLORS[kind], alpha=0.3 if filled else 1.0,
             histtype="stepfilled" if filled else "step", linewidth=0.8,
             label=f"{label} ({counted(videos, 'video')})",
         )  # fmt: skip
         if filled:
-            _draw_density(centres, weights, np.linspace(low, high, 200), COLOURS[kind], ax)
+            _draw_density(centers, weights, np.linspace(low, high, 200), COLORS[kind], ax)
     ax.set_xlabel("cosine similarity")
     ax.set_ylabel("density")
     ax.set_ylim(0, ax.get_ylim()[1] * 1.45)  # room for the legend
@@ -140,13 +140,13 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     return ax
 
 
-def _draw_density(centres: np.ndarray, weights: np.ndarray, at: np.ndarray, colour: str, ax: Axes) -> None:
+def _draw_density(centers: np.ndarray, weights: np.ndarray, at: np.ndarray, color: str, ax: Axes) -> None:
     """A Gaussian kernel density, where the values vary enough to have one."""
     present = weights > 0
     if present.sum() < 3:
         return
-    density = gaussian_kde(centres[present], weights=weights[present])
-    ax.plot(at, density(at), color=colour, linewidth=1.2)
+    density = gaussian_kde(centers[present], weights=weights[present])
+    ax.plot(at, density(at), color=color, linewidth=1.2)
 
 
 def _range(arrays: dict[str, np.ndarray]) -> tuple[float, float]:

@@ -72,6 +72,6 @@ def _slice_frames(study: Study, i: int, cam: Study | None) -> np.ndarray:
         repeated: np.ndarray = np.repeat(study.arrays["example_frame"][i][None], slices, axis=0)
         return repeated
     frames = cam.arrays["example_frames"][np.flatnonzero(cam.arrays["example_video_id"] == video)[0]]
-    centres = [min(len(frames) - 1, int((s + 0.5) * len(frames) / slices)) for s in range(slices)]
-    chosen: np.ndarray = frames[centres]
+    centers = [min(len(frames) - 1, int((s + 0.5) * len(frames) / slices)) for s in range(slices)]
+    chosen: np.ndarray = frames[centers]
     return chosen

@@ -95,7 +95,7 @@ def _measure(plan: Plan, column: Column, measure: str) -> Study:
 
 
 def _check_labels(session: Session) -> None:
-    """The map of a few unlabelled videos says nothing."""
+    """The map of a few unlabeled videos says nothing."""
     data = session.settings.data
     if data is None:
         raise InputError("needs a data set whose videos have labels (--data)")

@@ -17,8 +17,8 @@ from analysis.studies import Study
 
 __all__ = ["MarkedScore", "ScoreRow", "interval", "mark", "score_rows", "score_table", "signed", "words"]
 
-# Okabe and Ito's colours with a shape each: two ways to tell checkpoints apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's colors with a shape each: two ways to tell checkpoints apart.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _SHAPES = (
     '<circle r="5"/>',
     '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
@@ -67,7 +67,7 @@ def mark(place: int) -> Markup:
 
 
 def _shape(place: int) -> Markup:
-    return Markup(f'<g fill="{_COLOURS[place % len(_COLOURS)]}">{_SHAPES[place % len(_SHAPES)]}</g>')
+    return Markup(f'<g fill="{_COLORS[place % len(_COLORS)]}">{_SHAPES[place % len(_SHAPES)]}</g>')
 
 
 def score_rows(studies: Mapping[str, Study], main: Sequence[Main], labels: Sequence[str]) -> list[ScoreRow]:
@@ -140,7 +140,7 @@ def _strip(summary: Summary, low: float, high: float, place: int) -> Markup:
     if math.isfinite(summary.mean):
         if math.isfinite(summary.low):
             drawn += Markup('<line stroke="{}" stroke-width="3" x1="{}" x2="{}" y1="11" y2="11"/>').format(
-                _COLOURS[place % len(_COLOURS)], at(summary.low), at(summary.high)
+                _COLORS[place % len(_COLORS)], at(summary.low), at(summary.high)
             )
         drawn += Markup('<svg x="{}" y="11" overflow="visible">{}</svg>').format(at(summary.mean), _shape(place))
     return Markup('<svg class="strip" height="22" aria-hidden="true">{}</svg>').format(drawn)

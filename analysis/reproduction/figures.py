@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.style import COLOURS, new_figure, printed
+from analysis.plotting.style import COLORS, new_figure, printed
 from analysis.reproduction.plan import METHODS
 from analysis.reproduction.table import Table
 
@@ -32,14 +32,14 @@ def draw_table(table: Table, note: str) -> Figure:
                     if method not in methods:
                         continue
                     cell = methods[method][name]
-                    ax.vlines(place, cell.summary.low, cell.summary.high, color=COLOURS["aligned"], linewidth=2)
-                    ax.scatter([place], [cell.summary.mean], s=22, color=COLOURS["aligned"], zorder=3)
+                    ax.vlines(place, cell.summary.low, cell.summary.high, color=COLORS["aligned"], linewidth=2)
+                    ax.scatter([place], [cell.summary.mean], s=22, color=COLORS["aligned"], zorder=3)
                     if len(cell.seeds) > 1:
                         beside = place + 0.22 + np.zeros(len(cell.seeds))
-                        ax.scatter(beside, cell.seeds, s=6, color=COLOURS["misaligned"], zorder=3)
+                        ax.scatter(beside, cell.seeds, s=6, color=COLORS["misaligned"], zorder=3)
                 chance = next(iter(methods.values()))[name].summary.chance
                 if chance is not None and np.isfinite(chance):
-                    ax.axhline(chance, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
+                    ax.axhline(chance, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
                 ax.set_xlim(-0.6, len(METHODS) - 0.4)
                 ax.set_xticks(range(len(METHODS)), list(METHODS.values()), rotation=40, ha="right")
                 if column == 0:

@@ -32,7 +32,7 @@ class Budget:
         epochs: of pre-training, on ``videos`` training videos.
         videos: to train on.
         probe_videos: of the train, val and test splits, for probes.
-        measured: test videos for localisation, alignment and sensitivity.
+        measured: test videos for localization, alignment and sensitivity.
         warning: what a reader must know, on top of the page; empty if nothing.
     """
 

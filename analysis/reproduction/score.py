@@ -30,7 +30,7 @@ SCORES = {
     "bias_gap": "background-bias gap",
     "energy": "activation energy in object",
     "energy_ratio": "energy / chance",
-    "auroc": "localisation AUROC",
+    "auroc": "localization AUROC",
     "top1_agreement": "affinity top-1",
     "affinity_auroc": "affinity AUROC",
     "offset_auroc": "temporal AUROC",
@@ -91,7 +91,7 @@ def _chance_at(rank: int, classes: int = 10) -> float:
 
 
 def _probes(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Right or wrong for each test video: linear probe, nearest neighbour, retrieval; and the background's probe."""
+    """Right or wrong for each test video: linear probe, nearest neighbor, retrieval; and the background's probe."""
     train, val, test = (
         _world(run.regime, split, count)
         for split, count in zip(("train", "val", "test"), run.budget.probe_videos, strict=True)

@@ -23,13 +23,13 @@ _CARD = """\
 
 Small backbones, trained by this project on its own procedural videos, so that every command and notebook shows
 something trained without a download. They know ten motions of textured shapes and nothing of people or places: fit for
-looking at the tools and for comparing the two methods, not for real tasks. Licence: as the project's (Apache-2.0).
+looking at the tools and for comparing the two methods, not for real tasks. License: as the project's (Apache-2.0).
 
 | name | method | recipe | data | seed | steps | code at commit | SHA-256 |
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Input: 16 frames, every 2nd, 56 × 56, RGB, normalised with Kinetics' means (written in the files). Format: the project's
+Input: 16 frames, every 2nd, 56 × 56, RGB, normalized with Kinetics' means (written in the files). Format: the project's
 own, read without running code; {size} bytes each at most.
 
 ## Scores ({regime}; {videos} test videos for probes, {measured} for the rest)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
 
@@ -70,7 +70,7 @@ def _cell(contents: Sequence[Mapping[str, Any]], name: str) -> Cell:
     per_video = values.mean(axis=0)
     chance = np.mean([content["chance"].get(name, math.nan) for content in contents])
     seeds = tuple(float(np.nanmean(row)) for row in values)
-    return Cell(summarise(per_video, chance=float(chance)), seeds, per_video)
+    return Cell(summarize(per_video, chance=float(chance)), seeds, per_video)
 
 
 @dataclass(frozen=True)

@@ -135,13 +135,13 @@ def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, 
     frames, motion = display_clip(session, clip)
     seconds, length = clip.seconds(session.spec), len(frames)
     slices = len(result["affinity_slices"])
-    centres = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
+    centers = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     return {
         "video_id": clip.video.video_id,
         "seconds": seconds[length // 2],
         "frame": frames[length // 2],
         "motion_frame": motion[length // 2],
-        "slice_seconds": seconds[centres],
-        "slice_motion_frame": motion[centres],
+        "slice_seconds": seconds[centers],
+        "slice_motion_frame": motion[centers],
         **{name: result[name] for name in ("affinity", "affinity_slices", "mask", "patch")},
     }

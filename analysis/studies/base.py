@@ -69,7 +69,7 @@ class Session:
 
     @property
     def spec(self) -> InputSpec:
-        """Frames, stride and size of the clips that are read, and their normalisation."""
+        """Frames, stride and size of the clips that are read, and their normalization."""
         return self.extractor.reads
 
     def compared(self, features: Features) -> Features:

@@ -25,10 +25,10 @@ __all__ = ["run"]
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Activation maps of the shown clips, and how well the maps of every clip follow its motion.
 
-    Scores, per video (ours, label-free; with masks there is localisation):
+    Scores, per video (ours, label-free; with masks there is localization):
     ``rgb_motion_correlation``, the Pearson correlation of the RGB and the motion map of a clip on the feature grid;
     ``motion_energy_correlation``, that of the RGB map with the size of the frame difference averaged to that grid.
-    Their chance level is the same with the motion of the video before: borders and a liking for the centre alone
+    Their chance level is the same with the motion of the video before: borders and a liking for the center alone
     correlate any two maps. One video has none.
 
     Args:

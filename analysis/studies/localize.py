@@ -1,4 +1,4 @@
-"""Localisation over many videos: do the features respond where the object truly is?"""
+"""Localization over many videos: do the features respond where the object truly is?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fima.methods.activation import class_agnostic_activation_map
 
 __all__ = ["BASELINES", "run"]
 
-BASELINES = ("centre", "difference")
+BASELINES = ("center", "difference")
 """Beside the uniform map, which is the chance level: a Gaussian in the middle, and the size of the frame difference."""
 
 
@@ -27,7 +27,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     """Class-agnostic activation maps of RGB clips against the masks of their objects.
 
     Scores, per video: ``analysis.measures.localization.localization_scores``, with the uniform map's as chance; the
-    same of the motion features' map (``motion_energy``, …); and of two maps that need no network (``centre_energy``,
+    same of the motion features' map (``motion_energy``, …); and of two maps that need no network (``center_energy``,
     ``difference_energy``, …): a backbone that looks at motion should at least beat the frame difference.
 
     Args:
@@ -91,7 +91,7 @@ def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any] | None]
         "motion_": class_agnostic_activation_map(features.motion, size=size, normalize=_NORMALIZE),
     }
     plain = baseline_maps(clip)
-    maps |= {"centre_": plain["centre"], "difference_": plain["motion"]}
+    maps |= {"center_": plain["center"], "difference_": plain["motion"]}
     return [
         None if one.truth is None else _score(one, {name: values[i : i + 1].cpu() for name, values in maps.items()})
         for i, one in enumerate(batch)

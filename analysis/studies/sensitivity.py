@@ -29,7 +29,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Scores, per video: those of ``analysis.measures.sensitivity.sensitivity_scores``; and ``other_video``, the
     distance to the
     last clip of the video before, so that networks can be compared whose distances are all small or all large. The
-    first video has none. Neighbours in a list may be of one class or scene: it tells the distance of another video,
+    first video has none. Neighbors in a list may be of one class or scene: it tells the distance of another video,
     not of the most different one.
 
     The background is replaced, and the motion share told, where the object's mask is known in all frames of a clip.

@@ -74,8 +74,8 @@ function level(value) {
   const [low, high] = now.limits;
   return Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
 }
-/* The colour of every code of a map. */
-function colours(map) {
+/* The color of every code of a map. */
+function colors(map) {
   const table = new Uint8Array(256 * 3);
   for (let code = 0; code < 256; code++) {
     const at = 3 * level(map.low + map.step * code);
@@ -88,7 +88,7 @@ function paint(target, map, start, width, height) {
   const pen = target.getContext("2d"), image = pen.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
     const at = 3 * map.codes[start + i];
-    for (let k = 0; k < 3; k++) image.data[4 * i + k] = map.colours[at + k];
+    for (let k = 0; k < 3; k++) image.data[4 * i + k] = map.colors[at + k];
     image.data[4 * i + 3] = 255;
   }
   pen.putImageData(image, 0, 0);

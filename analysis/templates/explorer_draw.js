@@ -31,8 +31,8 @@ const panels = names.map((name, index) => {
 });
 
 /* Marks, all with a dark casing: they are told apart by their form. */
-function cased(pen, width, colour, trace) {
-  for (const [w, c] of [[width + 2.4, "rgba(0, 0, 0, .85)"], [width, colour]]) {
+function cased(pen, width, color, trace) {
+  for (const [w, c] of [[width + 2.4, "rgba(0, 0, 0, .85)"], [width, color]]) {
     pen.lineWidth = w;
     pen.strokeStyle = c;
     pen.beginPath();
@@ -55,15 +55,15 @@ function lines(pen, side, clip) {
 }
 function ring(pen, side, clip, found) {
   const w = side / clip.columns, h = side / clip.rows, r = 0.32 * Math.min(w, h);
-  const centre = (row, column) => [(column + 0.5) * w, (row + 0.5) * h];
-  const [x, y] = centre(found.row, found.column), [x0, y0] = centre(found.row - found.down, found.column - found.right);
+  const center = (row, column) => [(column + 0.5) * w, (row + 0.5) * h];
+  const [x, y] = center(found.row, found.column), [x0, y0] = center(found.row - found.down, found.column - found.right);
   if (found.distance > 0) {
     const length = Math.hypot(x - x0, y - y0), ux = (x - x0) / length, uy = (y - y0) / length;
     const from = Math.min(length / 2, Math.min(w, h) / 2);
-    for (const [dash, width, colour] of [[[], 4, "rgba(0, 0, 0, .85)"], [[6, 4], 1.8, "#fff"]]) {
+    for (const [dash, width, color] of [[[], 4, "rgba(0, 0, 0, .85)"], [[6, 4], 1.8, "#fff"]]) {
       pen.setLineDash(dash);
       pen.lineWidth = width;
-      pen.strokeStyle = colour;
+      pen.strokeStyle = color;
       pen.beginPath();
       pen.moveTo(x0 + ux * from, y0 + uy * from);
       pen.lineTo(x - ux * r, y - uy * r);
@@ -108,7 +108,7 @@ function drawPanel(made, clip, patch) {
   const key = `${now.clip} ${now.time} ${now.limits}`;
   if (made.stale !== key) {
     made.stale = key;
-    map.colours = colours(map);
+    map.colors = colors(map);
     paint(made.whole, map, rowStart(clip, 0), clip.cells, clip.cells);
     const all = summary(clip, map);
     made.all.textContent = `All ${clip.cells} patches: ${(100 * all.top1).toFixed(0)} % right (chance ${(100 / clip.cells).toFixed(1)} %), off by ${all.distance.toFixed(1)} on average`;
@@ -180,7 +180,7 @@ function drawScale() {
   for (let i = 0; i < 256; i++) image.data.set([palette[3 * i], palette[3 * i + 1], palette[3 * i + 2], 255], 4 * i);
   pen.putImageData(image, 0, 0);
   const text = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
-  ramp.setAttribute("aria-label", `Colour bar from ${text(low)}, dark violet, to ${text(high)}, yellow`);
+  ramp.setAttribute("aria-label", `Color bar from ${text(low)}, dark violet, to ${text(high)}, yellow`);
   ticks.replaceChildren(...[0, 0.5, 1].map((t) => element("span", "", text(low + t * (high - low)))));
   const whole = data.clips.length > 1 || names.length > 1;
   find("limits-note").textContent = now.limits === WIDE ? "Fixed: all that a cosine can be." :

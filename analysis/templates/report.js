@@ -5,7 +5,7 @@ root.classList.add("js");
 /* Light, dark, or as the system has it. */
 const theme = document.getElementById("theme"), dark = matchMedia("(prefers-color-scheme: dark)");
 function isDark() { return root.dataset.theme ? root.dataset.theme === "dark" : dark.matches; }
-function nameTheme() { theme.textContent = isDark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`); }
+function nameTheme() { theme.textContent = isDark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colors`); }
 theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; nameTheme(); });
 dark.addEventListener("change", nameTheme);
 nameTheme();

@@ -53,7 +53,7 @@ class LoadedBackbone:
     """A backbone with what it expects and where it comes from.
 
     Attributes:
-        backbone: in eval mode: normalised clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
+        backbone: in eval mode: normalized clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
         arch: its name for `fima.models.create_backbone`.
         input: the clip it expects.
         report: where every entry of the file went.

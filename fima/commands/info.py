@@ -99,7 +99,7 @@ def _rows(loaded: LoadedBackbone) -> Iterable[tuple[str, str]]:
     if loaded.epoch is not None:
         yield "epoch", str(loaded.epoch)
     yield "frames", f"{spec.num_frames} × stride {spec.frame_stride}, {spec.size} × {spec.size} pixels"
-    yield "colours", f"{spec.channel_order.upper()}, mean {spec.mean}, std {spec.std}"
+    yield "colors", f"{spec.channel_order.upper()}, mean {spec.mean}, std {spec.std}"
     yield "loaded", _count(report.loaded)
     yield "missing", _count(report.missing) + (" (only counters: harmless)" if _only_counters(loaded) else "")
     yield "unexpected", _count(report.unexpected)

@@ -25,9 +25,9 @@ exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima knn``."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    add_flags(parser, centre="none, as k-NN is usually done")
+    add_flags(parser, center="none, as k-NN is usually done")
     parser.add_argument(
-        "--k", type=int, nargs="+", metavar="K", help="neighbours that vote (default: 1 5 20, if there are as many)"
+        "--k", type=int, nargs="+", metavar="K", help="neighbors that vote (default: 1 5 20, if there are as many)"
     )
     parser.add_argument(
         "--temperature", type=float, default=0.07, metavar="T", help="of the weighted votes (default: 0.07)"
@@ -43,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
     from fima.errors import InputError
     from fima.presets.retrieval import comparison
 
-    chosen = comparison(args.preset, clips=args.clips, centre=args.centre or "none")
+    chosen = comparison(args.preset, clips=args.clips, center=args.center or "none")
     counts = positive(args.k or list(_COUNTS), "--k")
     if not 0 < args.temperature < float("inf"):
         raise InputError(f"--temperature must be more than 0, got {args.temperature}")
     folder = out_folder(args, "knn.json")
 
-    from fima.evaluation.neighbor_report import about, find_neighbours, knn_scores
+    from fima.evaluation.neighbor_report import about, find_neighbors, knn_scores
     from fima.evaluation.neighbor_sets import open_sets
 
     sets = open_sets(args, chosen, ["rgb"], progress)
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")
     counts = [k for k in counts if k <= len(train)]
     folder.mkdir(parents=True, exist_ok=True)
-    found = find_neighbours(train, sets.test[shown], max(counts), centre=chosen.centre)
+    found = find_neighbors(train, sets.test[shown], max(counts), center=chosen.center)
     scores, predictions = knn_scores(found, counts, temperature=args.temperature, seed=args.seed)
     test = found.test
     write_rows(

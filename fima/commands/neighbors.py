@@ -20,7 +20,7 @@ __all__ = ["add_flags", "finish", "out_folder", "positive"]
 _SHOWN = 3
 
 
-def add_flags(parser: argparse.ArgumentParser, *, centre: str) -> None:
+def add_flags(parser: argparse.ArgumentParser, *, center: str) -> None:
     """Two sets of videos, how they are compared, and where to write."""
     add_backbone_flags(parser, required=False)
     parser.add_argument("--train-split", default="train", metavar="S", help="the gallery (default: train)")
@@ -28,7 +28,7 @@ def add_flags(parser: argparse.ArgumentParser, *, centre: str) -> None:
     parser.add_argument("--features-train", metavar="FILE", help="instead of --ckpt and --data: of fima extract")
     parser.add_argument("--features-test", metavar="FILE", help="the queries' features")
     add_protocol_flags(parser)
-    parser.add_argument("--centre", metavar="HOW", help=f"none, train or each (default: {centre})")
+    parser.add_argument("--center", metavar="HOW", help=f"none, train or each (default: {center})")
     parser.add_argument("--out", metavar="DIR", required=True, help="the folder to write into; made if missing")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
 

@@ -13,7 +13,7 @@ __all__ = ["add_arguments", "run"]
 
 _EPILOG = """\
 DIR gets retrieval.json (recall with 95 % intervals over test videos, chance, and how it was made), retrieval.csv
-(query, rank, neighbour, similarity, hit, shown), predictions.csv (per test video), duplicates.csv and skipped.csv.
+(query, rank, neighbor, similarity, hit, shown), predictions.csv (per test video), duplicates.csv and skipped.csv.
 --inputs shows what the features live on: the same videos as they are, with their middle frame only, and with their
 frame difference only.
 
@@ -28,7 +28,7 @@ exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima retrieve``."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    add_flags(parser, centre="the preset's")
+    add_flags(parser, center="the preset's")
     parser.add_argument(
         "--ranks", type=int, nargs="+", default=[1, 5, 10, 20, 50], metavar="K", help="of the recall (1 5 10 20 50)"
     )
@@ -45,25 +45,25 @@ def run(args: argparse.Namespace) -> int:
     """
     from fima.presets.retrieval import comparison
 
-    chosen = comparison(args.preset, clips=args.clips, centre=args.centre)
+    chosen = comparison(args.preset, clips=args.clips, center=args.center)
     ranks = positive(args.ranks, "--ranks")
     folder = out_folder(args, "retrieval.json")
 
-    from fima.evaluation.neighbor_report import about, find_neighbours, neighbour_rows, recall_scores
+    from fima.evaluation.neighbor_report import about, find_neighbors, neighbor_rows, recall_scores
     from fima.evaluation.neighbor_sets import open_sets
 
     sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), progress)
     folder.mkdir(parents=True, exist_ok=True)
     found = {
-        shown: find_neighbours(train, sets.test[shown], max(ranks), centre=chosen.centre)
+        shown: find_neighbors(train, sets.test[shown], max(ranks), center=chosen.center)
         for shown, train in sets.train.items()
     }
     ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
     results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
     write_rows(
         folder / "retrieval.csv",
-        ("query", "rank", "neighbour", "similarity", "hit", "shown"),
-        chain.from_iterable(neighbour_rows(one, shown) for shown, one in found.items()),
+        ("query", "rank", "neighbor", "similarity", "hit", "shown"),
+        chain.from_iterable(neighbor_rows(one, shown) for shown, one in found.items()),
     )
     write_rows(
         folder / "predictions.csv",

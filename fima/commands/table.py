@@ -11,7 +11,8 @@ __all__ = ["add_arguments", "run"]
 _EPILOG = """\
 RUN is a result (result.json, knn.json, retrieval.json), a run's folder, or a folder of such. Rows are checkpoints;
 columns are task × data set × metric. Runs that differ in nothing but their seed become mean ± standard deviation; those
-whose preset, clips, crops, centring, splits or other settings differ get columns of their own, told apart by footnotes.
+whose preset, clips, crops, centering, splits or other settings differ get columns of their own, told apart by
+footnotes.
 Published numbers stand in rows of their own, and only in columns that are there. csv has a row for each number of each
 run, with all that it depends on; it has all metrics unless --metrics is given.
 

@@ -24,8 +24,8 @@ class TestProtocol:
 
     Attributes:
         clips: of a video, spread evenly (`fima.data.sampling.uniform_clip_starts`); not used with ``half_overlap``.
-        crops: 1: the centre. 3: left or top, centre, right or bottom along the longer side. 10: four corners and the
-            centre, then the same five mirrored.
+        crops: 1: the center. 3: left or top, center, right or bottom along the longer side. 10: four corners and the
+            center, then the same five mirrored.
         placement: ``uniform``, or ``half_overlap``: clips from the first frame on, each half over the one before it,
             as many as fit into the video.
         crop_fraction: side of a crop as a share of the frame's short side, in (0, 1], then scaled to the input size;

@@ -24,7 +24,7 @@ class FlowFolder:
     """The flow of many videos, a folder each, in one of two forms.
 
     - ``flow.npy``: ``(L, 2, H, W)`` floating point, pixels to the right and down; read by memory map.
-    - ``flow_x_00001.jpg``, ``flow_y_00001.jpg``, …: grey, 0 to 255 for −bound to bound pixels, as the tools dense_flow
+    - ``flow_x_00001.jpg``, ``flow_y_00001.jpg``, …: gray, 0 to 255 for −bound to bound pixels, as the tools dense_flow
       and denseflow write them.
 
     Entry i is what moves from frame i to i + 1, so a video of L + 1 frames has L of them; the last frame is given the

@@ -1,6 +1,6 @@
 """Training samples: two windows of each video, as uint8 frames, drawn by (seed, epoch, index).
 
-Frames leave the loader as they were decoded; crops, resizes and colours happen on the device (`fima.transforms.views`).
+Frames leave the loader as they were decoded; crops, resizes and colors happen on the device (`fima.transforms.views`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class AgreementWatch(pl.Callback):
     Running statistics are left out: each process has its own (as the reference), and training does not read them.
 
     Args:
-        every_steps: optimiser's steps between comparisons.
+        every_steps: optimizer's steps between comparisons.
     """
 
     def __init__(self, every_steps: int) -> None:

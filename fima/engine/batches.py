@@ -36,7 +36,7 @@ def steps_per_epoch(num_samples: int, total_batch: int) -> int:
 class BatchStream:
     """A batch sampler over a whole run, from any step to the last.
 
-    One optimiser's step takes the next ``accumulate · world · batch_size`` samples of its epoch's order; the parts of
+    One optimizer's step takes the next ``accumulate · world · batch_size`` samples of its epoch's order; the parts of
     the step follow each other, and each is dealt out to the processes in rank order. So the samples of a step do not
     depend on the number of processes as long as its total is the same.
 

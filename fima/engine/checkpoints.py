@@ -46,7 +46,7 @@ class CheckpointKeeper(pl.Callback):
         folder: of the run.
         options: when, and how many stay.
         recorder: knows the mean of what ``options.best`` names.
-        steps_per_epoch: optimiser's steps.
+        steps_per_epoch: optimizer's steps.
         last_step: of the run.
     """
 

@@ -10,7 +10,7 @@ __all__ = ["learning_rate"]
 
 
 def learning_rate(step: int, steps_per_epoch: int, options: OptimizerOptions) -> float:
-    """The rate of an optimiser's step.
+    """The rate of an optimizer's step.
 
     Args:
         step: from 0.

@@ -17,7 +17,7 @@ from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.errors import InputError, VideoError
 from fima.transforms.input_spec import InputSpec
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 __all__ = ["VideoFeatures", "pooled_features", "read_clips"]
 
@@ -53,7 +53,7 @@ def pooled_features(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> VideoFeatures:
-    """Feature vectors of uniformly spaced clips: short side scaled to the backbone's size, centre-cropped.
+    """Feature vectors of uniformly spaced clips: short side scaled to the backbone's size, center-cropped.
 
     One thread decodes ahead while the backbone runs.
 
@@ -80,7 +80,7 @@ def pooled_features(
             waiting[:] = [frames[batch_size:]] if len(frames) > batch_size else []
             with torch.inference_mode():
                 batch = to_clip_batch(frames[:batch_size], device)
-                vectors.append(backbone(normalise(batch, loaded.input)).float().mean(dim=(2, 3, 4)).cpu())
+                vectors.append(backbone(normalize(batch, loaded.input)).float().mean(dim=(2, 3, 4)).cpu())
 
     for record, clip_frames in _ahead(videos, loaded.input, clips):
         if isinstance(clip_frames, str):

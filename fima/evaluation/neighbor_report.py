@@ -1,4 +1,4 @@
-"""What nearest neighbours say, as scores with intervals and as tables."""
+"""What nearest neighbors say, as scores with intervals and as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fima.evaluation.metrics import bootstrap_intervals, mean_class_accuracy
 from fima.evaluation.neighbor_sets import Sets
 from fima.evaluation.neighbors import (
     TEMPERATURE,
-    centred,
+    centered,
     chance_of_vote,
     chance_recall,
     hits,
@@ -24,13 +24,13 @@ from fima.evaluation.neighbors import (
 )
 from fima.presets.retrieval import Comparison
 
-__all__ = ["Neighbours", "about", "find_neighbours", "knn_scores", "neighbour_rows", "recall_scores", "score_lines"]
+__all__ = ["Neighbors", "about", "find_neighbors", "knn_scores", "neighbor_rows", "recall_scores", "score_lines"]
 
 Scores = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """The nearest training videos of every test video.
 
     Attributes:
@@ -47,17 +47,17 @@ class Neighbours:
 
     @property
     def hits(self) -> NDArray[np.bool_]:
-        """``(Q, count)``: whether a neighbour has its query's label."""
+        """``(Q, count)``: whether a neighbor has its query's label."""
         return hits(self.order, self.test.labels, self.train.labels)
 
 
-def find_neighbours(train: FeatureSet, test: FeatureSet, count: int, *, centre: str) -> Neighbours:
-    """The nearest by cosine similarity, after centring (`fima.evaluation.neighbors.centred`)."""
-    queries, gallery = centred(test.vectors, train.vectors, centre)
-    return Neighbours(train, test, *nearest(queries, gallery, count))
+def find_neighbors(train: FeatureSet, test: FeatureSet, count: int, *, center: str) -> Neighbors:
+    """The nearest by cosine similarity, after centering (`fima.evaluation.neighbors.centered`)."""
+    queries, gallery = centered(test.vectors, train.vectors, center)
+    return Neighbors(train, test, *nearest(queries, gallery, count))
 
 
-def recall_scores(found: Neighbours, ranks: Sequence[int], *, seed: int = 0) -> tuple[Scores, NDArray[np.bool_]]:
+def recall_scores(found: Neighbors, ranks: Sequence[int], *, seed: int = 0) -> tuple[Scores, NDArray[np.bool_]]:
     """``recall@k``: value, 95 % interval over test videos and chance; and ``(Q, ranks)``, right or wrong."""
     right = recall(found.hits, ranks)
     measures = {f"recall@{rank}": (right[rank], False) for rank in ranks}
@@ -66,13 +66,13 @@ def recall_scores(found: Neighbours, ranks: Sequence[int], *, seed: int = 0) -> 
 
 
 def knn_scores(
-    found: Neighbours, counts: Sequence[int], *, temperature: float = TEMPERATURE, seed: int = 0
+    found: Neighbors, counts: Sequence[int], *, temperature: float = TEMPERATURE, seed: int = 0
 ) -> tuple[Scores, dict[str, NDArray[np.int64]]]:
     """Accuracies of votes, and their predictions.
 
     Args:
-        found: with as many neighbours as the largest of ``counts``.
-        counts: neighbours that vote.
+        found: with as many neighbors as the largest of ``counts``.
+        counts: neighbors that vote.
         temperature: of the weighted votes.
         seed: of intervals and chance.
 
@@ -96,8 +96,8 @@ def knn_scores(
     return _scores(measures, found.test, chance, seed), predictions
 
 
-def neighbour_rows(found: Neighbours, shown: str) -> Iterator[tuple[object, ...]]:
-    """Rows (query, rank, neighbour, similarity, hit, shown)."""
+def neighbor_rows(found: Neighbors, shown: str) -> Iterator[tuple[object, ...]]:
+    """Rows (query, rank, neighbor, similarity, hit, shown)."""
     for query, places, similarity, hit in zip(
         found.test.video_ids, found.order.tolist(), found.similarity.tolist(), found.hits.tolist(), strict=True
     ):
@@ -116,7 +116,7 @@ def about(sets: Sets, chosen: Comparison, *, seed: int, command: Sequence[str]) 
         "protocol": test.metadata.get("protocol"),
         "clips": sorted({int(count) for count in np.concatenate([train.clips, test.clips])}),
         "crops": (test.metadata.get("protocol") or {}).get("crops"),
-        "centre": chosen.centre,
+        "center": chosen.center,
         "unit_clips": chosen.unit_clips,
         "seed": seed,
         "classes": len(test.class_names),

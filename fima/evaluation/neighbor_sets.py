@@ -1,4 +1,4 @@
-"""The two sets of features that nearest neighbours are looked for in: from a checkpoint, or from tables."""
+"""The two sets of features that nearest neighbors are looked for in: from a checkpoint, or from tables."""
 
 from __future__ import annotations
 

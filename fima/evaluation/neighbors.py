@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine similarity, and what they are worth: retrieval and votes. Arrays in, arrays out."""
+"""Nearest neighbors by cosine similarity, and what they are worth: retrieval and votes. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fima.errors import InputError
 __all__ = [
     "RANKS",
     "TEMPERATURE",
-    "centred",
+    "centered",
     "chance_of_vote",
     "chance_recall",
     "hits",
@@ -34,7 +34,7 @@ TEMPERATURE = 0.07
 """Of weighted votes (Wu et al., "Unsupervised feature learning via non-parametric instance discrimination", 2018)."""
 
 _BLOCK = 1 << 22  # similarities at a time: few enough to stay near the processor, enough for a fast product
-_GROUPS_PER_NEIGHBOUR = 8
+_GROUPS_PER_NEIGHBOR = 8
 
 
 def unit(features: _Floats) -> _Floats:
@@ -43,26 +43,26 @@ def unit(features: _Floats) -> _Floats:
     return np.asarray(features / np.where(length > 0, length, 1))
 
 
-def centred(queries: _Floats, gallery: _Floats, centre: str) -> tuple[_Floats, _Floats]:
+def centered(queries: _Floats, gallery: _Floats, center: str) -> tuple[_Floats, _Floats]:
     """Queries and gallery with a mean subtracted.
 
     Args:
         queries: ``(Q, C)``, of the test.
         gallery: ``(G, C)``, of the training.
-        centre: ``none``; ``train``: the gallery's mean from both; ``each``: from either its own, which needs all
+        center: ``none``; ``train``: the gallery's mean from both; ``each``: from either its own, which needs all
             queries at once (`fima.presets.retrieval`).
 
     Raises:
         InputError: for another word.
     """
-    if centre == "none":
+    if center == "none":
         return queries, gallery
     middle = gallery.mean(axis=0, dtype=np.float64).astype(gallery.dtype)
-    if centre == "train":
+    if center == "train":
         return queries - middle, gallery - middle
-    if centre == "each":
+    if center == "each":
         return queries - queries.mean(axis=0, dtype=np.float64).astype(queries.dtype), gallery - middle
-    raise InputError(f"centre must be none, train or each, got {centre!r}")
+    raise InputError(f"center must be none, train or each, got {center!r}")
 
 
 def nearest(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Floats]:
@@ -82,7 +82,7 @@ def nearest(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Flo
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise InputError(f"features must be (Q, C) and (G, C), got {queries.shape} and {gallery.shape}")
     if not len(gallery) or count < 1:
-        raise InputError(f"neighbours need a gallery and a count of at least 1, got {len(gallery)} and {count}")
+        raise InputError(f"neighbors need a gallery and a count of at least 1, got {len(gallery)} and {count}")
     kind = np.float64 if queries.dtype == gallery.dtype == np.float64 else np.float32
     rows, columns = (unit(part.astype(kind, copy=False)) for part in (queries, gallery))
     if not (np.isfinite(rows.sum()) and np.isfinite(columns.sum())):
@@ -99,7 +99,7 @@ def nearest(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Flo
 
 
 def hits(order: _Ints, query_labels: _Ints, gallery_labels: _Ints) -> NDArray[np.bool_]:
-    """``(Q, count)``: whether each neighbour has its query's label."""
+    """``(Q, count)``: whether each neighbor has its query's label."""
     return np.asarray(gallery_labels[order] == query_labels[:, None])
 
 
@@ -136,9 +136,9 @@ def vote(
         order: of `nearest`, at least k.
         similarity: of `nearest`.
         gallery_labels: ``(G,)``, at least 0.
-        k: neighbours.
+        k: neighbors.
         classes: None: as many as the gallery's labels need.
-        temperature: a neighbour counts exp(similarity / temperature); None: every neighbour counts 1, and between
+        temperature: a neighbor counts exp(similarity / temperature); None: every neighbor counts 1, and between
             classes with as many votes the nearer in sum is first.
 
     Returns:
@@ -146,7 +146,7 @@ def vote(
     """
     labels, near = gallery_labels[order[:, :k]], similarity[:, :k].astype(np.float64)
     votes = np.zeros((len(order), int(gallery_labels.max()) + 1 if classes is None else classes))
-    # Less than one vote in all where only votes count: k neighbours of similarity + 1 ≤ 2.
+    # Less than one vote in all where only votes count: k neighbors of similarity + 1 ≤ 2.
     weight = 1 + (near + 1) / (2 * k + 1) if temperature is None else np.exp((near - 1) / temperature)
     np.add.at(votes, (np.arange(len(order))[:, None], labels), weight)
     return votes
@@ -179,10 +179,10 @@ def _largest(values: _Floats, count: int) -> tuple[_Ints, _Floats]:
     The largest of each of many groups of columns bound what can be among them from below; few columns are left.
     """
     rows, columns = values.shape
-    groups = _GROUPS_PER_NEIGHBOUR * count
+    groups = _GROUPS_PER_NEIGHBOR * count
     if columns >= 2 * groups:
         depth = columns // groups
-        # Groups of columns far apart: neighbours in the gallery are often of one class.
+        # Groups of columns far apart: neighbors in the gallery are often of one class.
         largest = values[:, : depth * groups].reshape(rows, depth, groups).max(axis=1)
         bound = np.partition(largest, groups - count, axis=1)[:, groups - count]
         row, column = np.nonzero(values >= bound[:, None])

@@ -1,4 +1,4 @@
-"""Probes on frozen features: a linear classifier, nearest neighbours, retrieval. Arrays in, arrays out."""
+"""Probes on frozen features: a linear classifier, nearest neighbors, retrieval. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fima.errors import InputError
 from fima.evaluation.neighbors import hits, nearest, recall, vote
 
-__all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbours", "recall_at"]
+__all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbors", "recall_at"]
 
 _Floats = NDArray[np.floating[Any]]
 _Ints = NDArray[np.int64]
@@ -22,7 +22,7 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """A linear classifier of standardised features.
+    """A linear classifier of standardized features.
 
     Attributes:
         strength: inverse regularisation that the validation videos chose.
@@ -54,7 +54,7 @@ def fit_linear_probe(
     *,
     strengths: Sequence[float] = STRENGTHS,
 ) -> LinearProbe:
-    """Multinomial logistic regression on features that are standardised by the training set.
+    """Multinomial logistic regression on features that are standardized by the training set.
 
     The regularisation is chosen on the validation videos; the test videos are never seen. Deterministic.
 
@@ -88,7 +88,7 @@ def fit_linear_probe(
     return best
 
 
-def neighbours(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Floats]:
+def neighbors(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Floats]:
     """The nearest by cosine similarity.
 
     Args:
@@ -104,7 +104,7 @@ def neighbours(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _
 
 def knn_predictions(queries: _Floats, gallery: _Floats, gallery_labels: _Ints, *, k: int = 1) -> _Ints:
     """Labels ``(Q,)`` by the vote of the k nearest; a tie goes to the label whose votes are nearer in sum."""
-    order, similarity = neighbours(queries, gallery, k)
+    order, similarity = neighbors(queries, gallery, k)
     votes = vote(order, similarity, gallery_labels, k=k, temperature=None)
     return np.asarray(votes.argmax(axis=1), np.int64)
 
@@ -113,7 +113,7 @@ def recall_at(
     queries: _Floats, query_labels: _Ints, gallery: _Floats, gallery_labels: _Ints, ranks: Sequence[int] = (1, 5, 10)
 ) -> dict[int, NDArray[np.bool_]]:
     """Whether one of a query's nearest has its label, for each number of nearest: rank → ``(Q,)``."""
-    order, _ = neighbours(queries, gallery, max(ranks))
+    order, _ = neighbors(queries, gallery, max(ranks))
     return recall(hits(order, query_labels, gallery_labels), ranks)
 
 

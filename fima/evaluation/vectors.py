@@ -19,7 +19,7 @@ from fima.data.test_clips import iterate_test_clips
 from fima.errors import InputError
 from fima.models.registry import backbone_info
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 __all__ = ["VideoVectors", "iterate_vectors", "open_backbone", "show"]
 
@@ -184,11 +184,11 @@ class _Pool:
     def __call__(self, views: Sequence[Tensor]) -> NDArray[np.float32]:
         with torch.inference_mode():
             pooled = [
-                self._features(self._normalised(views, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs
+                self._features(self._normalized(views, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs
             ]
             return np.asarray(torch.stack(pooled).cpu().numpy())
 
-    def _normalised(self, views: Sequence[Tensor], what: str) -> Tensor:
+    def _normalized(self, views: Sequence[Tensor], what: str) -> Tensor:
         """What the backbone reads. Memory is used again: to get it anew for every batch takes as long as to fill it."""
         plain = what == "rgb" and self._spec.channel_order == "rgb"
         count, (frames, channels, height, width) = sum(map(len, views)), views[0].shape[1:]
@@ -204,8 +204,8 @@ class _Pool:
         for part, target in zip(parts, torch.split(clip, [len(part) for part in parts]), strict=True):
             target.copy_(part.to(self._device, non_blocking=True).permute(0, 2, 1, 3, 4)).div_(255)
             if plain:
-                target.sub_(mean).div_(std)  # `normalise`, in place
-        return clip if plain else normalise(show(clip, what), self._spec)
+                target.sub_(mean).div_(std)  # `normalize`, in place
+        return clip if plain else normalize(show(clip, what), self._spec)
 
     def _features(self, clip: Tensor) -> Tensor:
         if self._layer is None:

@@ -35,7 +35,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Method(nn.Module, ABC):
-    """A method of self-supervised training: no optimiser, no logging, no loop.
+    """A method of self-supervised training: no optimizer, no logging, no loop.
 
     Attributes:
         settings: keyword arguments that build it again, plain values; ``arch`` is None where the backbone was given
@@ -47,14 +47,14 @@ class Method(nn.Module, ABC):
         report: where every entry of the file went that it was loaded from; None if it was not.
         encoder_q, encoder_k: the backbone of the RGB clips that is trained, and its key network.
         input_spec: what that backbone is fed.
-        colours: how clips are augmented; any callable like `fima.transforms.colors.ColourAugment` will do.
+        colors: how clips are augmented; any callable like `fima.transforms.colors.ColorAugment` will do.
         num_local_clips: local clips to a window; None: one for each slice of the global clip's feature map.
     """
 
     encoder_q: nn.Module
     encoder_k: nn.Module
     input_spec: InputSpec
-    colours: Callable[..., Tensor]
+    colors: Callable[..., Tensor]
     num_local_clips: int | None = None
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Method(nn.Module, ABC):
 
         Args:
             views: what `fima.transforms.views` makes of a batch, in [0, 1].
-            augment: whether colours are augmented; without, clips are only normalised.
+            augment: whether colors are augmented; without, clips are only normalized.
             update: False leaves key networks and queues as they are, for a look that is no training step. (Running
                 statistics move in train mode, as in any module.)
 
@@ -109,7 +109,7 @@ def laid_out(backbone: nn.Module, memory_format: torch.memory_format) -> nn.Modu
 
 
 def frozen_copy(module: M) -> M:
-    """A key network: the same parameters and buffers, out of the optimiser's reach."""
+    """A key network: the same parameters and buffers, out of the optimizer's reach."""
     return copy.deepcopy(module).requires_grad_(False)
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from fima.errors import InputError
 
-__all__ = ["Contrast", "cell_centres", "contrast", "contrast_pixels", "info_nce", "pixel_contrastive_loss", "unit"]
+__all__ = ["Contrast", "cell_centers", "contrast", "contrast_pixels", "info_nce", "pixel_contrastive_loss", "unit"]
 
 
 class Contrast(NamedTuple):
@@ -38,7 +38,7 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: floa
     """InfoNCE: mean over the queries of ``−log(e^{q·k/τ} / (e^{q·k/τ} + Σ_negatives e^{q·n/τ}))``.
 
     Args:
-        query: ``(N, D)``, unit vectors (they are not normalised here); gradients flow to it.
+        query: ``(N, D)``, unit vectors (they are not normalized here); gradients flow to it.
         key: ``(N, D)``, the positive of each query, unit vectors.
         negatives: ``(M, D)``, shared by all queries, unit vectors; M may be 0.
         temperature: τ, above 0.
@@ -101,14 +101,14 @@ def pixel_contrastive_loss(
 ) -> Tensor:
     """FIMA's pixel loss: predicted pixels against motion pixels at the same place of the source frame.
 
-    A pixel of the query and one of the key (of the same video) are a positive pair where the centres of their cells, in
+    A pixel of the query and one of the key (of the same video) are a positive pair where the centers of their cells, in
     the source frame, are nearer than ``radius`` times the longer of the two cell diagonals and both are foreground. The
     loss of a query pixel is ``−log(Σ_positives e^{s/τ} / Σ_all e^{s/τ})``, *all* being every pixel of ``key`` and
     ``other_keys`` of the whole batch and every row of the queue; averaged over the pixels that have a positive, then
     over the videos that have such a pixel. If there is none: 0, with a graph.
 
     Args:
-        query: ``(N, D, H', W')`` predicted pixels, unit vectors along D (not normalised here); gradients flow to it.
+        query: ``(N, D, H', W')`` predicted pixels, unit vectors along D (not normalized here); gradients flow to it.
         key: ``(N, D, H', W')`` motion key pixels of the same slice, unit vectors.
         other_keys: ``(N, D, …)`` those of the other slices; may have no element.
         query_boxes: ``(N, 4)``, ``(x1, y1, x2, y2)`` of the view that the query pixels lie in, as shares of the source
@@ -179,8 +179,8 @@ def contrast_pixels(
     return Contrast(loss, _pixel_accuracy(logits, same_video, positives, effective))
 
 
-def cell_centres(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Where the centres of a grid's cells lie in the source frame.
+def cell_centers(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Where the centers of a grid's cells lie in the source frame.
 
     Args:
         boxes: ``(N, 4)``, ``(x1, y1, x2, y2)``; ``x1 > x2`` for a flipped view, whose first column then lies right.
@@ -205,7 +205,7 @@ def _positives(
     """``(N, P, P)`` bool: near each other in the source frame, and both foreground."""
     height, width = query_mask.shape[1:]
     query_boxes, key_boxes = _full_precision(query_boxes.detach()), _full_precision(key_boxes.detach())
-    offset = cell_centres(query_boxes, height, width)[:, :, None] - cell_centres(key_boxes, height, width)[:, None]
+    offset = cell_centers(query_boxes, height, width)[:, :, None] - cell_centers(key_boxes, height, width)[:, None]
     diagonal = torch.maximum(_cell_diagonal(query_boxes, height, width), _cell_diagonal(key_boxes, height, width))
     near = offset.square().sum(dim=-1).sqrt() / diagonal[:, None, None] < radius
     return near & query_mask.bool().flatten(1)[:, :, None] & key_mask.bool().flatten(1)[:, None]

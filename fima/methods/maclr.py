@@ -22,9 +22,9 @@ from fima.methods.memory import FeatureQueue, shuffle_batch, unshuffle_batch, up
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
 from fima.seeding import SampleKeys
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.motion import FLOW_PRESETS, flow_edges, frame_difference, optical_flow
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 if TYPE_CHECKING:
     from fima.transforms.views import Views
@@ -46,7 +46,7 @@ class MaCLR(Method):
     **Its authors call the training method patent pending**; mind that before you train with it. The release
     (amazon-science/self-supervised-maclr, commit b2fb317) has no pre-training code. Fixed by its configurations: the
     visual pathway and both clips' frames, the temporal kernels of the motion pathway, temperature, momentum, queue,
-    projection, the weights of the losses, and both normalisations. Our reconstruction: which three channels flow edges
+    projection, the weights of the losses, and both normalizations. Our reconstruction: which three channels flow edges
     have (`fima.transforms.motion.flow_edges`), OpenCV's DIS as the flow, half width for the motion pathway, crops of
     RGB and of motion that are drawn apart, and the order of effects, which is that of FIMA's instance loss.
 
@@ -112,7 +112,7 @@ class MaCLR(Method):
         check_settings(momentum=momentum, temperature=temperature, queue_size=queue_size, dim=dim, hidden=hidden)
         self.weights = {"cross": cross_weight, "visual": visual_weight, "motion": motion_weight}
         _check(self.weights, motion_input, flow_preset)
-        self.momentum, self.temperature, self.colours = momentum, temperature, ColourAugment()
+        self.momentum, self.temperature, self.colors = momentum, temperature, ColorAugment()
         self.motion_input, self.flow_preset = motion_input, flow_preset
         self.memory_format = torch.channels_last_3d if channels_last else torch.contiguous_format
         visual = make_backbone(arch, backbone_settings)
@@ -202,16 +202,16 @@ class MaCLR(Method):
             update_momentum(getattr(self, name), getattr(self, f"{name}_k"), self.momentum)
 
     def _rgb(self, views: Views, augment: bool) -> list[Tensor]:
-        """The global clips of both views, normalised, with colours that each view draws anew."""
+        """The global clips of both views, normalized, with colors that each view draws anew."""
         drawn = None
         if augment:
             drawn = views.keys if views.keys is not None else SampleKeys.from_generator(views.global_clips.shape[1])
         clips = zip("mn", views.global_clips, strict=True)
         return [
             self._laid_out(
-                normalise(clip, self.input_spec)
+                normalize(clip, self.input_spec)
                 if drawn is None
-                else self.colours(clip, drawn, f"rgb {name}", self.input_spec)
+                else self.colors(clip, drawn, f"rgb {name}", self.input_spec)
             )
             for name, clip in clips
         ]

@@ -14,9 +14,9 @@ from fima.methods.memory import FeatureQueue, shuffle_batch, unshuffle_batch, up
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
 from fima.seeding import SampleKeys
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 if TYPE_CHECKING:
     from fima.transforms.views import Views
@@ -53,7 +53,7 @@ class MoCo(Method):
         backbone_settings: keyword arguments for a backbone given by name.
 
     Attributes:
-        colours: how clips are augmented; any callable like it will do.
+        colors: how clips are augmented; any callable like it will do.
         encoder_q, encoder_k, projector_dense, projector_dense_k, queue: under the names of FIMA's checkpoints.
         instance_motion_queue: None without L_VD.
 
@@ -83,7 +83,7 @@ class MoCo(Method):
     ) -> None:
         super().__init__()
         check_settings(momentum=momentum, temperature=temperature, queue_size=queue_size, dim=dim, hidden=hidden)
-        self.momentum, self.temperature, self.colours = momentum, temperature, ColourAugment()
+        self.momentum, self.temperature, self.colors = momentum, temperature, ColorAugment()
         self.memory_format = torch.channels_last_3d if channels_last else torch.contiguous_format
         backbone = make_backbone(arch, backbone_settings)
         info = backbone_info(backbone)
@@ -112,7 +112,7 @@ class MoCo(Method):
         if update:
             update_momentum(self.encoder_q, self.encoder_k, self.momentum)
             update_momentum(self.projector_dense, self.projector_dense_k, self.momentum)
-        drawn = _colour_keys(views) if augment else None
+        drawn = _color_keys(views) if augment else None
         rgb = [self._prepare(clip, drawn, f"rgb {name}") for name, clip in zip("mn", views.global_clips, strict=True)]
         keys = self._encode_keys(views, rgb, drawn)
         queries = torch.stack([self.encoder_q(clip) for clip in rgb])
@@ -181,14 +181,14 @@ class MoCo(Method):
         return unit(self.projector_dense_k.project(rows))
 
     def _prepare(self, clip: Tensor, drawn: SampleKeys | None, purpose: str) -> Tensor:
-        """A clip or its motion in [0, 1], ready for the backbone; ``drawn`` decides its colours, None leaves them."""
+        """A clip or its motion in [0, 1], ready for the backbone; ``drawn`` decides its colors, None leaves them."""
         device = clip.device.type
         # A convolution under autocast would round its input all the same, after carrying it about at twice the size.
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else clip.dtype
         if drawn is None:
-            ready = normalise(clip, self.input_spec).to(dtype)
+            ready = normalize(clip, self.input_spec).to(dtype)
         else:
-            ready = self.colours(clip, drawn, purpose, self.input_spec, dtype=dtype)
+            ready = self.colors(clip, drawn, purpose, self.input_spec, dtype=dtype)
         return ready.contiguous(memory_format=self.memory_format)
 
     def _check_views(self, views: Views) -> None:
@@ -208,7 +208,7 @@ class MoCo(Method):
             )
 
 
-def _colour_keys(views: Views) -> SampleKeys:
+def _color_keys(views: Views) -> SampleKeys:
     return views.keys if views.keys is not None else SampleKeys.from_generator(views.global_clips.shape[1])
 
 

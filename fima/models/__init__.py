@@ -1,4 +1,4 @@
-"""Backbones: normalised clip ``(N, 3, T, H, W)`` → feature map ``(N, C, T', H', W')``."""
+"""Backbones: normalized clip ``(N, 3, T, H, W)`` → feature map ``(N, C, T', H', W')``."""
 
 from fima.models.registry import (
     BackboneInfo,

@@ -34,11 +34,11 @@ class Projector(nn.Module):
         self.net = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, dim, 1))
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        """``(N, C, T', H', W')``, averaged over time → ``(N, dim, H', W')``, not normalised."""
+        """``(N, C, T', H', W')``, averaged over time → ``(N, dim, H', W')``, not normalized."""
         return self.project(feature_map.mean(dim=2).movedim(1, -1)).movedim(-1, 1)
 
     def project(self, rows: Tensor) -> Tensor:
-        """``(…, C)`` → ``(…, dim)``: each row on its own, not normalised."""
+        """``(…, C)`` → ``(…, dim)``: each row on its own, not normalized."""
         first, relu, second = self.net
         return _pointwise(second, relu(_pointwise(first, rows)))
 
@@ -149,7 +149,7 @@ class CrossAttentionDecoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Cross-attention and a feed-forward branch, each normalised before (the memory is not) and added."""
+    """Cross-attention and a feed-forward branch, each normalized before (the memory is not) and added."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fima.models.registry import FeatureTap, initialise_weights
+from fima.models.registry import FeatureTap, initialize_weights
 from fima.transforms.input_spec import FIMA_224
 
 __all__ = ["I3D"]
@@ -53,10 +53,10 @@ class I3D(nn.Module):
         self.pool_5a = _SamePool((2, 2, 2), (2, 2, 2))
         self.mixed_5b = _Mixed(832, 256, (160, 320), (32, 128), 128)
         self.mixed_5c = _Mixed(832, 384, (192, 384), (48, 128), 128)
-        initialise_weights(self)
+        initialize_weights(self)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """The feature map of a normalised clip."""
+        """The feature map of a normalized clip."""
         x = clip
         for layer in self.children():
             x = layer(x)

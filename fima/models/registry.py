@@ -1,6 +1,6 @@
 """Backbones by name, and what each of them says about itself.
 
-A backbone is any ``nn.Module`` that takes a normalised clip ``(N, 3, T, H, W)`` and returns a feature map
+A backbone is any ``nn.Module`` that takes a normalized clip ``(N, 3, T, H, W)`` and returns a feature map
 ``(N, C, T', H', W')`` alone. Ours also publish, as attributes:
 
 - ``channels``, ``temporal_stride``, ``spatial_stride``: of that feature map; ``T' = T / temporal_stride``, rounded up
@@ -36,7 +36,7 @@ __all__ = [
     "backbone_info",
     "backbone_names",
     "create_backbone",
-    "initialise_weights",
+    "initialize_weights",
     "is_custom",
 ]
 
@@ -160,8 +160,8 @@ def backbone_info(
     return BackboneInfo(output.channels, output.temporal_stride, output.spatial_stride, tuple(taps), spec)
 
 
-def initialise_weights(module: nn.Module) -> None:
-    """Kaiming normal (fan out, ReLU) for convolutions, 1 and 0 for batch normalisation, in place.
+def initialize_weights(module: nn.Module) -> None:
+    """Kaiming normal (fan out, ReLU) for convolutions, 1 and 0 for batch normalization, in place.
 
     As torchvision's video resnets, and so FIMA's, start. I3D's and MaCLR's reference code differ (PyTorch's default; a
     zero last scale in each block), which matters only to a network that is trained from scratch.

@@ -14,7 +14,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fima.models.registry import FeatureTap, initialise_weights
+from fima.models.registry import FeatureTap, initialize_weights
 from fima.transforms.input_spec import FIMA_112, TCLR
 
 __all__ = ["VideoResNet18", "r2plus1d_18", "r3d_18", "r3d_18_dilated"]
@@ -55,10 +55,10 @@ class VideoResNet18(nn.Module):
         self.layer4 = nn.Sequential(_Block(256, 512, conv, stride=2), _Block(512, 512, conv))
         if dilated:
             _dilate_in_time(self.layer4[0])
-        initialise_weights(self)
+        initialize_weights(self)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """The feature map of a normalised clip."""
+        """The feature map of a normalized clip."""
         x = clip
         for layer in self.children():
             x = layer(x)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.errors import InputError
-from fima.models.registry import FeatureTap, initialise_weights
+from fima.models.registry import FeatureTap, initialize_weights
 from fima.transforms.input_spec import MACLR
 
 __all__ = ["SlowResNet50"]
@@ -71,7 +71,7 @@ class SlowResNet50(nn.Module):
             stage = _stage(in_channels, inner, kernel, blocks, stride=1 if index == 0 else 2)
             self.add_module(f"s{index + 2}", stage)
             in_channels = inner * 4
-        initialise_weights(self)
+        initialize_weights(self)
 
     @property
     def temporal_stride(self) -> int:
@@ -91,7 +91,7 @@ class SlowResNet50(nn.Module):
         return (FeatureTap("s1", width, stride, 4), *stages)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """The feature map of a normalised clip."""
+        """The feature map of a normalized clip."""
         x = clip
         for stage in self.children():
             x = stage(x)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fima.models.registry import FeatureTap, initialise_weights
+from fima.models.registry import FeatureTap, initialize_weights
 from fima.transforms.input_spec import FIMA_TINY
 
 __all__ = ["Tiny"]
@@ -42,10 +42,10 @@ class Tiny(nn.Module):
         self.stage2 = _Block(32, 64, stride=(2, 2, 2), second=(1, 3, 3))
         # Space is at its final 7 × 7 here: the second convolution looks along time alone.
         self.stage3 = _Block(64, 128, stride=(2, 1, 1), second=(3, 1, 1))
-        initialise_weights(self)
+        initialize_weights(self)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """The feature map of a normalised clip; no value is negative."""
+        """The feature map of a normalized clip; no value is negative."""
         x = clip
         for stage in self.children():
             x = stage(x)

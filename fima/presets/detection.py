@@ -28,7 +28,7 @@ class DetectionPreset:
         dropout: before the last layer.
         algorithm: "sgd" (with Nesterov's momentum) or "adamw".
         batch_size: keyframes in a step.
-        epochs, lr, momentum, weight_decay: of the optimiser.
+        epochs, lr, momentum, weight_decay: of the optimizer.
         milestones, gamma: epochs at which the rate is multiplied by gamma.
         warmup_epochs, warmup_start: of a linear warm-up.
         min_score: of the person boxes that are tested.

@@ -6,7 +6,7 @@ from fima.presets.supervised import SupervisedPreset
 
 __all__ = ["COCLR", "FAME", "FIMA", "MACLR", "MSCL", "SEVERE", "SLOWFAST", "STRENGTHS"]
 
-_SEGMENTS = "frames are drawn from equal segments of the whole video; ours are neighbours, frame_stride apart"
+_SEGMENTS = "frames are drawn from equal segments of the whole video; ours are neighbors, frame_stride apart"
 STRENGTHS = "strengths of the jitter are open; ours are FIMA's pre-training's (0.4, 0.4, 0.4, hue 0.1)"
 
 FIMA = SupervisedPreset(
@@ -29,7 +29,7 @@ FIMA = SupervisedPreset(
     dropout=0.7,
     area=(0.2, 1.0),
     flip_probability=0.5,
-    grey_probability=0.2,
+    gray_probability=0.2,
     jitter_probability=0.8,
     clips=10,
     crops=1,
@@ -83,7 +83,7 @@ MACLR = SupervisedPreset(
     dropout=0.5,
     area=(0.3, 1.0),
     aspect=(0.5, 2.0),
-    grey_probability=0.5,
+    gray_probability=0.5,
     jitter_probability=0.6,
     clips=10,
     crops=3,
@@ -91,7 +91,7 @@ MACLR = SupervisedPreset(
     notes=(
         "200 epochs: 10, each of 20 passes; 8 GPUs",
         "its first convolution has temporal stride 2; the checkpoint says so",
-        "precise batch normalisation before each test is left out here",
+        "precise batch normalization before each test is left out here",
         STRENGTHS,
     ),
 )
@@ -113,7 +113,7 @@ SLOWFAST = SupervisedPreset(
     clips=10,
     crops=3,
     ours={"crop_fraction": 1.0},
-    notes=("the rate is scaled by the number of shards; batch normalisation is synchronised",),
+    notes=("the rate is scaled by the number of shards; batch normalization is synchronized",),
 )
 COCLR = SupervisedPreset(
     "coclr",

@@ -24,7 +24,7 @@ FIMA_LINEAR = replace(
     notes=(
         "the learning rate is published nowhere (the program's default is 30): choose it on validation",
         "batch size, epochs, milestones and weight decay are the program's defaults; the script gives none",
-        "L2 normalisation is a commented line of the backbone, to be switched on for probing",
+        "L2 normalization is a commented line of the backbone, to be switched on for probing",
         STRENGTHS,
     ),
 )
@@ -71,9 +71,9 @@ TCLR_LINEAR = SupervisedPreset(
     best_on_test=True,
     notes=(
         "a bad epoch is one whose mean training loss is above the least so far; they are counted since the last drop",
-        "batch normalisation goes on collecting statistics during the probe",
+        "batch normalization goes on collecting statistics during the probe",
         "102 outputs for the 101 classes; ours has as many as classes",
-        "reads BGR without normalisation, which our spec of its checkpoints says",
+        "reads BGR without normalization, which our spec of its checkpoints says",
     ),
 )
 COCLR_LINEAR = SupervisedPreset(

@@ -1,4 +1,4 @@
-"""How published code compares videos: which clips, which crops, what centring. Imports no torch."""
+"""How published code compares videos: which clips, which crops, what centering. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 from fima.data.clip_protocol import TestProtocol
 from fima.errors import InputError
 
-__all__ = ["CENTRES", "PRESETS", "Centre", "Comparison", "comparison"]
+__all__ = ["CENTERS", "PRESETS", "Center", "Comparison", "comparison"]
 
-Centre = Literal["none", "train", "each"]
+Center = Literal["none", "train", "each"]
 
-CENTRES: tuple[Centre, ...] = ("none", "train", "each")
+CENTERS: tuple[Center, ...] = ("none", "train", "each")
 """What is subtracted: nothing; the training videos' mean from all; from either set its own mean."""
 
 
@@ -24,7 +24,7 @@ class Comparison:
     Attributes:
         preset: its name.
         protocol: clips and crops of every video, of both sets.
-        centre: one of `CENTRES`.
+        center: one of `CENTERS`.
         notes: what the preset says, and what differs from its source.
         unit_clips: whether every clip's vector is scaled to length 1 before a video's clips are averaged.
         input: words of the input spec that the preset overrides.
@@ -32,7 +32,7 @@ class Comparison:
 
     preset: str
     protocol: TestProtocol
-    centre: Centre
+    center: Center
     notes: tuple[str, ...] = ()
     unit_clips: bool = False
     input: Mapping[str, Any] = field(default_factory=dict)
@@ -42,8 +42,8 @@ class Comparison:
         return asdict(self)
 
 
-# Where no retrieval is published: the clips of the same code's classification test, and either set centred.
-_UNPUBLISHED = "its code has no retrieval: clips are its classification test's, centring is FAME's, CoCLR's and MSCL's"
+# Where no retrieval is published: the clips of the same code's classification test, and either set centered.
+_UNPUBLISHED = "its code has no retrieval: clips are its classification test's, centering is FAME's, CoCLR's and MSCL's"
 
 PRESETS: Mapping[str, Comparison] = {
     one.preset: one
@@ -54,11 +54,11 @@ PRESETS: Mapping[str, Comparison] = {
             TestProtocol(10),
             "each",
             ("its crop is 112 pixels of the stored frame, ours 0.875 of the short side",),
-            unit_clips=True,  # its network ends in a normalisation, so clips are scaled before they are averaged
+            unit_clips=True,  # its network ends in a normalization, so clips are scaled before they are averaged
             input={"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
         ),
         Comparison("tclr", TestProtocol(9, crop_fraction=0.8), "none", ("its features keep time, ours are averaged",)),
-        Comparison("coclr", TestProtocol(placement="half_overlap"), "each", ("its random colours are left out",)),
+        Comparison("coclr", TestProtocol(placement="half_overlap"), "each", ("its random colors are left out",)),
         Comparison(
             "mscl",
             TestProtocol(1),
@@ -77,13 +77,13 @@ set its own mean, scale to length 1 and take the dot product.
 """
 
 
-def comparison(name: str = "fima", *, clips: int | None = None, centre: str | None = None) -> Comparison:
+def comparison(name: str = "fima", *, clips: int | None = None, center: str | None = None) -> Comparison:
     """A preset with the user's changes.
 
     Args:
         name: a key of `PRESETS`.
         clips: of a video, evenly spread; None: as the preset says.
-        centre: one of `CENTRES`; None: as the preset says.
+        center: one of `CENTERS`; None: as the preset says.
 
     Raises:
         InputError: for an unknown name or value.
@@ -95,9 +95,9 @@ def comparison(name: str = "fima", *, clips: int | None = None, centre: str | No
         if clips < 1:
             raise InputError(f"--clips must be at least 1, got {clips}")
         chosen = replace(chosen, protocol=replace(chosen.protocol, clips=clips, placement="uniform"))
-    if centre is None:
+    if center is None:
         return chosen
-    known = next((one for one in CENTRES if one == centre), None)
+    known = next((one for one in CENTERS if one == center), None)
     if known is None:
-        raise InputError(f"--centre must be one of {', '.join(CENTRES)}, got {centre!r}")
-    return replace(chosen, centre=known)
+        raise InputError(f"--center must be one of {', '.join(CENTERS)}, got {center!r}")
+    return replace(chosen, center=known)

@@ -31,14 +31,14 @@ class SupervisedPreset:
         arch: the network it is published for.
         num_frames, frame_stride: of a clip; ``fps``: the rate its frames are taken at, where that is what is fixed.
         size: of the crops that are trained on, pixels; ``test_size``: of those that are tested, where it is another.
-        algorithm, lr, momentum, weight_decay, batch_size, epochs: of the optimiser.
+        algorithm, lr, momentum, weight_decay, batch_size, epochs: of the optimizer.
         backbone_lr_factor: of the backbone's rate.
         schedule, milestones, gamma: how the rate falls; ``patience``: epochs, of "plateau".
         warmup_epochs, warmup_start: of a linear warm-up.
         clips_per_epoch: clips of each video in an epoch.
         dropout, l2_norm, batch_norm: before the last layer.
-        backbone_mode: of its batch normalisation while the head is trained: "train" goes on collecting statistics.
-        area, aspect, flip_probability, grey_probability, jitter_probability: of the augmentation.
+        backbone_mode: of its batch normalization while the head is trained: "train" goes on collecting statistics.
+        area, aspect, flip_probability, gray_probability, jitter_probability: of the augmentation.
         clips, crops, placement, crop_fraction, average: of the test (`fima.data.clip_protocol.TestProtocol`).
         best_on_test: whether the published number is the best of several epochs on the test split.
         every_epochs: epochs between evaluations.
@@ -77,7 +77,7 @@ class SupervisedPreset:
     area: tuple[float, float] | None = None
     aspect: tuple[float, float] | None = None
     flip_probability: float | None = None
-    grey_probability: float | None = None
+    gray_probability: float | None = None
     jitter_probability: float | None = None
     clips: int | None = None
     crops: int | None = None
@@ -125,7 +125,7 @@ OURS: Mapping[str, Any] = {
     "area": (0.2, 1.0),
     "aspect": (3 / 4, 4 / 3),
     "flip_probability": 0.5,
-    "grey_probability": 0.0,
+    "gray_probability": 0.0,
     "jitter_probability": 0.0,
     "clips": 10,
     "crops": 1,
@@ -145,7 +145,7 @@ _FLAGS = {
     "area": "augment.area",
     "aspect": "augment.aspect",
     "flip_probability": "augment.flip_probability",
-    "grey_probability": "augment.grey_probability",
+    "gray_probability": "augment.gray_probability",
     "jitter_probability": "augment.jitter_probability",
     **{
         name: f"optimizer.{name}"

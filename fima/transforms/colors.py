@@ -1,4 +1,4 @@
-"""Colour augmentation of clips: grayscale, jitter and blur, the same on all frames of a clip, drawn by sample.
+"""Color augmentation of clips: grayscale, jitter and blur, the same on all frames of a clip, drawn by sample.
 
 kornia's functions are the tests' oracle; this module does the same arithmetic with the parameters of each clip given,
 on planes that stay in the cache, and writes the layout that convolutions like best.
@@ -20,21 +20,21 @@ from fima.errors import InputError
 from fima.seeding import SampleKeys, uniforms
 from fima.transforms.input_spec import InputSpec
 
-__all__ = ["ColourAugment", "Colours", "apply_colours", "blur_kernel_size"]
+__all__ = ["ColorAugment", "Colors", "apply_colors", "blur_kernel_size"]
 
 _LUMA = (0.299, 0.587, 0.114)
 _ORDERS = np.array(list(permutations(range(4))))
-_COLOURLESS = (2, 3)  # saturation and hue leave a grey picture as it is
+_COLORLESS = (2, 3)  # saturation and hue leave a gray picture as it is
 _Members = slice | Tensor
 _Factor = float | Tensor  # of one clip, or (n, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
-class Colours:
-    """What to do with the colours of N clips; arrays ``(N,)`` unless said.
+class Colors:
+    """What to do with the colors of N clips; arrays ``(N,)`` unless said.
 
     Attributes:
-        grey: bool: to luma, first.
+        gray: bool: to luma, first.
         jitter: bool: brightness, contrast, saturation and hue, next, in the clip's order.
         brightness, contrast, saturation: factors, 1 changes nothing.
         hue: turns, 0 changes nothing.
@@ -43,7 +43,7 @@ class Colours:
         sigma: of the blur, pixels.
     """
 
-    grey: NDArray[np.bool_]
+    gray: NDArray[np.bool_]
     jitter: NDArray[np.bool_]
     brightness: NDArray[np.float64]
     contrast: NDArray[np.float64]
@@ -54,7 +54,7 @@ class Colours:
     sigma: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.grey)
+        return len(self.gray)
 
     def factors(self) -> NDArray[np.float64]:
         """``(4, N)``: brightness, contrast, saturation, hue."""
@@ -62,11 +62,11 @@ class Colours:
 
 
 @dataclass(frozen=True)
-class ColourAugment:
-    """The ranges colours are drawn from; calling it draws and applies.
+class ColorAugment:
+    """The ranges colors are drawn from; calling it draws and applies.
 
     Attributes:
-        grey_probability: of a grey clip.
+        gray_probability: of a gray clip.
         jitter_probability: of the four changes together.
         brightness, contrast, saturation: factors are drawn from [1 − x, 1 + x], x at most 1.
         hue: turns are drawn from [−x, x], x at most 0.5.
@@ -76,11 +76,11 @@ class ColourAugment:
     Raises:
         InputError: if a value is out of its range.
 
-    Source: FIMA's reference code, ZMHH-H/FIMA ``moco/loader.py``, commit fd63cbd, whose order is grey, jitter, blur,
-    normalisation. It draws one sigma per process and one order of the jitter per batch; we draw both per clip.
+    Source: FIMA's reference code, ZMHH-H/FIMA ``moco/loader.py``, commit fd63cbd, whose order is gray, jitter, blur,
+    normalization. It draws one sigma per process and one order of the jitter per batch; we draw both per clip.
     """
 
-    grey_probability: float = 0.2
+    gray_probability: float = 0.2
     jitter_probability: float = 0.8
     brightness: float = 0.4
     contrast: float = 0.4
@@ -91,7 +91,7 @@ class ColourAugment:
 
     def __post_init__(self) -> None:
         for name in (
-            "grey_probability",
+            "gray_probability",
             "jitter_probability",
             "blur_probability",
             "brightness",
@@ -105,14 +105,14 @@ class ColourAugment:
         if not 0 < self.sigma[0] <= self.sigma[1]:
             raise InputError(f"sigma must be an ascending range of positive numbers, got {self.sigma}")
 
-    def draw(self, keys: SampleKeys, purpose: str) -> Colours:
-        """The colours of one clip of each sample; ``purpose`` names the clip, so that RGB and motion differ."""
+    def draw(self, keys: SampleKeys, purpose: str) -> Colors:
+        """The colors of one clip of each sample; ``purpose`` names the clip, so that RGB and motion differ."""
         draws = uniforms(keys, f"colour {purpose}", 9).T
         jitters = (self.brightness, self.contrast, self.saturation, self.hue)
         brightness, contrast, saturation, hue = (x * (2 * u - 1) for x, u in zip(jitters, draws[2:6], strict=True))
         low, high = self.sigma
-        return Colours(
-            grey=draws[0] < self.grey_probability,
+        return Colors(
+            gray=draws[0] < self.gray_probability,
             jitter=draws[1] < self.jitter_probability,
             brightness=1 + brightness,
             contrast=1 + contrast,
@@ -132,8 +132,8 @@ class ColourAugment:
         *,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """`draw`, then `apply_colours`."""
-        return apply_colours(clip, self.draw(keys, purpose), spec, dtype=dtype)
+        """`draw`, then `apply_colors`."""
+        return apply_colors(clip, self.draw(keys, purpose), spec, dtype=dtype)
 
 
 def blur_kernel_size(size: int) -> int:
@@ -142,17 +142,17 @@ def blur_kernel_size(size: int) -> int:
 
 
 @torch.no_grad()
-def apply_colours(
-    clip: Tensor, colours: Colours, spec: InputSpec | None = None, *, dtype: torch.dtype | None = None
+def apply_colors(
+    clip: Tensor, colors: Colors, spec: InputSpec | None = None, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Changes the colours of each clip, the same way on all its frames, and normalises.
+    """Changes the colors of each clip, the same way on all its frames, and normalizes.
 
     Contrast is about the mean luma of each frame; the blur mirrors at the borders. Computed in float32 whatever the
     clip's type and autocast; no gradient flows.
 
     Args:
         clip: ``(N, 3, T, H, W)`` RGB in [0, 1], floating point; left as it was. A motion input is a clip too.
-        colours: of these N clips.
+        colors: of these N clips.
         spec: what the backbone expects: mean, std and channel order as in `fima.transforms.normalize`; None: stay in
         [0, 1].
         dtype: of the result; None: the clip's.
@@ -161,26 +161,26 @@ def apply_colours(
         ``(N, 3, T, H, W)`` with the channels last in memory (``channels_last_3d``).
 
     Raises:
-        InputError: if the clip is not of that shape and type, or the colours are of another number of clips.
+        InputError: if the clip is not of that shape and type, or the colors are of another number of clips.
     """
     if clip.ndim != 5 or clip.shape[1] != 3 or not clip.is_floating_point():
         raise InputError(f"clip must be (N, 3, T, H, W) floating point, got {tuple(clip.shape)} {clip.dtype}")
-    if len(colours) != len(clip):
-        raise InputError(f"colours must be of {len(clip)} clips, got those of {len(colours)}")
+    if len(colors) != len(clip):
+        raise InputError(f"colors must be of {len(clip)} clips, got those of {len(colors)}")
     out = torch.empty(clip.shape, dtype=dtype or clip.dtype, device=clip.device, memory_format=torch.channels_last_3d)
     with torch.autocast(clip.device.type, enabled=False):
-        for numbers in _alike(colours, alone=clip.device.type == "cpu"):
+        for numbers in _alike(colors, alone=clip.device.type == "cpu"):
             members = _members(numbers, clip.device)
-            picture = _recoloured(clip[members], colours, numbers)
-            out[members] = picture if spec is None else _normalised(picture, spec)
+            picture = _recolored(clip[members], colors, numbers)
+            out[members] = picture if spec is None else _normalized(picture, spec)
     return out
 
 
-def _alike(colours: Colours, *, alone: bool) -> Iterator[list[int]]:
+def _alike(colors: Colors, *, alone: bool) -> Iterator[list[int]]:
     """Clips that go through the same steps together; ``alone``: one by one, so that a clip fits the cache."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for i in range(len(colours)):
-        groups.setdefault((i,) if alone else (colours.grey[i], *_steps(colours, i)), []).append(i)
+    for i in range(len(colors)):
+        groups.setdefault((i,) if alone else (colors.gray[i], *_steps(colors, i)), []).append(i)
     return iter(groups.values())
 
 
@@ -190,26 +190,26 @@ def _members(numbers: list[int], device: torch.device) -> _Members:
     return torch.tensor(numbers, device=device)
 
 
-def _steps(colours: Colours, i: int) -> list[int]:
+def _steps(colors: Colors, i: int) -> list[int]:
     """The jitter's steps of one clip, in their order."""
-    if not colours.jitter[i]:
+    if not colors.jitter[i]:
         return []
-    return [int(step) for step in colours.order[i] if not (colours.grey[i] and step in _COLOURLESS)]
+    return [int(step) for step in colors.order[i] if not (colors.gray[i] and step in _COLORLESS)]
 
 
-def _recoloured(clip: Tensor, colours: Colours, numbers: list[int]) -> Tensor:
-    """New float32 pictures, (n, 3, T, H, W), or (n, 1, T, H, W) if grey; contiguous, so that planes are."""
-    if colours.grey[numbers[0]]:
+def _recolored(clip: Tensor, colors: Colors, numbers: list[int]) -> Tensor:
+    """New float32 pictures, (n, 3, T, H, W), or (n, 1, T, H, W) if gray; contiguous, so that planes are."""
+    if colors.gray[numbers[0]]:
         picture = _luma(clip.to(torch.float32))
     else:
         picture = clip.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-    factors = colours.factors()[:, numbers]
-    for step in _steps(colours, numbers[0]):
+    factors = colors.factors()[:, numbers]
+    for step in _steps(colors, numbers[0]):
         _CHANGES[step](picture, _factor(factors[step], picture.device))
-    blurred = [place for place, i in enumerate(numbers) if colours.blur[i]]
+    blurred = [place for place, i in enumerate(numbers) if colors.blur[i]]
     if blurred:
         members = _members(blurred, picture.device)
-        picture[members] = _blur(picture[members], colours.sigma[[numbers[place] for place in blurred]])
+        picture[members] = _blur(picture[members], colors.sigma[[numbers[place] for place in blurred]])
     return picture
 
 
@@ -244,7 +244,7 @@ def _blend(picture: Tensor, other: Tensor, factor: _Factor) -> None:
 
 
 def _change_hue(picture: Tensor, turns: _Factor) -> None:
-    """Turns the hue and keeps saturation and value, without telling the six sectors of the colour circle apart.
+    """Turns the hue and keeps saturation and value, without telling the six sectors of the color circle apart.
 
     With lowest channel lo and spread d = highest − lo, the angle h from red in sixths of a turn has
     |h − 3| = 3 − |angular distance from red| = 2 + (r − g − b + lo) / d, whichever channels are highest and lowest, and
@@ -255,7 +255,7 @@ def _change_hue(picture: Tensor, turns: _Factor) -> None:
     spread = torch.maximum(red, green)
     torch.minimum(low, blue, out=low)
     torch.maximum(spread, blue, out=spread).sub_(low)
-    angle = (red - green).sub_(blue).add_(low)  # grey: exactly 0
+    angle = (red - green).sub_(blue).add_(low)  # gray: exactly 0
     angle.div_(spread.clamp_min(torch.finfo(torch.float32).tiny)).add_(2).copysign_(blue - green)  # h − 3
     angle.add_(6 * turns if isinstance(turns, float) else 6 * turns[:, 0])
     angle.sub_((angle / 6).round_(), alpha=6)  # back into [−3, 3]
@@ -292,7 +292,7 @@ def _blur(picture: Tensor, sigma: NDArray[np.float64]) -> Tensor:
     return flat.view(picture.shape)
 
 
-def _normalised(picture: Tensor, spec: InputSpec) -> Tensor:
+def _normalized(picture: Tensor, spec: InputSpec) -> Tensor:
     """(n, 3, ...) in the backbone's channel order; in place if the picture has three channels."""
     if spec.channel_order == "bgr":
         picture = picture.flip(1)

@@ -1,6 +1,6 @@
-"""What a backbone expects to be fed: colours, frames and size. Imports no torch, so that command lines stay quick.
+"""What a backbone expects to be fed: colors, frames and size. Imports no torch, so that command lines stay quick.
 
-A checkpoint does not say how its input was normalised; its family does. The constants below are those families', with
+A checkpoint does not say how its input was normalized; its family does. The constants below are those families', with
 their sources; `fima.checkpoints` chooses one, and ``--input-spec`` overrides it.
 """
 
@@ -36,14 +36,14 @@ _EXAMPLE = "mean=0.45;std=0.225;num_frames=8;frame_stride=8;size=224"
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-    """How to cut and normalise a clip for one backbone.
+    """How to cut and normalize a clip for one backbone.
 
     Attributes:
         mean: one number per channel, in the order of ``channel_order``, for values in [0, 1].
         std: as ``mean``; all above 0.
         channel_order: ``"rgb"`` or ``"bgr"``: the order the backbone reads its three channels in.
         num_frames: frames in a clip, at least 1.
-        frame_stride: distance of neighbouring frames of a clip in frames of the video, at least 1.
+        frame_stride: distance of neighboring frames of a clip in frames of the video, at least 1.
         size: height and width of a clip in pixels, at least 1.
 
     Raises:
@@ -204,5 +204,5 @@ MACLR = InputSpec((0.45,) * 3, (0.225,) * 3, num_frames=8, frame_stride=8, size=
 #: MaCLR as fine-tuned on UCF101 by its release (`configs/UCF101/SLOW_32x8_R50.yaml`).
 MACLR_FINETUNED = MACLR.replace(num_frames=32)
 
-#: TCLR (DAVEISHAN/TCLR): frames as OpenCV decodes them, blue first, scaled to [0, 1] and not normalised.
+#: TCLR (DAVEISHAN/TCLR): frames as OpenCV decodes them, blue first, scaled to [0, 1] and not normalized.
 TCLR = InputSpec((0.0,) * 3, (1.0,) * 3, channel_order="bgr", num_frames=16, frame_stride=2, size=112)

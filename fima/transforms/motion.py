@@ -53,7 +53,7 @@ def frame_difference(clip: Tensor, boundary: str = "wrap") -> Tensor:
 
 
 def optical_flow(clip: Tensor, *, preset: str = "medium") -> Tensor:
-    """Optical flow between neighbouring frames, by OpenCV's dense inverse search, on the CPU.
+    """Optical flow between neighboring frames, by OpenCV's dense inverse search, on the CPU.
 
     Args:
         clip: ``(N, 3, T, H, W)`` RGB in [0, 1], floating point, T ≥ 2, H and W ≥ 16; on any device.
@@ -82,7 +82,7 @@ def optical_flow(clip: Tensor, *, preset: str = "medium") -> Tensor:
     import cv2  # here, so that the frame difference alone does not load it
 
     search = cv2.DISOpticalFlow.create(FLOW_PRESETS.index(preset))
-    pictures = _grey_bytes(clip)
+    pictures = _gray_bytes(clip)
     flow = np.empty((n, frames, height, width, 2), np.float32)
     for video in range(n):
         for t in range(frames - 1):
@@ -102,7 +102,7 @@ def flow_edges(flow: Tensor) -> Tensor:
     Returns:
         ``(N, 3, T, H, W)``, at least 0, in pixels per frame per pixel: the length of the horizontal component's
         gradient, that of the vertical component's, and the length of both together (√ of the sum of their squares).
-        Sobel's weights sum to 1 on each side of the centre (a slope of 1 gives 1); borders are repeated.
+        Sobel's weights sum to 1 on each side of the center (a slope of 1 gives 1); borders are repeated.
 
     Raises:
         InputError: if the flow is not such a tensor.
@@ -122,7 +122,7 @@ def flow_edges(flow: Tensor) -> Tensor:
     return torch.cat([edges, torch.hypot(edges[:, :1], edges[:, 1:])], dim=1)
 
 
-def _grey_bytes(clip: Tensor) -> NDArray[np.uint8]:
+def _gray_bytes(clip: Tensor) -> NDArray[np.uint8]:
     """``(N, T, H, W)`` luma."""
     red, green, blue = clip.detach().float().unbind(1)
     luma = (0.299 * red + 0.587 * green + 0.114 * blue).clamp_(0, 1).mul_(255).round_()

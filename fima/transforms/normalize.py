@@ -8,15 +8,15 @@ from torch import Tensor
 from fima.errors import InputError
 from fima.transforms.input_spec import InputSpec
 
-__all__ = ["normalise"]
+__all__ = ["normalize"]
 
 
-def normalise(clip: Tensor, spec: InputSpec) -> Tensor:
+def normalize(clip: Tensor, spec: InputSpec) -> Tensor:
     """Order the channels as the backbone reads them, subtract the mean and divide by the deviation.
 
     Args:
         clip: ``(N, 3, T, H, W)``, floating point, RGB in [0, 1]; a motion input (`fima.transforms.motion`) is
-        normalised the same
+        normalized the same
             way. Any T, H, W: frames and size are not checked against the spec.
         spec: the backbone's, whose mean and std are in its own channel order.
 

@@ -33,7 +33,7 @@ class Views:
             of the global clip's slice i.
         boxes: ``(2, N, 4)``: the global clips' corner pixels x1, y1, x2, y2 over (width − 1, height − 1) of the
             source frame; x1 > x2 in a flipped view.
-        keys: what colours are drawn from (`fima.transforms.colors`); None: from torch's generator.
+        keys: what colors are drawn from (`fima.transforms.colors`); None: from torch's generator.
         flow: ``(2, T', N, 2, 2T/T', H, W)``, optical flow of the local clips that was made beforehand, pixels of the
             clip from one of its frames to the next; None if there is none.
 
@@ -228,7 +228,7 @@ def draw_crops(
     """Random resized crops and flips for all clips of both views.
 
     Area and aspect are drawn up to ten times, until the region fits into the frame; then its place is uniform. If none
-    fits, the largest centred region of an allowed aspect is taken.
+    fits, the largest centered region of an allowed aspect is taken.
 
     Args:
         keys: N samples.
@@ -258,7 +258,7 @@ def draw_crops(
     heights = np.rint(np.sqrt(areas / aspects)).astype(np.int64)
     fits = (widths > 0) & (heights > 0) & (widths <= frame_w[..., None]) & (heights <= frame_h[..., None])
     chosen, found = fits.argmax(-1)[..., None], fits.any(-1)
-    fallback_h, fallback_w = _centred(frame_h, frame_w, aspect)
+    fallback_h, fallback_w = _centered(frame_h, frame_w, aspect)
     height = np.where(found, np.take_along_axis(heights, chosen, -1)[..., 0], fallback_h)
     width = np.where(found, np.take_along_axis(widths, chosen, -1)[..., 0], fallback_w)
     room_y, room_x = frame_h - height, frame_w - width
@@ -271,7 +271,7 @@ def _between(limits: tuple[float, float], draws: NDArray[np.float64]) -> NDArray
     return limits[0] + (limits[1] - limits[0]) * draws
 
 
-def _centred(
+def _centered(
     frame_h: NDArray[np.int64], frame_w: NDArray[np.int64], aspect: tuple[float, float]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Height and width of the largest region whose aspect is within the range."""

@@ -111,7 +111,7 @@ class TestSpatialAffinity:
 
 class TestScores:
     def test_hand_worked_grid(self):
-        # 2 x 2 cells; neighbours at distance 1, the diagonal ones at sqrt(2)
+        # 2 x 2 cells; neighbors at distance 1, the diagonal ones at sqrt(2)
         affinity = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [0.0, 0.2, 0.1, 0.0], [0.0] * 3 + [0.4]])
         scores = affinity_scores(affinity[None].double())
         diagonal, others = (0.9 + 0.5 + 0.1 + 0.4) / 4, (0.1 + 0.5 + 0.2) / 12
@@ -186,7 +186,7 @@ class TestScores:
             expected = torch.as_tensor(chance[name], dtype=dtype).expand(3)
             torch.testing.assert_close(values, expected, rtol=1e-6, atol=0)
 
-    def test_relabelling_positions_changes_no_score_without_distance(self):
+    def test_relabeling_positions_changes_no_score_without_distance(self):
         affinity = random_map(2, 9, 9)
         order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
         scores, moved = affinity_scores(affinity), affinity_scores(affinity[:, order][:, :, order])
@@ -262,8 +262,8 @@ class TestChance:
         mask = torch.zeros(3, 3, 3, dtype=torch.bool)
         mask[0, 1, 1] = mask[1, 0, 0] = True
         chance = affinity_chance((3, 3), mask)
-        centre, corner = (4 + 4 * math.sqrt(2)) / 9, (1 + 2 + math.sqrt(2) * 3 + 1 + 2 + 2 * math.sqrt(5)) / 9
-        assert chance["displacement"][0].item() == pytest.approx(centre)
+        center, corner = (4 + 4 * math.sqrt(2)) / 9, (1 + 2 + math.sqrt(2) * 3 + 1 + 2 + 2 * math.sqrt(5)) / 9
+        assert chance["displacement"][0].item() == pytest.approx(center)
         assert chance["displacement"][1].item() == pytest.approx(corner)
         assert chance["top1_agreement"][:2].tolist() == pytest.approx([1 / 9, 1 / 9])
         assert all(values[2].isnan() for values in chance.values())

@@ -86,7 +86,7 @@ def _of_tiny(tiny, clip, baseline="mean", **settings):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_normalised_once_or_at_every_pass_is_the_same(tiny, method):
+def test_normalized_once_or_at_every_pass_is_the_same(tiny, method):
     clip = _rand(2, 3, 8, 24, 24)
     usual = _of_tiny(tiny, clip, method=method, steps=5)
     calls = []
@@ -117,7 +117,7 @@ def test_gradient_shap_of_a_linear_function_is_weight_times_difference_up_to_its
     clip, weight = _rand(1, *SHAPE), torch.ones(SHAPE)
     baseline = torch.zeros_like(clip)
     found = _attribute("gradient_shap", clip, weight, baseline, steps=400)
-    # Noise of 0.05 averaged over 400 samples and summed over 3 colours: deviation 0.0043.
+    # Noise of 0.05 averaged over 400 samples and summed over 3 colors: deviation 0.0043.
     torch.testing.assert_close(found.map, clip.sum(dim=1), atol=0.025, rtol=0)
     assert float(found.convergence_delta) < 1e-4
 
@@ -180,7 +180,7 @@ def test_cosine_whatever_the_scale(seed, scale):
 
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_integrated_gradients_sum_to_the_difference_of_the_target(tiny, baseline):
-    """Through the normalisation, which a clip in [0, 1] goes through here as well."""
+    """Through the normalization, which a clip in [0, 1] goes through here as well."""
     clip = _rand(2, 3, 8, 24, 24)
     start = baseline_clip(baseline, clip)
     found = _of_tiny(tiny, clip, baseline, steps=128)
@@ -307,8 +307,8 @@ def test_rank_correlation_is_spearmans_of_absolute_maps(seed):
 # The sanity check
 
 
-class Colours(nn.Module):
-    """Answers by the colours that its weights choose, and by nothing else."""
+class Colors(nn.Module):
+    """Answers by the colors that its weights choose, and by nothing else."""
 
     def __init__(self, channels):
         super().__init__()
@@ -318,7 +318,7 @@ class Colours(nn.Module):
         return self.stem(clip)
 
 
-class Unweighted(Colours):
+class Unweighted(Colors):
     """Its weights change nothing, as if the method showed the input's edges only."""
 
     def forward(self, clip):
@@ -339,12 +339,12 @@ def _sanity(backbone, channels):
     def found(using):
         return attribute(using.feature_map, clip, target, start, steps=4).map
 
-    randomised = [found(changed) for _, changed in cascade(extractor, [1], seed=1)]
-    return float(rank_correlation(found(extractor), randomised[0]))
+    randomized = [found(changed) for _, changed in cascade(extractor, [1], seed=1)]
+    return float(rank_correlation(found(extractor), randomized[0]))
 
 
 def test_the_sanity_check_tells_whether_a_map_depends_on_the_weights():
-    only_red = Colours(1)
+    only_red = Colors(1)
     with torch.no_grad():
         only_red.stem.weight.copy_(torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1, 1))
     assert _sanity(only_red, 1) < 0.6
@@ -377,7 +377,7 @@ def test_the_cascade_changes_the_first_layers_only_and_alike_for_a_seed(tiny):
     assert not torch.equal(runs[0][-1]["stem.0.weight"], runs[1][-1]["stem.0.weight"])
 
 
-def test_weights_without_an_initialiser_keep_their_deviation():
+def test_weights_without_an_initializer_keep_their_deviation():
     class Bare(nn.Module):
         def __init__(self):
             super().__init__()
@@ -447,9 +447,9 @@ SMALL = {"stages": 2}
 
 def test_the_built_in_video_has_all_scores_and_its_map_depends_on_the_weights():
     study = run(open_session(Settings(num_frames=8, size=32, steps=16)), stages=3)
-    localisation = {"energy", "auroc"}
+    localization = {"energy", "auroc"}
     own = {"time_correlation", "motion_correlation", "convergence_delta", "sanity_correlation", "input_correlation"}
-    assert set(study.scores) == own | localisation
+    assert set(study.scores) == own | localization
     assert study.scores["convergence_delta"].mean < 0.1
     assert study.scores["sanity_correlation"].chance == 0
     assert study.scores["time_correlation"].chance is None  # of one video
@@ -592,7 +592,7 @@ def test_damaged_heads_are_refused(tmp_path, fine_tuned):
     for change, said in (
         ({"classes": ["one", "two"]}, "size mismatch|RuntimeError"),
         ({"state_dict": {}}, "RuntimeError"),
-        ({"settings": {"colour": "red"}}, "TypeError"),
+        ({"settings": {"color": "red"}}, "TypeError"),
     ):
         changed = content | {"extra": {"classifier": content["extra"]["classifier"] | change}}
         torch.save(changed, tmp_path / "damaged.pth")
@@ -606,7 +606,7 @@ def test_damaged_heads_are_refused(tmp_path, fine_tuned):
 
 
 class Doubled(nn.Module):
-    """Features that are twice the colours."""
+    """Features that are twice the colors."""
 
     channels, temporal_stride, spatial_stride = 3, 1, 1
 
@@ -622,7 +622,7 @@ class Doubled(nn.Module):
 
 @pytest.mark.parametrize("target", ["logit", "logit:1"])
 def test_the_logits_map_of_a_linear_network_by_hand(tmp_path, target):
-    """Each pixel adds weight · 2 · (pixel − the clip's mean colour) / deviation, over the number of pixels."""
+    """Each pixel adds weight · 2 · (pixel − the clip's mean color) / deviation, over the number of pixels."""
     head, usual = ClassifierHead(3, 2), untrained_backbone("tiny")
     weight = torch.tensor([[0.5, -1.0, 2.0], [3.0, 0.25, -0.5]])
     with torch.no_grad():

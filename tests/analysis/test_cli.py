@@ -60,7 +60,7 @@ def test_bad_flags(capsys, tmp_path):
     _refused(capsys, tmp_path, ["cam", "--arch", "resnet"], ["--arch resnet", "tiny"])
     _refused(capsys, tmp_path, ["cam", "--layer", "nowhere"], ["--layer nowhere", "taps"])
     _refused(capsys, tmp_path, ["cam", "--device", "tpu"], "device 'tpu'")
-    _refused(capsys, tmp_path, ["cam", "--input-spec", "colour=1"], "colour")
+    _refused(capsys, tmp_path, ["cam", "--input-spec", "color=1"], "color")
     _refused(capsys, tmp_path, ["cam", "--start-seconds", "900"], "start")
     _refused(capsys, tmp_path, ["layers", "--arch", "nothing"], "--arch nothing")
     _refused(capsys, tmp_path, ["cam", "--seed", "-1"], "seed must be")

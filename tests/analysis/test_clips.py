@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.inputs.clips import ClipStream, centre_crop, place_clips, read_clip, to_batch
+from analysis.inputs.clips import ClipStream, center_crop, place_clips, read_clip, to_batch
 from analysis.inputs.videos import VideoSource, list_videos, procedural_record
 from analysis.settings import Settings
 from fima.data.shapes import ShapesReader
@@ -131,9 +131,9 @@ def test_placement_by_time_and_in_the_middle():
         place_clips(SPEC, start_seconds=99.0)(100, 10.0)
 
 
-def test_centre_crop_is_central():
+def test_center_crop_is_central():
     frames = torch.arange(20).view(1, 1, 4, 5).expand(1, 3, 4, 5)
-    assert centre_crop(frames, 2)[0, 0].tolist() == [[6, 7], [11, 12]]
+    assert center_crop(frames, 2)[0, 0].tolist() == [[6, 7], [11, 12]]
 
 
 def test_the_procedural_video_is_the_same_every_time_and_moves():

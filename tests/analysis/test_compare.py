@@ -421,7 +421,7 @@ def test_bad_input_is_one_line(checkpoints, videos, tmp_path, capsys):
         (["--ckpt", a, str(tmp_path / "none.pth")], "none.pth"),
         (["--ckpt", a, b, "--name", "one"], "--name: give one for each checkpoint, got 1 for 2"),
         (["--ckpt", a, b, "--name", "one", "one"], "names must differ"),
-        (["--ckpt", a, b, "--measure", "colour"], "--measure colour: there is no such measure; known: cam, affinity"),
+        (["--ckpt", a, b, "--measure", "color"], "--measure color: there is no such measure; known: cam, affinity"),
         (["--ckpt", a, str(path)], "give --num-frames and --frame-stride"),
         (["--ckpt", a, b, "--size", "0"], "size must be"),
     ]:

@@ -36,7 +36,7 @@ from analysis.measures.embedding import (
     silhouettes,
 )
 from analysis.pages.embedding import page_data, thumbnail_sheets, write_page
-from analysis.plotting.embedding import COLOUR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
+from analysis.plotting.embedding import COLOR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.base import Session, open_session
@@ -61,7 +61,7 @@ def _clips(seed, number=30, channels=4, videos=10, classes=3):
     return rng.normal(size=(number, channels)) + 0.5, rng.integers(classes, size=videos)[video], video
 
 
-# Nearest neighbours
+# Nearest neighbors
 
 
 @given(SEEDS)
@@ -73,7 +73,7 @@ def test_hits_are_those_of_a_search_one_by_one(seed):
         assert hit == (labels[max(others, key=lambda j: similarity[i, j])] == labels[i])
 
 
-def test_a_clips_own_video_is_no_neighbour_and_lengths_do_not_count():
+def test_a_clips_own_video_is_no_neighbor_and_lengths_do_not_count():
     features = np.array([[1, -0.2], [9, -0.1], [1, 1], [0, 5]])
     assert nearest_of_others(features, [0, 0, 1, 2]).tolist() == [2, 2, 3, 2]
     assert nearest_label_hits(features, ["a", "a", "a", "b"], [0, 0, 1, 2]).tolist() == [True, True, False, False]
@@ -337,8 +337,8 @@ def test_the_figure_draws_the_saved_numbers():
     assert dots == [summary.mean for summary in study.scores.values()]
 
 
-def test_groups_are_told_apart_without_colours():
-    looks = [(MARKERS[i % len(MARKERS)], COLOUR_CYCLE[i % len(COLOUR_CYCLE)]) for i in range(88)]
+def test_groups_are_told_apart_without_colors():
+    looks = [(MARKERS[i % len(MARKERS)], COLOR_CYCLE[i % len(COLOR_CYCLE)]) for i in range(88)]
     assert len(set(looks)) == 88
     assert len(set(MARKERS)) >= 10
 
@@ -393,15 +393,15 @@ def test_names_are_never_markup(tmp_path):
 
 def test_every_thumbnail_is_on_its_tile():
     rng = np.random.default_rng(0)
-    colours = rng.integers(0, 256, size=(300, 1, 1, 3), dtype=np.uint8)
-    sheets = thumbnail_sheets(np.broadcast_to(colours, (300, 24, 20, 3)))
+    colors = rng.integers(0, 256, size=(300, 1, 1, 3), dtype=np.uint8)
+    sheets = thumbnail_sheets(np.broadcast_to(colors, (300, 24, 20, 3)))
     assert len(sheets) == 2
     pictures = [np.array(Image.open(io.BytesIO(base64.b64decode(sheet.split(",")[1])))) for sheet in sheets]
     assert [picture.shape for picture in pictures] == [(16 * 24, 16 * 20, 3), (3 * 24, 16 * 20, 3)]
-    for i, colour in enumerate(colours[:, 0, 0]):
+    for i, color in enumerate(colors[:, 0, 0]):
         row, column = divmod(i % 256, 16)
         tile = pictures[i // 256][24 * row + 8 : 24 * row + 16, 20 * column + 8 : 20 * column + 12]
-        assert np.abs(tile.astype(int) - colour).max() < 30, i
+        assert np.abs(tile.astype(int) - color).max() < 30, i
 
 
 def test_page_data_of_one_place():

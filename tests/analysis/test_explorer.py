@@ -29,7 +29,7 @@ from analysis.pages.explorer import (
     open_sessions,
     script_hash,
 )
-from analysis.pages.explorer.encoding import colour_limits, dequantise, encode_clips, palette, quantise
+from analysis.pages.explorer.encoding import color_limits, dequantize, encode_clips, palette, quantize
 from analysis.settings import Settings
 from analysis.studies import open_session
 from fima.errors import InputError
@@ -62,16 +62,16 @@ def _array(text, kind):
 
 @given(arrays(np.float64, array_shapes(max_dims=3), elements=st.floats(-1, 1)))
 def test_a_value_comes_back_up_to_half_a_step(values):
-    codes, low, step = quantise(values)
+    codes, low, step = quantize(values)
     assert codes.dtype == np.uint8
     assert 0 < step <= 2 / 255 < 1 / 127
-    assert np.abs(dequantise(codes, low, step) - values).max() <= step / 2 + 1e-12
+    assert np.abs(dequantize(codes, low, step) - values).max() <= step / 2 + 1e-12
 
 
 def test_the_ends_of_the_range_come_back_exactly():
-    codes, low, step = quantise(np.array([-1.0, 0.0, 1.0]))
+    codes, low, step = quantize(np.array([-1.0, 0.0, 1.0]))
     assert codes.tolist() == [0, 128, 255]
-    np.testing.assert_allclose(dequantise(codes, low, step)[[0, 2]], [-1, 1], atol=1e-15)
+    np.testing.assert_allclose(dequantize(codes, low, step)[[0, 2]], [-1, 1], atol=1e-15)
 
 
 def test_what_is_encoded_is_the_clip():
@@ -82,7 +82,7 @@ def test_what_is_encoded_is_the_clip():
     assert encoded["grid"] == [2, 3]
     for name, maps in zip(clip.checkpoints, encoded["maps"], strict=True):
         exact = np.concatenate([clip.mean[name][None], clip.affinity[name]])
-        values = dequantise(_array(maps["codes"], np.uint8), maps["low"], maps["step"]).reshape(4, 6, 6)
+        values = dequantize(_array(maps["codes"], np.uint8), maps["low"], maps["step"]).reshape(4, 6, 6)
         assert np.abs(values - exact).max() <= maps["step"] / 2 + 1e-9
         assert _array(maps["best"], "<u2").tolist() == exact.argmax(axis=2).ravel().tolist()
         assert _array(maps["ties"], "<u2").tolist() == [1] * 24
@@ -104,15 +104,15 @@ def test_rounding_makes_no_ties_and_true_ties_count():
     assert _array(maps["ties"], "<u2").tolist()[:4] == [1, 2, 3, 4]
 
 
-def test_the_colours_of_all_clips_share_their_limits():
+def test_the_colors_of_all_clips_share_their_limits():
     low, high = _clip(seed=1), _clip(seed=2)
     wide = max(clip.limits[1] for clip in (low, high)), min(clip.limits[0] for clip in (low, high))
-    limits = colour_limits([low, high])
+    limits = color_limits([low, high])
     assert limits[0] <= wide[1] < limits[0] + 0.01
     assert limits[1] - 0.01 < wide[0] <= limits[1]
     constant = {"only": np.full((1, 4, 4), 0.25, np.float32)}
     flat = _clip(grid=(2, 2), slices=1, affinity=constant, mean={"only": constant["only"][0]})
-    assert colour_limits([flat]) == (0.25, 0.26)
+    assert color_limits([flat]) == (0.25, 0.26)
     expected = np.round(np.array(mpl.colormaps["viridis"].colors) * 255)
     assert np.abs(palette() - expected).max() <= 1
 
@@ -338,7 +338,7 @@ _PIXELS = (
 )  # off the middle, where rings and lines are
 
 
-def _colours_of(values, limits):
+def _colors_of(values, limits):
     levels = np.rint(255 * np.clip((np.asarray(values) - limits[0]) / (limits[1] - limits[0]), 0, 1)).astype(int)
     return palette()[levels].astype(int)
 
@@ -349,7 +349,7 @@ def test_hovering_draws_the_row_of_the_matrix(tmp_path, browser, scheme):
     clips = [_clip("a", (4, 5), 3), _clip("b", (4, 5), 3, seed=5)]
     tab, wrong = _open(browser, tmp_path / "page.html", explorer_page(clips), color_scheme=scheme)
     tab.locator("[data-part=opacity]").fill("100")
-    limits = colour_limits(clips)
+    limits = color_limits(clips)
     assert _ask(tab, "state()")["limits"] == pytest.approx(limits)
     for row, column, time in [(0, 0, 0), (3, 4, 1), (1, 2, 3)]:
         tab.locator(f"[data-part=times] button[data-value='{time}']").click()
@@ -363,7 +363,7 @@ def test_hovering_draws_the_row_of_the_matrix(tmp_path, browser, scheme):
             found = _ask(tab, f"facts({index})")
             clear = sorted(set(range(20)) - _near_line(found, (4, 5)))  # where no mark is drawn
             assert len(clear) >= 8
-            assert np.abs(pixels[clear, :3] - _colours_of(drawn, limits)[clear]).max() <= 2
+            assert np.abs(pixels[clear, :3] - _colors_of(drawn, limits)[clear]).max() <= 2
             best = int(exact.argmax())
             assert (found["best"], found["row"], found["column"]) == (best, best // 5, best % 5)
             assert found["verdict"] == ("right" if best == patch else "wrong")
@@ -473,8 +473,8 @@ def test_a_finger_on_a_phone(tmp_path, browser, scheme):
     assert [state[name] for name in ("row", "column", "pinned")] == [2, 1, True]
     _over(tab, 0, 2, (3, 3), act="tap")
     assert [_ask(tab, "state()")[name] for name in ("row", "column")] == [0, 2]
-    colour = tab.evaluate("getComputedStyle(document.querySelector('.fima-explorer')).color")
-    assert (int(re.search(r"\d+", colour)[0]) > 128) == (scheme == "dark")
+    color = tab.evaluate("getComputedStyle(document.querySelector('.fima-explorer')).color")
+    assert (int(re.search(r"\d+", color)[0]) > 128) == (scheme == "dark")
     assert wrong == []
 
 

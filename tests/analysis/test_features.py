@@ -1,4 +1,4 @@
-"""Features of any backbone: ours, 2-D per frame, tokens; the right normalisation; the module left as it was."""
+"""Features of any backbone: ours, 2-D per frame, tokens; the right normalization; the module left as it was."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from analysis.inputs.features import FeatureExtractor, choose_device
 from fima.checkpoints import untrained_backbone
 from fima.errors import InputError
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 FOREIGN = """
 import torch
@@ -58,12 +58,12 @@ def foreign(tmp_path, monkeypatch):
     return lambda name: untrained_backbone(f"foreign:{name}", seed=0)
 
 
-def test_features_are_those_of_the_normalised_clip_and_its_difference(tiny):
+def test_features_are_those_of_the_normalized_clip_and_its_difference(tiny):
     clip = _clip()
     features = FeatureExtractor(tiny)(clip)
     with torch.no_grad():
         for ours, inputs in ((features.rgb, clip), (features.motion, frame_difference(clip, boundary="repeat"))):
-            torch.testing.assert_close(ours, tiny.backbone(normalise(inputs, tiny.input)), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(ours, tiny.backbone(normalize(inputs, tiny.input)), rtol=1e-4, atol=1e-5)
     assert features.rgb.shape == (2, tiny.backbone.channels, 2, 7, 7)
     assert not features.rgb.requires_grad
 
@@ -113,7 +113,7 @@ def test_two_dimensional_and_token_backbones_give_feature_maps(foreign, name):
     loaded = foreign(name)
     features = FeatureExtractor(loaded)(_clip(2, t=4, size=32))
     assert features.rgb.shape == {"PerFrame": (2, 5, 4, 4, 4), "Tokens": (2, 6, 2, 4, 4)}[name]
-    expected = loaded.backbone(normalise(_clip(2, t=4, size=32), loaded.input))
+    expected = loaded.backbone(normalize(_clip(2, t=4, size=32), loaded.input))
     if name == "Tokens":  # token (t, y, x) is at that place of the map
         torch.testing.assert_close(features.rgb[0, :, 1, 2, 3], expected[0, 1 * 16 + 2 * 4 + 3], rtol=1e-4, atol=1e-5)
 

@@ -104,13 +104,13 @@ def test_every_journal_has_been_tested():
 
 
 @pytest.mark.parametrize(("width", "inches"), [("89", 89 / 25.4), ("89mm", 89 / 25.4), ("174.5", 174.5 / 25.4)])
-def test_millimetres(width, inches):
+def test_millimeters(width, inches):
     assert figure_width(width, "ieee") == pytest.approx(inches)
 
 
 @pytest.mark.parametrize("width", ["page", "", "59", "301", "nan", "-80", "inf"])
 def test_other_widths_are_refused(width):
-    with pytest.raises(InputError, match=r"--width .*: must be column, text, or 60 to 300 \(millimetres\)"):
+    with pytest.raises(InputError, match=r"--width .*: must be column, text, or 60 to 300 \(millimeters\)"):
         figure_width(width)
 
 
@@ -344,7 +344,7 @@ def test_a_folder_takes_every_format_asked_for(tmp_path, capsys):
         (["6"], "argument FIGURE: invalid choice: '6'"),
         (["3", "--format", "eps"], "argument --format: invalid choice: 'eps'"),
         (["3", "--journal", "nature"], "argument --journal: invalid choice: 'nature'"),
-        (["3", "--width", "12"], "--width 12: must be column, text, or 60 to 300 (millimetres)"),
+        (["3", "--width", "12"], "--width 12: must be column, text, or 60 to 300 (millimeters)"),
         (["3", "--out", "figure.eps"], "--out figure.eps: must be a folder, or a file ending in pdf, svg, png, found"),
     ],
 )

@@ -27,7 +27,7 @@ from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet
 from fima.evaluation.features import read_clips
-from fima.evaluation.neighbor_report import find_neighbours
+from fima.evaluation.neighbor_report import find_neighbors
 from fima.transforms.input_spec import InputSpec
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=8, frame_stride=2, size=SIDE)
@@ -44,7 +44,7 @@ def _set(name, vectors, labels):
 
 
 def _found(seed, *, queries=7, gallery=11, alike=False):
-    """Neighbours of random features, for all inputs."""
+    """Neighbors of random features, for all inputs."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=queries), rng.integers(3, size=gallery)
     found, features = {}, {}
@@ -53,7 +53,7 @@ def _found(seed, *, queries=7, gallery=11, alike=False):
             vectors = rng.normal(size=(queries, 4)), rng.normal(size=(gallery, 4))
         features[shown] = vectors
         train, test = _set("train", vectors[1], labels[1]), _set("test", vectors[0], labels[0])
-        found[shown] = find_neighbours(train, test, 50, centre="none")
+        found[shown] = find_neighbors(train, test, 50, center="none")
     return found, features, labels
 
 
@@ -61,7 +61,7 @@ def _found(seed, *, queries=7, gallery=11, alike=False):
 
 
 @given(st.integers(0, 10_000))
-def test_listed_neighbours_are_those_of_a_search_one_by_one(seed):
+def test_listed_neighbors_are_those_of_a_search_one_by_one(seed):
     found, features, (wanted, there) = _found(seed)
     for query in listed_queries(found, range(7)):
         place = query["place"]
@@ -82,7 +82,7 @@ def test_listed_neighbours_are_those_of_a_search_one_by_one(seed):
 
 
 @given(st.integers(0, 10_000))
-def test_equal_features_find_equal_neighbours(seed):
+def test_equal_features_find_equal_neighbors(seed):
     found, _, _ = _found(seed, alike=True)
     scores = bias_scores(found, (1, 5), None)
     for shown in ("frozen", "motion"):
@@ -97,7 +97,7 @@ def test_bias_worked_by_hand():
     train = _set("train", np.eye(4), [0, 0, 1, 1])
     toward = {"rgb": [0, 1, 2, 3], "frozen": [0, 1, 0, 0], "motion": [1, 0, 3, 2]}
     found = {
-        shown: find_neighbours(train, _set("test", np.eye(4)[places], [0, 0, 1, 1]), 4, centre="none")
+        shown: find_neighbors(train, _set("test", np.eye(4)[places], [0, 0, 1, 1]), 4, center="none")
         for shown, places in toward.items()
     }
     known = Backgrounds(np.array([5, 6, 5, 6]), np.array([5, 5, 5, 6]), tuple("abcdefg"))
@@ -201,10 +201,10 @@ def drawn(tmp_path_factory):
 def test_all_files_say_the_same(drawn):
     content = json.loads((drawn / "gallery.json").read_text())
     data = _data_of((drawn / "gallery.html").read_text())
-    with (drawn / "neighbours.csv").open() as file:
+    with (drawn / "neighbors.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 14 * 14
-    nearest = {(row["shown"], row["query"]): row["neighbour"] for row in rows if row["rank"] == "1"}
+    nearest = {(row["shown"], row["query"]): row["neighbor"] for row in rows if row["rank"] == "1"}
     queries = sorted({query for _, query in nearest})
     scores = content["scores"]
     for shown in ("rgb", "frozen", "motion"):
@@ -229,7 +229,7 @@ def test_all_files_say_the_same(drawn):
                 : len(query["near"][shown])
             ]
             for (place, distance, hit), row in zip(query["near"][shown], listed, strict=True):
-                assert data["videos"][place]["name"] == row["neighbour"]
+                assert data["videos"][place]["name"] == row["neighbor"]
                 assert distance == pytest.approx(1 - float(row["similarity"]), abs=1e-4)
                 assert hit == int(row["hit"])
                 video = data["videos"][place]
@@ -249,7 +249,7 @@ def test_the_page_needs_nothing_from_elsewhere(drawn):
 
 
 def _write_folders(root, *, evil=False):
-    """Two classes, two splits; a video is a square that goes one way, in a colour of its own."""
+    """Two classes, two splits; a video is a square that goes one way, in a color of its own."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 4), ("test", 3)):
         for label in ("left", "right"):

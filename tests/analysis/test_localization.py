@@ -272,13 +272,13 @@ class TestBaselines:
         # Half of the difference is where the square was (frame 0: where it will be).
         assert scores["energy"].item() == scores["pointing"].item() == scores["iou"].item() == 0.5
 
-    def test_centre(self):
-        centre = baseline_maps(torch.zeros(2, 3, 2, 9, 17))["centre"]
-        assert centre.shape == (2, 2, 9, 17)
-        assert centre[1, 1, 4, 8] == 1
-        assert centre[0, 0, 4, 8 + 3].item() == pytest.approx(math.exp(-((3 / (9 / 4)) ** 2) / 2))
-        torch.testing.assert_close(centre, centre.flip(2, 3))
-        wide = baseline_maps(torch.zeros(2, 3, 2, 9, 17), sigma=0.5)["centre"]
+    def test_center(self):
+        center = baseline_maps(torch.zeros(2, 3, 2, 9, 17))["center"]
+        assert center.shape == (2, 2, 9, 17)
+        assert center[1, 1, 4, 8] == 1
+        assert center[0, 0, 4, 8 + 3].item() == pytest.approx(math.exp(-((3 / (9 / 4)) ** 2) / 2))
+        torch.testing.assert_close(center, center.flip(2, 3))
+        wide = baseline_maps(torch.zeros(2, 3, 2, 9, 17), sigma=0.5)["center"]
         assert wide[0, 0, 4, 8 + 3].item() == pytest.approx(math.exp(-((3 / 4.5) ** 2) / 2))
 
     def test_uniform_scores_are_chance(self):

@@ -91,14 +91,14 @@ def test_positives_are_those_of_a_loop_over_cells(geometry):
     height, width = masks.shape[2:]
     (m, n), found = boxes[:, 0].tolist(), positive_pairs(boxes, masks, radius=radius)[0]
 
-    def centre(box, row, column):
+    def center(box, row, column):
         x1, y1, x2, y2 = box  # x2 < x1 in a flipped view: its first column lies right
         return x1 + (column + 0.5) / width * (x2 - x1), y1 + (row + 0.5) / height * (y2 - y1)
 
     diagonal = max(math.hypot((b[2] - b[0]) / width, (b[3] - b[1]) / height) for b in (m, n))
     for p in range(height * width):
         for q in range(height * width):
-            distance = math.dist(centre(m, *divmod(p, width)), centre(n, *divmod(q, width))) / diagonal
+            distance = math.dist(center(m, *divmod(p, width)), center(n, *divmod(q, width))) / diagonal
             if abs(distance - radius) < 1e-4:
                 continue  # rounding decides
             expected = distance < radius and masks[0, 0].flatten()[p] and masks[1, 0].flatten()[q]
@@ -263,7 +263,7 @@ def test_attention_sums_to_1_and_the_decoder_follows_from_it():
     np.testing.assert_allclose(trace.attention.sum(dim=-1), 1, atol=1e-5)
     decoder = method.eval().decoder
     with torch.no_grad():
-        rgb = [method.encoder_q(_normalised(clip)) for clip in views.global_clips]
+        rgb = [method.encoder_q(_normalized(clip)) for clip in views.global_clips]
         rows = torch.stack([maps.flatten(3).permute(2, 0, 3, 1) for maps in rgb])  # (2, T', N, P, C)
         for asked, i, sample in ((0, 0, 0), (1, 1, 2)):
             embedded = decoder.embed(rows[:, i, sample])
@@ -280,7 +280,7 @@ def test_attention_sums_to_1_and_the_decoder_follows_from_it():
             np.testing.assert_allclose(trace.predicted[asked, i, sample], expected, atol=1e-4)
 
 
-def _normalised(clip):
+def _normalized(clip):
     spec = untrained_backbone("tiny").input
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
     return (clip - mean) / std

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from analysis.measures.statistics import summarise
+from analysis.measures.statistics import summarize
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.films import overlay, safe_name
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
@@ -75,7 +75,7 @@ def test_overlay_lies_over_the_whole_frame_and_boxes_are_in_its_pixels(ax):
 
 def test_scores_show_mean_interval_and_chance(ax):
     values = np.array([0.2, 0.4, 0.9, np.nan])
-    summary = summarise(values, chance=0.1)
+    summary = summarize(values, chance=0.1)
     draw_score({"all": values}, {"all": summary}, title="score", ax=ax)
     dots, mean = ax.collections[0], ax.collections[2]
     assert sorted(dots.get_offsets()[:, 1]) == [0.2, 0.4, 0.9]
@@ -106,7 +106,7 @@ def test_offsets_and_distributions_are_those_of_the_study(clips_dir):
     assert labels[0] == "Δ = 0 (2 videos)"  # the third has no misaligned window to compare with
 
 
-def test_overlay_is_half_frame_half_colour():
+def test_overlay_is_half_frame_half_color():
     frames = np.full((2, 6, 6, 3), 100, np.uint8)
     maps = np.stack([np.zeros((3, 3)), np.ones((3, 3))])
     low, high = (np.array(mpl.colormaps["inferno"](value)[:3]) * 255 for value in (0.0, 1.0))

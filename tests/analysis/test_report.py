@@ -188,7 +188,7 @@ def test_films_hold_the_frames_of_the_clips(studies, tmp_path):
             assert shown.shape[:2] == (film.height, film.width)
             if not film.label:
                 error = np.abs(shown.astype(int) - arrays["example_frames"][i][3])
-                assert error.mean() < 8  # H.264, with half the colours
+                assert error.mean() < 8  # H.264, with half the colors
 
 
 def test_a_large_picture_becomes_webp_and_a_small_one_stays(tmp_path):

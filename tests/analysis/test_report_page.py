@@ -1,4 +1,4 @@
-"""The page of a report in a real browser: films, explorer, figures, colours, phone, print, and names that do harm."""
+"""The page of a report in a real browser: films, explorer, figures, colors, phone, print, and names that do harm."""
 
 import re
 import shutil
@@ -184,7 +184,7 @@ def test_a_figure_of_each_checkpoint_alone(tab):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_system_until_the_button_is_pressed(tab, scheme):
+def test_colors_follow_the_system_until_the_button_is_pressed(tab, scheme):
     page = tab(color_scheme=scheme)
     assert _is_dark(page) == (scheme == "dark")
     page.locator("#theme").focus()
@@ -200,7 +200,7 @@ def _is_dark(page):
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor,"
         " getComputedStyle(document.querySelector('.fima-explorer')).color]"
     )
-    bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ink, paper, explorer)]
+    bright = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in (ink, paper, explorer)]
     assert bright[0] == bright[2]
     return bright[0] > bright[1]
 

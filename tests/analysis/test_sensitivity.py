@@ -18,7 +18,7 @@ from analysis.measures.sensitivity import (
     APPEARANCE_CHANGES,
     MOTION_CHANGES,
     change_speed,
-    colour_jitter,
+    color_jitter,
     cosine_distance,
     frozen,
     grayscale,
@@ -48,13 +48,13 @@ def _order(clip):
     return (clip[0, 0, :, 0, 0] * 100).round().int().tolist()
 
 
-def _square(place, colour=(1.0, 0.2, 0.2), background=0.3, length=8, size=16):
+def _square(place, color=(1.0, 0.2, 0.2), background=0.3, length=8, size=16):
     """A square of 4 pixels that goes one pixel a frame, and its mask."""
     clip = torch.full((1, 3, length, size, size), float(background))
     mask = torch.zeros(1, length, size, size, dtype=torch.bool)
     for t in range(length):
         mask[:, t, place : place + 4, t : t + 4] = True
-    return torch.where(mask[:, None], torch.tensor(colour).view(1, 3, 1, 1, 1), clip), mask
+    return torch.where(mask[:, None], torch.tensor(color).view(1, 3, 1, 1, 1), clip), mask
 
 
 # Frame by frame
@@ -122,7 +122,7 @@ def test_grayscale_is_luma_in_all_channels():
 def test_jitter_is_alike_in_all_frames_and_clips_and_keeps_resting_pixels_at_rest(seed):
     picture = torch.rand(3, 6, 6, generator=torch.Generator().manual_seed(0))
     clip = picture[None, :, None].repeat(2, 1, 4, 1, 1)
-    changed = colour_jitter(clip, seed)
+    changed = color_jitter(clip, seed)
     assert torch.equal(changed, changed[:1, :, :1].expand_as(changed))
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -130,9 +130,9 @@ def test_jitter_is_alike_in_all_frames_and_clips_and_keeps_resting_pixels_at_res
     assert (changed - clip).abs().mean() > 0.05
 
 
-def test_jitter_of_a_grey_picture_by_hand():
-    # Darker by 0.6; contrast, saturation and hue leave a picture of one grey as it is.
-    torch.testing.assert_close(colour_jitter(torch.full((1, 3, 2, 4, 4), 0.5), 3), torch.full((1, 3, 2, 4, 4), 0.3))
+def test_jitter_of_a_gray_picture_by_hand():
+    # Darker by 0.6; contrast, saturation and hue leave a picture of one gray as it is.
+    torch.testing.assert_close(color_jitter(torch.full((1, 3, 2, 4, 4), 0.5), 3), torch.full((1, 3, 2, 4, 4), 0.3))
 
 
 def test_the_object_stays_and_the_background_is_the_other():
@@ -204,7 +204,7 @@ def test_distances_are_in_range_and_know_no_length(seed, scale):
 # Features whose nature is known
 
 
-def mean_colour(clip):
+def mean_color(clip):
     """Appearance alone: ``(N, 3)``."""
     return clip.double().mean(dim=(2, 3, 4))
 
@@ -230,8 +230,8 @@ def _scores_of(backbone):
     return {name: float(value[0]) for name, value in sensitivity_scores(backbone(clip), altered).items()}
 
 
-def test_mean_colour_knows_no_time_and_its_motion_share_is_0():
-    scores = _scores_of(mean_colour)
+def test_mean_color_knows_no_time_and_its_motion_share_is_0():
+    scores = _scores_of(mean_color)
     for name in MOTION_CHANGES:  # the square is wholly inside in every frame
         assert scores[name] == pytest.approx(0, abs=1e-9), name
     assert scores["grayscale"] > 0.001
@@ -239,7 +239,7 @@ def test_mean_colour_knows_no_time_and_its_motion_share_is_0():
     assert scores["motion_share"] == pytest.approx(0, abs=1e-6)
 
 
-def test_motion_energy_knows_no_colour_and_its_motion_share_is_near_1():
+def test_motion_energy_knows_no_color_and_its_motion_share_is_near_1():
     scores = _scores_of(motion_energy)
     assert scores["frozen"] > 0.5
     assert scores["reversed"] == pytest.approx(0, abs=0.05)
@@ -249,7 +249,7 @@ def test_motion_energy_knows_no_colour_and_its_motion_share_is_near_1():
 
 
 def test_only_a_feature_of_direction_sees_that_a_clip_is_reversed():
-    clip, _ = _square(4, colour=(1.0, 1.0, 1.0))
+    clip, _ = _square(4, color=(1.0, 1.0, 1.0))
     forwards, backwards = directed_motion(clip), directed_motion(time_reversed(clip))
     assert float(cosine_distance(forwards, backwards)) == pytest.approx(1)
 
@@ -258,7 +258,7 @@ def test_only_a_feature_of_direction_sees_that_a_clip_is_reversed():
 
 
 @pytest.mark.parametrize(
-    "alter", [frozen, shuffled, time_reversed, lambda c: change_speed(c, 2), grayscale, colour_jitter]
+    "alter", [frozen, shuffled, time_reversed, lambda c: change_speed(c, 2), grayscale, color_jitter]
 )
 @pytest.mark.parametrize("clip", [torch.rand(3, 4, 8, 8), torch.rand(1, 1, 4, 8, 8), torch.zeros(1, 3, 4, 8, 8).byte()])
 def test_what_is_no_clip_is_refused(alter, clip):

@@ -23,7 +23,7 @@ from fima.errors import InputError
 from fima.methods import FIMA, MaCLR, MoCo, export_method, save_method
 from fima.models.heads import Projector
 from fima.transforms.motion import flow_edges, frame_difference, optical_flow
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 SMALL = {"queue_size": 20, "dim": 8, "hidden": 16}
 CLIP = {"num_frames": 8, "frame_stride": 2, "size": 56}
@@ -96,11 +96,11 @@ def test_affinity_compares_what_the_trained_projector_gives(method, tmp_path, cl
     spec = method.input_spec.replace(**CLIP)
     clip = _middle(video, spec)
     inputs = (clip, frame_difference(clip, boundary="repeat"))
-    rgb, motion = (_rows_by_hand(method.projector_dense, method.encoder_q(normalise(x, spec))) for x in inputs)
+    rgb, motion = (_rows_by_hand(method.projector_dense, method.encoder_q(normalize(x, spec))) for x in inputs)
     np.testing.assert_allclose(study.arrays["affinity_mean"], (rgb @ motion.t()).numpy(), atol=1e-4)
     plain = run("affinity", Settings(ckpt=ckpt, video=str(video), **CLIP))
     assert abs(plain.arrays["affinity_mean"] - study.arrays["affinity_mean"]).max() > 0.01
-    of_keys = [_rows_by_hand(method.projector_dense_k, method.encoder_q(normalise(x, spec))) for x in inputs]
+    of_keys = [_rows_by_hand(method.projector_dense_k, method.encoder_q(normalize(x, spec))) for x in inputs]
     assert abs((of_keys[0] @ of_keys[1].t()).numpy() - study.arrays["affinity_mean"]).max() > 0.001
     # What is foreground, and which patch is the most active, is the backbone's to say.
     for name in ("example_mask", "example_patch"):
@@ -135,7 +135,7 @@ def test_maclr_s_motion_comes_from_its_own_pathway(maclr, tmp_path, clips_dir):
     maclr.eval()
     spec = maclr.input_spec.replace(**CLIP)
     dense = _middle(video, spec.replace(num_frames=16, frame_stride=1))
-    rgb = maclr.encoder_q(normalise(dense[:, :, ::2], spec))
+    rgb = maclr.encoder_q(normalize(dense[:, :, ::2], spec))
     motion = maclr.motion_encoder_q(flow_edges(optical_flow(dense, preset="fast")))
     assert motion.shape[2] == 2 * rgb.shape[2]
     motion = motion.unflatten(2, (rgb.shape[2], 2)).mean(dim=3)

@@ -20,7 +20,7 @@ from analysis.measures.statistics import (
     bootstrap_interval,
     d_prime,
     paired_difference,
-    summarise,
+    summarize,
 )
 from fima.errors import InputError
 
@@ -107,18 +107,18 @@ class TestBootstrap:
 
 class TestSummary:
     def test_hand_worked(self):
-        summary = summarise([1, 2, math.nan, 6], chance=0.5)
+        summary = summarize([1, 2, math.nan, 6], chance=0.5)
         assert (summary.mean, summary.std) == pytest.approx((3, math.sqrt(7)))
         assert (summary.num_videos, summary.num_missing, summary.chance) == (3, 1, 0.5)
         assert (summary.low, summary.high) == bootstrap_interval([1, 2, 6])
 
     def test_one_video(self):
-        summary = summarise([0.7])
+        summary = summarize([0.7])
         assert (summary.mean, summary.num_videos, summary.chance) == (0.7, 1, None)
         assert all(math.isnan(value) for value in (summary.std, summary.low, summary.high))
 
     def test_no_video(self):
-        summary = summarise([math.nan])
+        summary = summarize([math.nan])
         assert (summary.num_videos, summary.num_missing) == (0, 1)
         assert math.isnan(summary.mean)
 
@@ -136,7 +136,7 @@ class TestPairedDifference:
         second = first + 0.1 + rng.normal(0, 0.05, 50)
         paired = paired_difference(first, second)
         assert paired.low > 0
-        assert summarise(first).high > summarise(second).low
+        assert summarize(first).high > summarize(second).low
 
     @settings(deadline=None)
     @given(pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=10))

@@ -145,7 +145,7 @@ def _below(figure):
     return [ax for sub in figure.subfigs for ax in sub.axes]
 
 
-def test_one_colour_range_for_all_panels_that_are_compared():
+def test_one_color_range_for_all_panels_that_are_compared():
     study = run("affinity", Settings(show=1))
     axes = _below(study.figure())
     limits = {image.get_clim() for ax in axes for image in ax.images if image.get_cmap().name == "viridis"}

@@ -1,4 +1,4 @@
-"""Localisation and sensitivity as studies, against backbones whose behaviour is known."""
+"""Localization and sensitivity as studies, against backbones whose behavior is known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MotionEnergy(nn.Module):
 
 
 class BackgroundTexture(nn.Module):
-    """Features are what does not move: colours and contrast of the clip's median frame."""
+    """Features are what does not move: colors and contrast of the clip's median frame."""
 
     def forward(self, clip):
         still = clip.median(dim=2).values
@@ -70,7 +70,7 @@ def test_copied_motion_beats_copied_background_on_every_measure(measure):
 
 
 class Oracle(nn.Module):
-    """Activation that is the mask: told by colour, in videos whose object is painted white on black."""
+    """Activation that is the mask: told by color, in videos whose object is painted white on black."""
 
     def forward(self, clip):
         return nn.functional.relu(clip.mean(1, keepdim=True) - clip.mean(1, keepdim=True).amin((2, 3, 4), keepdim=True))
@@ -115,7 +115,7 @@ def test_a_uniform_map_scores_chance():
 
 
 def test_masks_are_cut_out_as_frames_are():
-    """In a picture that is wider than high, with a mask told by colour."""
+    """In a picture that is wider than high, with a mask told by color."""
     frames = np.zeros((2, 60, 100), bool)
     frames[:, 20:40, 45:60] = True
     scaled = scale_masks(frames, 30, 50)
@@ -133,9 +133,9 @@ def test_masks_of_files_give_the_numbers_of_the_drawn_ones(tmp_path):
     assert fima(["shapes", str(folder), "--videos", "4", "--set", "size=64", "--crf", "4"]) == 0
     drawn = run("localize", Settings(data="shapes:easy,videos=4,seed=0", split="train", show=1))
     files = run("localize", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
-    for name in ("energy", "centre_energy", "centre_auroc"):
+    for name in ("energy", "center_energy", "center_auroc"):
         assert files.scores[name].chance == pytest.approx(drawn.scores[name].chance, abs=1e-9)
-    np.testing.assert_allclose(files.per_video["centre_auroc"], drawn.per_video["centre_auroc"], atol=1e-9)
+    np.testing.assert_allclose(files.per_video["center_auroc"], drawn.per_video["center_auroc"], atol=1e-9)
     np.testing.assert_allclose(files.per_video["difference_auroc"], drawn.per_video["difference_auroc"], atol=0.05)
     sensitive = run("sensitivity", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
     assert sensitive.scores["motion_share"].num_videos == 3

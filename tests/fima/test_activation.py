@@ -72,7 +72,7 @@ class TestActivationMap:
         feature_map[..., 0, 0] = 1 + torch.finfo(torch.float32).eps
         assert class_agnostic_activation_map(feature_map).tolist() == [[[[1, 0], [0, 0]]]]
 
-    def test_interpolates_after_normalising(self):
+    def test_interpolates_after_normalizing(self):
         feature_map = random_map(2, 3, 2, 4, 4)
         small = class_agnostic_activation_map(feature_map)
         large = class_agnostic_activation_map(feature_map, size=(8, 16, 12))

@@ -67,7 +67,7 @@ def test_bad_text_names_the_word(text, message):
         InputSpec.parse(text, base=FIMA_224)
 
 
-def test_without_a_base_the_colours_are_needed():
+def test_without_a_base_the_colors_are_needed():
     with pytest.raises(InputError, match="lacks mean and std"):
         InputSpec.parse("size=4")
 
@@ -79,7 +79,7 @@ def test_bad_files(tmp_path):
         ("a.json", "{", "cannot be read as json"),
         ("b.yaml", "a: [", "cannot be read as yaml"),
         ("c.yaml", "- 1", "mapping of words to values, got list"),
-        ("d.json", '{"colour": 1}', "has no 'colour'"),
+        ("d.json", '{"color": 1}', "has no 'color'"),
     ]:
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError, match=message):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.methods.losses import cell_centres, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
+from fima.methods.losses import cell_centers, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
 
 
 @pytest.fixture(autouse=True)
@@ -279,11 +279,11 @@ class TestPixelLoss:
             pixel_contrastive_loss(*pixel_case(), **setting)
 
 
-def test_cell_centres_hand_worked():
+def test_cell_centers_hand_worked():
     """A flipped view of the right half: its first column lies right."""
-    centres = cell_centres(torch.tensor([[1.0, 0.0, 0.5, 0.8]]), 2, 2)
+    centers = cell_centers(torch.tensor([[1.0, 0.0, 0.5, 0.8]]), 2, 2)
     expected = torch.tensor([[0.875, 0.2], [0.625, 0.2], [0.875, 0.6], [0.625, 0.6]])
-    torch.testing.assert_close(centres[0], expected)
+    torch.testing.assert_close(centers[0], expected)
 
 
 def test_unit():

@@ -45,7 +45,7 @@ def test_same_bits_as_the_formula_frame_by_frame(t, c, boundary, seed):
 
 
 @pytest.mark.parametrize("boundary", ["wrap", "repeat"])
-def test_still_clip_is_exactly_grey(boundary):
+def test_still_clip_is_exactly_gray(boundary):
     clip = random_clip(1, 3, 1, 5, 5).expand(1, 3, 4, 5, 5)
     assert torch.equal(frame_difference(clip, boundary), torch.full((1, 3, 4, 5, 5), 0.5))
 

@@ -60,7 +60,7 @@ def test_every_clip_is_its_part_cropped_resized_flipped(num_slices):
 
 @pytest.mark.parametrize("flipped", [False, True])
 def test_bilinear_written_out(flipped):
-    """Pixel centres at halves, edges repeated; no wider support when shrinking."""
+    """Pixel centers at halves, edges repeated; no wider support when shrinking."""
     frames = random_windows([(20, 26)])[0][0, :1]
     out = torch.empty(3, 1, 7, 7)
     cut(frames, crop_of(3, 5, 16, 18, flipped), out=out)
@@ -192,7 +192,7 @@ def test_crops_have_their_distributions():
     [((10, 400), (0, 193, 10, 13)), ((400, 10), (193, 0, 13, 10))],
     ids=["wide", "tall"],
 )
-def test_where_no_crop_fits_the_largest_centred_one_is_taken(frame, expected):
+def test_where_no_crop_fits_the_largest_centered_one_is_taken(frame, expected):
     crops = draw_crops(keys(20), np.full(20, frame[0]), np.full(20, frame[1]), 1, area=(1, 1))
     regions = np.stack([crops.top, crops.left, crops.height, crops.width], -1).reshape(-1, 4)
     assert {tuple(region) for region in regions.tolist()} == {expected}

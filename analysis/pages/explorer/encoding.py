@@ -15,14 +15,14 @@ from PIL import Image
 from analysis.pages.explorer.clip import ExplorerClip, check_clips
 from analysis.plotting.style import SIMILARITY_CMAP
 
-__all__ = ["colour_limits", "dequantise", "encode_clips", "palette", "quantise"]
+__all__ = ["color_limits", "dequantize", "encode_clips", "palette", "quantize"]
 
 _LARGEST = 256
 """Pixels of an encoded frame's side at most."""
 _QUALITY = 85
 
 
-def quantise(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+def quantize(values: np.ndarray) -> tuple[np.ndarray, float, float]:
     """Values in one byte each, over the range that they have.
 
     Args:
@@ -38,22 +38,22 @@ def quantise(values: np.ndarray) -> tuple[np.ndarray, float, float]:
     return np.rint((wide - low) / step).astype(np.uint8), low, step
 
 
-def dequantise(codes: np.ndarray, low: float, step: float) -> np.ndarray:
-    """The values, float64, that ``quantise`` came from, up to half a step."""
+def dequantize(codes: np.ndarray, low: float, step: float) -> np.ndarray:
+    """The values, float64, that ``quantize`` came from, up to half a step."""
     return low + step * codes.astype(np.float64)
 
 
-def colour_limits(clips: Sequence[ExplorerClip]) -> tuple[float, float]:
-    """One colour range for all clips, slices and checkpoints: that of the data, rounded outwards to hundredths."""
+def color_limits(clips: Sequence[ExplorerClip]) -> tuple[float, float]:
+    """One color range for all clips, slices and checkpoints: that of the data, rounded outwards to hundredths."""
     low, high = min(clip.limits[0] for clip in clips), max(clip.limits[1] for clip in clips)
     low, high = math.floor(low * 100 + 1e-6) / 100, math.ceil(high * 100 - 1e-6) / 100
     return max(-1.0, low), min(1.0, high) if high > low else low + 0.01
 
 
 def palette() -> np.ndarray:
-    """The colour map, uint8 ``(256, 3)``: entry ``round(255 * (value - low) / (high - low))`` colours a value."""
-    colours: np.ndarray = mpl.colormaps[SIMILARITY_CMAP](np.arange(256), bytes=True)[:, :3]
-    return colours
+    """The color map, uint8 ``(256, 3)``: entry ``round(255 * (value - low) / (high - low))`` colors a value."""
+    colors: np.ndarray = mpl.colormaps[SIMILARITY_CMAP](np.arange(256), bytes=True)[:, :3]
+    return colors
 
 
 def encode_clips(clips: Sequence[ExplorerClip]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def encode_clips(clips: Sequence[ExplorerClip]) -> dict[str, Any]:
     """
     check_clips(clips)
     return {
-        "limits": colour_limits(clips),
+        "limits": color_limits(clips),
         "palette": _text(palette()),
         "checkpoints": clips[0].checkpoints,
         "clips": [_encode_clip(clip) for clip in clips],
@@ -108,7 +108,7 @@ def _encode_matrices(matrices: np.ndarray) -> dict[str, Any]:
         maximum: among equals the row's own place, else the first), ``ties`` (uint16, how many have it), ``own`` and
         ``top`` (float32, the affinity at the same place and the maximum).
     """
-    codes, low, step = quantise(matrices)
+    codes, low, step = quantize(matrices)
     exact = matrices.astype(np.float32)
     top, own = exact.max(axis=2), np.diagonal(exact, axis1=1, axis2=2)
     best = np.where(own == top, np.arange(exact.shape[1]), exact.argmax(axis=2))

@@ -156,16 +156,16 @@ def _explore_clip(sessions: Mapping[str, Session], clips: Mapping[str, Clip]) ->
     frames, motion = display_clip(session, clip)
     seconds = clip.seconds(session.spec)
     length = len(frames)
-    centres = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
+    centers = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     several = session.settings.clips > 1
     return ExplorerClip(
         name=f"{clip.video.video_id}, {seconds[0]:.2f} s" if several else clip.video.video_id,
-        rgb=frames[centres],
-        motion=motion[centres],
+        rgb=frames[centers],
+        motion=motion[centers],
         affinity={name: _numbers(spatial_affinity_slices(f.rgb, f.motion)) for name, f in features.items()},
         mean={name: _numbers(spatial_affinity(f.rgb, f.motion)) for name, f in features.items()},
         grid=(grid[0], grid[1]),
-        frame_seconds=seconds[centres].tolist(),
+        frame_seconds=seconds[centers].tolist(),
     )
 
 

@@ -22,7 +22,7 @@ from analysis.plotting.compare.scores import (
 )  # fmt: skip
 from analysis.plotting.frames import outline_box, overlay_map, show_frame
 from analysis.plotting.localize import outline_mask
-from analysis.plotting.style import COLOURS, WIDTH, colourbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, WIDTH, colorbar, counted, new_figure, printed, shortened
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _draw_compared_maps(studies: Mapping[str, Study], draw_maps: _DrawMaps, what
         label = f"activation, min–max per {first.provenance['normalize']} (no unit)"
         label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
         every = [ax for blocks in axes for block in blocks for ax in block]
-        colourbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
+        colorbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
         figure.suptitle(compared_caption(studies, what))
     return figure
 
@@ -130,13 +130,13 @@ def _titles(studies: Mapping[str, Study], wide: int) -> list[str]:
 
 
 def affinity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
-    """One colour range for the matrices of all checkpoints."""
+    """One color range for the matrices of all checkpoints."""
     means = [study.arrays["affinity_mean"] for study in studies.values()]
     return min(float(m.min()) for m in means), max(float(m.max()) for m in means)
 
 
 def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
-    """Mean matrices on one colour scale, each at its own size, and the scores of all rows and of foreground rows."""
+    """Mean matrices on one color scale, each at its own size, and the scores of all rows and of foreground rows."""
     beside = min(_BESIDE, len(studies))
     rows = -(-len(studies) // beside)
     scores = list(next(iter(studies.values())).scores)
@@ -155,7 +155,7 @@ def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
             ax.remove()
         for ax in (ax for at, ax in enumerate(axes[: len(studies)]) if at % beside):
             ax.set_ylabel("")
-        colourbar(above, image, list(axes[: len(studies)]), "cosine similarity", shrink=0.8)
+        colorbar(above, image, list(axes[: len(studies)]), "cosine similarity", shrink=0.8)
         draw_score_grid({"affinity": studies}, below, names=False)
         title = "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes"
         figure.suptitle(compared_caption(studies, title))
@@ -221,15 +221,15 @@ def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes) ->
         ax: Where to draw.
     """
     edges = arrays["density_edges"]
-    centres = (edges[:-1] + edges[1:]) / 2
+    centers = (edges[:-1] + edges[1:]) / 2
     for kind, label in _KINDS.items():
         videos = int(arrays[f"density_{kind}_videos"])
         if not videos:
             continue
-        share = np.histogram(centres, bins, weights=arrays[f"density_{kind}"] * np.diff(edges))[0] * 100
+        share = np.histogram(centers, bins, weights=arrays[f"density_{kind}"] * np.diff(edges))[0] * 100
         filled = kind != "disjoint"
         ax.stairs(
-            share, bins, fill=filled, color=COLOURS[kind], alpha=0.45 if filled else 1, linewidth=0.9,
+            share, bins, fill=filled, color=COLORS[kind], alpha=0.45 if filled else 1, linewidth=0.9,
             label=f"{label} ({counted(videos, 'video')})",
         )  # fmt: skip
     return ax
@@ -242,14 +242,14 @@ def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str]
     upper = figure.add_subplot(curve[0])
     lower = figure.add_subplot(curve[1], sharex=upper)
     for draw in (upper.axvline, upper.axhline):
-        draw(0, color=COLOURS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
+        draw(0, color=COLORS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
     seconds = all(np.isfinite(study.arrays["offset_seconds"]).all() for study in studies.values())
     for name, study in studies.items():
         arrays = study.arrays
         offset = arrays["offset_seconds" if seconds else "offset_frames"]
         band = (arrays["offset_change_low"], arrays["offset_change_high"])
-        upper.fill_between(offset, *band, color=marks.colour(name), alpha=0.2, linewidth=0)
-        upper.plot(offset, arrays["offset_change"], color=marks.colour(name), linewidth=1.2, linestyle=marks.line(name))
+        upper.fill_between(offset, *band, color=marks.color(name), alpha=0.2, linewidth=0)
+        upper.plot(offset, arrays["offset_change"], color=marks.color(name), linewidth=1.2, linestyle=marks.line(name))
     upper.set_ylabel("similarity minus\nthat at Δ = 0")
     unit = {"video": "videos", "window pair": "window pairs"}[str(next(iter(studies.values())).arrays["offset_unit"])]
     upper.set_title(f"mean, 95 % band over {unit}")

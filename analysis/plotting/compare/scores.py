@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.dots import draw_videos
-from analysis.plotting.style import COLOURS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
+from analysis.plotting.style import COLORS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
 
 if TYPE_CHECKING:
     from analysis.measures.statistics import Summary
@@ -37,7 +37,7 @@ BESIDE = 4
 """Panels in a row."""
 _ROW = 1.55  # inches
 _MOST_VALUES = 4  # checkpoints whose means are also written as numbers
-# Okabe and Ito's colours in an order of falling contrast with white; yellow, the palest, is left out.
+# Okabe and Ito's colors in an order of falling contrast with white; yellow, the palest, is left out.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "osD^vP*"
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
@@ -47,17 +47,17 @@ _OWN_UNITS = {"displacement": " (cells)"}
 
 
 class Marks:
-    """A colour, a marker and a dash pattern for each name, so that colour is never alone in telling them apart."""
+    """A color, a marker and a dash pattern for each name, so that color is never alone in telling them apart."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._places = {name: at for at, name in enumerate(names)}
 
-    def colour(self, name: str) -> str:
+    def color(self, name: str) -> str:
         """Seven of them, then again."""
         return _PALETTE[self._places[name] % len(_PALETTE)]
 
     def marker(self, name: str) -> str:
-        """Another order on every round of the colours."""
+        """Another order on every round of the colors."""
         at = self._places[name]
         return _MARKERS[(at + at // len(_PALETTE)) % len(_MARKERS)]
 
@@ -94,13 +94,13 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
 def add_legend(figure: Any, studies: Mapping[str, Study], marks: Marks, *, more: Sequence[Line2D] = ()) -> None:
     """Names of the checkpoints below a figure."""
     handles = [
-        Line2D([], [], color=marks.colour(name), marker=marks.marker(name), linestyle=marks.line(name), markersize=4.5,
+        Line2D([], [], color=marks.color(name), marker=marks.marker(name), linestyle=marks.line(name), markersize=4.5,
                linewidth=1.2, label=readable(name, study, 36))
         for name, study in studies.items()
     ]  # fmt: skip
     handles += more or [
         Line2D([], [], color="#9a9a9a", marker="o", linestyle="", markersize=3, label="one video"),
-        Line2D([], [], color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"),
+        Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"),
     ]
     longest = max(len(handle.get_label()) for handle in handles)  # type: ignore[arg-type]
     columns = max(1, min(len(handles), int(WIDTH / (0.06 * longest + 0.5))))
@@ -188,7 +188,7 @@ def score_title(score: str) -> str:
 
 
 def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -> Axes:
-    """One score: videos as grey dots, every checkpoint's mean with its interval and chance level.
+    """One score: videos as gray dots, every checkpoint's mean with its interval and chance level.
 
     Args:
         studies: Name → study.
@@ -203,7 +203,7 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
             continue
         summary = study.scores[score]
         draw_videos(study.per_video[score], at, ax, size=3)
-        _draw_summary(summary, at, marks.colour(name), marks.marker(name), ax)
+        _draw_summary(summary, at, marks.color(name), marks.marker(name), ax)
         written.append(_text(summary.mean))
     many = len(studies) > _MOST_VALUES
     ax.set_xticks(range(len(studies)), [""] * len(studies) if many else written)
@@ -222,14 +222,12 @@ def _text(value: float) -> str:
     return f"{value:{digits}}".replace("-", "−")
 
 
-def _draw_summary(summary: Summary, at: float, colour: str, marker: str, ax: Axes) -> None:
+def _draw_summary(summary: Summary, at: float, color: str, marker: str, ax: Axes) -> None:
     if np.isfinite(summary.low):  # with caps wider than the marker, so that a narrow interval shows
-        ax.vlines(at, summary.low, summary.high, color=colour, linewidth=1.6, zorder=3)
-        ax.hlines([summary.low, summary.high], at - 0.2, at + 0.2, color=colour, linewidth=1.2, zorder=3)
+        ax.vlines(at, summary.low, summary.high, color=color, linewidth=1.6, zorder=3)
+        ax.hlines([summary.low, summary.high], at - 0.2, at + 0.2, color=color, linewidth=1.2, zorder=3)
     if np.isfinite(summary.mean):
-        ax.scatter(
-            [at], [summary.mean], s=18, color=colour, marker=marker, edgecolors="white", linewidths=0.4, zorder=4
-        )
+        ax.scatter([at], [summary.mean], s=18, color=color, marker=marker, edgecolors="white", linewidths=0.4, zorder=4)
     if summary.chance is not None and np.isfinite(summary.chance):
         dashes = (0, (3, 2))
-        ax.hlines(summary.chance, at - 0.45, at + 0.45, color=COLOURS["chance"], linestyle=dashes, linewidth=1)
+        ax.hlines(summary.chance, at - 0.45, at + 0.45, color=COLORS["chance"], linestyle=dashes, linewidth=1)

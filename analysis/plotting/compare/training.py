@@ -20,7 +20,7 @@ from analysis.plotting.compare.scores import (
     score_names,
     score_title,
 )
-from analysis.plotting.style import COLOURS, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.compare.training import TrainingStep
@@ -35,7 +35,7 @@ def draw_training(
     measures: Mapping[str, Mapping[str, Study]],
     references: Sequence[str],
 ) -> Figure:
-    """Every score over the optimiser's steps, one line for each run.
+    """Every score over the optimizer's steps, one line for each run.
 
     Args:
         training: Run → its checkpoints by step.
@@ -50,14 +50,14 @@ def draw_training(
             for run, steps in training.items():
                 _draw_curve([(s.step, s.scores[measure].get(score)) for s in steps], run, marks, ax)
             for name in references:
-                _draw_reference(measures[measure][name], score, marks.colour(name), ax)
+                _draw_reference(measures[measure][name], score, marks.color(name), ax)
             _draw_chance(measures[measure], score, ax)
             ax.set_title(f"{measure}\n{score_title(score)}")
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(4))
             ax.ticklabel_format(axis="y", useOffset=False)
             if at >= len(wanted) - BESIDE:
-                ax.set_xlabel("optimiser step")
+                ax.set_xlabel("optimizer step")
         _training_legend(figure, training, references, marks)
         first = next(iter(measures.values()))
         figure.suptitle(compared_caption(first, "Scores over training: mean over videos with 95 % bootstrap band"))
@@ -69,18 +69,16 @@ def _draw_curve(points: list[tuple[int, Summary | None]], run: str, marks: Marks
     if not known:
         return
     step, mean, low, high = np.array(known).T
-    colour = marks.colour(run)
+    color = marks.color(run)
     if len(known) == 1:
-        ax.vlines(step, low, high, color=colour, linewidth=2)
-    ax.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
-    ax.plot(
-        step, mean, color=colour, linewidth=1.2, linestyle=marks.line(run), marker=marks.marker(run), markersize=3.5
-    )
+        ax.vlines(step, low, high, color=color, linewidth=2)
+    ax.fill_between(step, low, high, color=color, alpha=0.2, linewidth=0)
+    ax.plot(step, mean, color=color, linewidth=1.2, linestyle=marks.line(run), marker=marks.marker(run), markersize=3.5)
 
 
-def _draw_reference(study: Study, score: str, colour: str, ax: Axes) -> None:
+def _draw_reference(study: Study, score: str, color: str, ax: Axes) -> None:
     if score in study.scores and np.isfinite(study.scores[score].mean):
-        ax.axhline(study.scores[score].mean, color=colour, linestyle=(0, (1, 1.2)), linewidth=1.2)
+        ax.axhline(study.scores[score].mean, color=color, linestyle=(0, (1, 1.2)), linewidth=1.2)
 
 
 def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
@@ -88,20 +86,20 @@ def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
     levels = {study.scores[score].chance for study in studies.values() if score in study.scores}
     level = levels.pop() if len(levels) == 1 else None
     if level is not None and np.isfinite(level):
-        ax.axhline(level, color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+        ax.axhline(level, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
 
 
 def _training_legend(figure: Any, training: Mapping[str, Any], references: Sequence[str], marks: Marks) -> None:
     handles = [
-        Line2D([], [], color=marks.colour(run), marker=marks.marker(run), linestyle=marks.line(run), markersize=3.5,
+        Line2D([], [], color=marks.color(run), marker=marks.marker(run), linestyle=marks.line(run), markersize=3.5,
                linewidth=1.2, label=shortened(run, 36))
         for run in training
     ]  # fmt: skip
     handles += [
-        Line2D([], [], color=marks.colour(name), linestyle=(0, (1, 1.2)), linewidth=1.2, label=shortened(name, 36))
+        Line2D([], [], color=marks.color(name), linestyle=(0, (1, 1.2)), linewidth=1.2, label=shortened(name, 36))
         for name in references
     ]
-    handles.append(Line2D([], [], color=COLOURS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"))
+    handles.append(Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, handlelength=2.6
     )

@@ -11,7 +11,7 @@ from matplotlib.figure import SubFigure
 
 from analysis.plotting.frames import mark_cell, overlay_map
 from analysis.plotting.mechanism.views import VIEWS, chosen_cell, show_view
-from analysis.plotting.style import SIMILARITY_CMAP, colourbar
+from analysis.plotting.style import SIMILARITY_CMAP, colorbar
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -74,7 +74,7 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
         axes: Three: matching cells, other cells, the other video.
 
     Returns:
-        One of the maps, for a colour bar.
+        One of the maps, for a color bar.
     """
     pairs, similarity, other = (arrays[f"example_{name}"] for name in ("pairs", "similarity", "other_similarity"))
     grid, view = arrays["example_masks"].shape[1:], arrays["example_views"][0]
@@ -99,9 +99,9 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
 
 
 def shared_bar(figure: SubFigure, image: AxesImage, label: str, **kwargs: Any) -> None:
-    """A colour bar beside all axes that a part of the figure has."""
+    """A color bar beside all axes that a part of the figure has."""
     axes: Any = figure.axes
-    colourbar(axes[0].figure, image, axes, label, **kwargs)
+    colorbar(axes[0].figure, image, axes, label, **kwargs)
 
 
 def _attended(

@@ -11,7 +11,7 @@ from matplotlib.figure import SubFigure
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.mechanism.attention import draw_attention, draw_cosines, shared_bar
 from analysis.plotting.mechanism.views import chosen_cell, draw_source, draw_views
-from analysis.plotting.style import COLOURS, caption, counted, new_figure, printed
+from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def draw_mechanism(study: Study) -> Figure:
 
 
 def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
-    """Every score a row: videos as grey dots, mean with 95 % interval, chance level dashed.
+    """Every score a row: videos as gray dots, mean with 95 % interval, chance level dashed.
 
     Args:
         arrays: ``score_*`` (V,) and ``summary_*`` (mean, low, high, chance).
@@ -78,9 +78,9 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         mean, low, high, chance = arrays[f"summary_{name}"].tolist()
         draw_videos(arrays[f"score_{name}"], at, ax, along="x")
         if np.isfinite(low):
-            ax.hlines(at, low, high, color=COLOURS["aligned"], linewidth=2, zorder=3)
-        ax.scatter([mean], [at], s=22, color=COLOURS["aligned"], zorder=4)
-        ax.vlines(chance, at - 0.4, at + 0.4, color=COLOURS["chance"], linestyle=(0, (3, 1.5)), linewidth=1.1, zorder=3)
+            ax.hlines(at, low, high, color=COLORS["aligned"], linewidth=2, zorder=3)
+        ax.scatter([mean], [at], s=22, color=COLORS["aligned"], zorder=4)
+        ax.vlines(chance, at - 0.4, at + 0.4, color=COLORS["chance"], linestyle=(0, (3, 1.5)), linewidth=1.1, zorder=3)
         number = "none" if np.isnan(mean) else f"{mean:.2f}".replace("-", "−")
         ax.text(1.02, at, number, transform=ax.get_yaxis_transform(), va="center")
     ax.set_yticks(range(len(names)), [_SCORES[name] for name in names])

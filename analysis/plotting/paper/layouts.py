@@ -118,7 +118,7 @@ class Page:
         return self.text(left, top, f"({chr(ord('a') + place)})", fontsize=LETTER, fontweight="bold")
 
     def bar(self, left: float, top: float, width: float, image: AxesImage, label: str) -> None:
-        """A lying colour bar with its label on the left: two lines high."""
+        """A lying color bar with its label on the left: two lines high."""
         words = self.text(left, top + 0.045, label, va="center")
         start = left + text_width(label) + 0.09
         bar_axes = self.axes(start, top, max(0.5, min(1.2, width - (start - left) - 0.1)), 0.09)
@@ -161,16 +161,16 @@ def untrained_note(name: str, study: Study) -> tuple[str, ...]:
 
 
 def show_map(frame: np.ndarray, values: np.ndarray, *, ax: Axes) -> AxesImage:
-    """An activation map ``(h, w)`` in [0, 1] over a frame ``(H, W, 3)`` or ``(H, W)`` in grey of half the contrast.
+    """An activation map ``(h, w)`` in [0, 1] over a frame ``(H, W, 3)`` or ``(H, W)`` in gray of half the contrast.
 
-    So every colour, and in print without colour what is lightest, is the map's.
+    So every color, and in print without color what is lightest, is the map's.
 
     Returns:
-        The map, for a colour bar.
+        The map, for a color bar.
     """
-    grey = frame if frame.ndim == 2 else frame @ np.array([0.299, 0.587, 0.114])
-    show_frame((grey * _CONTRAST + 127.5 * (1 - _CONTRAST)).astype(np.uint8), ax=ax)
-    return overlay_map(values, grey.shape[:2], ax=ax, alpha=_STRENGTH)
+    gray = frame if frame.ndim == 2 else frame @ np.array([0.299, 0.587, 0.114])
+    show_frame((gray * _CONTRAST + 127.5 * (1 - _CONTRAST)).astype(np.uint8), ax=ax)
+    return overlay_map(values, gray.shape[:2], ax=ax, alpha=_STRENGTH)
 
 
 def checkpoint_arrays(studies: Mapping[str, Study], names: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

@@ -41,7 +41,7 @@ _EDGE = 0.02  # white at the right and the bottom, so that no letter touches wha
 def draw_maps(studies: Mapping[str, Study], width: float) -> PaperFigure:
     """A row for each clip: its middle frame, then each checkpoint's activation map over it.
 
-    With masks (a localisation study) the object is outlined, and the share of activation inside stands below; else
+    With masks (a localization study) the object is outlined, and the share of activation inside stands below; else
     what is above half of the maximum is outlined.
 
     Args:
@@ -139,8 +139,8 @@ def _draw_mark(arrays: dict[str, np.ndarray], at: int, clip: int, ax: Axes) -> N
         return
     values, (height, width) = arrays[f"{at}_maps"][clip], arrays["frames"].shape[1:3]
     extent = (-0.5, width - 0.5, -0.5, height - 0.5)  # rows from the top, as of a picture
-    for colour, thickness in (("black", 1.4), ("white", 0.6)):
-        ax.contour(values, levels=[values.max() / 2], colors=[colour], linewidths=[thickness], extent=extent)
+    for color, thickness in (("black", 1.4), ("white", 0.6)):
+        ax.contour(values, levels=[values.max() / 2], colors=[color], linewidths=[thickness], extent=extent)
 
 
 def _normalization(studies: Mapping[str, Study]) -> str:

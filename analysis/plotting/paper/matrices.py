@@ -1,4 +1,4 @@
-"""Figure 5a: spatial affinity of RGB to motion, the checkpoints' matrices on one colour scale."""
+"""Figure 5a: spatial affinity of RGB to motion, the checkpoints' matrices on one color scale."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_matrices"]
 
-_LEFT, _RIGHT, _FOOT = 0.34, 0.62, 0.29  # inches: labels on the left, colour bar, labels below
+_LEFT, _RIGHT, _FOOT = 0.34, 0.62, 0.29  # inches: labels on the left, color bar, labels below
 _BETWEEN = 0.14
 _LETTER = 0.22
 _SMALLEST, _LARGEST = 0.95, 2.8
 
 
 def draw_matrices(studies: Mapping[str, Study], width: float) -> PaperFigure:
-    """Mean affinity matrices side by side, the same colour limits, one colour bar.
+    """Mean affinity matrices side by side, the same color limits, one color bar.
 
     Args:
         studies: Name → study of ``affinity``, of the same clips.
@@ -67,7 +67,7 @@ def _grid(width: float, count: int) -> tuple[int, float]:
     free = width - _LEFT - _RIGHT
     beside = min(count, int((free + _BETWEEN) / (_SMALLEST + _BETWEEN)))
     if beside < 1:
-        raise InputError(f"--width: {width:.2f} inches are too narrow for a matrix with its colour bar")
+        raise InputError(f"--width: {width:.2f} inches are too narrow for a matrix with its color bar")
     rows = -(-count // beside)
     beside = -(-count // rows)  # rows as equally long as can be
     return beside, min(_LARGEST, (free + _BETWEEN) / beside - _BETWEEN)
@@ -95,7 +95,7 @@ def _draw_panel(
 
 
 def _draw_bar(page: Page, image: AxesImage, left: float, side: float) -> None:
-    """One colour bar, beside the first row."""
+    """One color bar, beside the first row."""
     ax = page.axes(left, 2 * LINE, 0.09, side)
     bar = page.figure.colorbar(image, cax=ax, ticks=MaxNLocator(4))
     bar.set_label("cosine similarity", labelpad=3)
@@ -109,7 +109,7 @@ def _caption(studies: Mapping[str, Study], limits: tuple[float, float]) -> str:
     parts = [
         f"Spatial affinity of RGB to motion features of {checkpoint_names(studies)}: {lettered(list(studies))}. Row: "
         f"position in the RGB map, column: position in the motion map, row by row over {rows} × {columns} cells; mean "
-        f"over time, clips and videos. A bright diagonal matches a place with its own motion. The same colour limits, "
+        f"over time, clips and videos. A bright diagonal matches a place with its own motion. The same color limits, "
         f"{low} to {high}.",
         score_sentence(studies, "auroc", "AUROC of diagonal against other entries, mean over videos"),
         score_sentence(studies, "contrast", "Contrast, mean of the diagonal minus that of the others"),

@@ -23,7 +23,7 @@ from analysis.plotting.paper.layouts import (
     text_width,
     untrained_note,
 )  # fmt: skip
-from analysis.plotting.style import COLOURS, counted
+from analysis.plotting.style import COLORS, counted
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["draw_similarities"]
 
 _KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
-# Filled, hatched, dashed: told apart in print without colour.
+# Filled, hatched, dashed: told apart in print without color.
 _LOOKS: dict[str, dict[str, Any]] = {
-    "aligned": {"facecolor": "#a6cfe6", "edgecolor": COLOURS["aligned"], "linewidth": 0.9},
-    "misaligned": {"facecolor": "none", "edgecolor": COLOURS["misaligned"], "hatch": "//////", "linewidth": 0.9},
+    "aligned": {"facecolor": "#a6cfe6", "edgecolor": COLORS["aligned"], "linewidth": 0.9},
+    "misaligned": {"facecolor": "none", "edgecolor": COLORS["misaligned"], "hatch": "//////", "linewidth": 0.9},
     "disjoint": {"facecolor": "none", "edgecolor": "#333333", "linestyle": (0, (3, 1.5)), "linewidth": 0.9},
 }
 _BINS = 20
@@ -113,11 +113,11 @@ def _arrays(studies: Mapping[str, Study]) -> dict[str, np.ndarray]:
     arrays = checkpoint_arrays(studies, _DRAWN) | {"bins": bins}
     for at, study in enumerate(studies.values()):
         edges = study.arrays["density_edges"]
-        centres = (edges[:-1] + edges[1:]) / 2
+        centers = (edges[:-1] + edges[1:]) / 2
         for kind in _KINDS:
             arrays[f"{at}_{kind}_videos"] = study.arrays[f"density_{kind}_videos"]
             weights = np.nan_to_num(study.arrays[f"density_{kind}"]) * np.diff(edges) * 100
-            arrays[f"{at}_{kind}_percent"] = np.histogram(centres, bins, weights=weights)[0]
+            arrays[f"{at}_{kind}_percent"] = np.histogram(centers, bins, weights=weights)[0]
     return arrays
 
 
@@ -138,16 +138,14 @@ def _draw_curves(
     page.text(_CURVE_LEFT + _LETTER, top + LINE + 0.005, words)
     marks = Marks(list(studies))
     for draw in (ax.axvline, ax.axhline):
-        draw(0, color=COLOURS["chance"], linewidth=0.5, linestyle=(0, (3, 2)))
+        draw(0, color=COLORS["chance"], linewidth=0.5, linestyle=(0, (3, 2)))
     for at, name in enumerate(studies):
         offset, unit = _offset(arrays, at)
         band = (arrays[f"{at}_offset_change_low"], arrays[f"{at}_offset_change_high"])
-        ax.fill_between(offset, *band, color=marks.colour(name), alpha=0.2, linewidth=0)
-        for edge in band:  # in print without colour, bands are told apart by their edges alone
-            ax.plot(offset, edge, color=marks.colour(name), linewidth=0.35, linestyle=marks.line(name))
-        ax.plot(
-            offset, arrays[f"{at}_offset_change"], color=marks.colour(name), linewidth=1, linestyle=marks.line(name)
-        )
+        ax.fill_between(offset, *band, color=marks.color(name), alpha=0.2, linewidth=0)
+        for edge in band:  # in print without color, bands are told apart by their edges alone
+            ax.plot(offset, edge, color=marks.color(name), linewidth=0.35, linestyle=marks.line(name))
+        ax.plot(offset, arrays[f"{at}_offset_change"], color=marks.color(name), linewidth=1, linestyle=marks.line(name))
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.ticklabel_format(axis="y", useOffset=False)
@@ -205,7 +203,7 @@ def _kinds(arrays: dict[str, np.ndarray]) -> list[Patch]:
 def _curve_handles(studies: Mapping[str, Study]) -> list[Line2D]:
     marks = Marks(list(studies))
     return [
-        Line2D([], [], color=marks.colour(name), linestyle=marks.line(name), linewidth=1,
+        Line2D([], [], color=marks.color(name), linestyle=marks.line(name), linewidth=1,
                label=fit(2.4, *untrained_note(name, study)))
         for name, study in studies.items()
     ]  # fmt: skip

@@ -127,7 +127,7 @@ def _normalization(studies: Mapping[str, Study]) -> str:
 
 def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
     parts = [
-        f"Activation over time of {checkpoint_names(studies)}. From the top: frames, and over them in grey the "
+        f"Activation over time of {checkpoint_names(studies)}. From the top: frames, and over them in gray the "
         "activation of the RGB features; size of the frame difference (scaled over the clip), and over it the "
         f"activation of the motion features. Maps: mean over channels, min–max over each {_normalization(studies)}; "
         "bright: strong.",

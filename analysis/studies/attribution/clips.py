@@ -21,7 +21,7 @@ from analysis.studies.display import display_clip
 
 __all__ = ["Measuring", "Setting", "example_of", "follows_motion"]
 
-_LOCALISATION = ("energy", "auroc")
+_LOCALIZATION = ("energy", "auroc")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Setting:
         explained: Gives each clip its target.
         needs_other: Whether that is the clip of another video.
         layers: Of the backbone, from the top.
-        counts: How many of them the sanity check randomises, stage by stage.
+        counts: How many of them the sanity check randomizes, stage by stage.
     """
 
     session: Session
@@ -48,7 +48,7 @@ class Setting:
         return self.session.settings.method
 
     def maps(self, extractor: FeatureExtractor, clip: Tensor, others: Tensor | None) -> Attribution:
-        """Attribution of clips by a backbone, the session's or a randomised one.
+        """Attribution of clips by a backbone, the session's or a randomized one.
 
         Args:
             extractor: Gives the features, and the references.
@@ -73,7 +73,7 @@ class Measuring:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         session = setting.session
-        ((_, self._randomised),) = cascade(session.extractor, [len(setting.layers)], session.settings.seed)
+        ((_, self._randomized),) = cascade(session.extractor, [len(setting.layers)], session.settings.seed)
         self._before: Clip | None = None
 
     def __call__(self, batch: list[Clip]) -> list[dict[str, Any] | None]:
@@ -92,7 +92,7 @@ class Measuring:
         clip = to_batch([one], device)
         others = None if other is None else to_batch([other], device)
         found = setting.maps(session.extractor, clip, others)
-        randomised = setting.maps(self._randomised, clip, others).map
+        randomized = setting.maps(self._randomized, clip, others).map
         with torch.no_grad():
             grid = tuple(session.extractor.feature_map(clip).shape[2:])
         boundary = session.settings.boundary
@@ -100,7 +100,7 @@ class Measuring:
         start = setting.start(clip)
         counted = can_differ(clip, start, setting.method)
         scores = follows_motion(found.map, energy, grid)
-        scores["sanity_correlation"] = float(rank_correlation(found.map, randomised, counted))
+        scores["sanity_correlation"] = float(rank_correlation(found.map, randomized, counted))
         if setting.method in ("integrated_gradients", "gradient_shap"):
             scores["convergence_delta"] = float(found.convergence_delta)
             scores["input_correlation"] = float(
@@ -125,17 +125,17 @@ def follows_motion(attribution_map: Tensor, energy: Tensor, grid: tuple[int, ...
 
 
 def _located(clip: Clip, attribution_map: Tensor) -> tuple[dict[str, float], dict[str, float]]:
-    """Localisation scores and chance levels of one clip, where its mask is known."""
+    """Localization scores and chance levels of one clip, where its mask is known."""
     if clip.truth is None:
         return {}, {}
     mask, known = clip.truth.mask[None], clip.truth.known[None]
     values = localization_scores(attribution_map.abs(), mask, known)
     levels = chance_levels(mask, known)
-    return {name: float(values[name]) for name in _LOCALISATION}, {name: float(levels[name]) for name in _LOCALISATION}
+    return {name: float(values[name]) for name in _LOCALIZATION}, {name: float(levels[name]) for name in _LOCALIZATION}
 
 
 def example_of(setting: Setting, clip: Clip, result: dict[str, Any]) -> dict[str, Any]:
-    """What the figure shows of a clip; its frames are read again, and the randomisation is done step by step."""
+    """What the figure shows of a clip; its frames are read again, and the randomization is done step by step."""
     session = setting.session
     device, spec = session.extractor.device, session.spec
     with clip.video.open() as reader:
@@ -145,9 +145,9 @@ def example_of(setting: Setting, clip: Clip, result: dict[str, Any]) -> dict[str
     counted = can_differ(batch, setting.start(batch), setting.method)
     maps, correlations = [result["map"][0]], [1.0]
     for _, extractor in cascade(session.extractor, setting.counts, session.settings.seed):
-        randomised = setting.maps(extractor, batch, others).map
-        correlations.append(float(rank_correlation(result["map"], randomised, counted)))
-        maps.append(randomised[0])
+        randomized = setting.maps(extractor, batch, others).map
+        correlations.append(float(rank_correlation(result["map"], randomized, counted)))
+        maps.append(randomized[0])
     share = frame_share(result["map"])[0].numpy()
     strongest = int(np.nan_to_num(share).argmax())
     return {

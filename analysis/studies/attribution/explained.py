@@ -27,7 +27,7 @@ class Explained(Protocol):
         """A target for each clip.
 
         Args:
-            extractor: The session's, or one whose weights were randomised.
+            extractor: The session's, or one whose weights were randomized.
             clip: ``(N, 3, T, H, W)``.
             others: The clips that ``other`` compares with.
         """
@@ -77,7 +77,7 @@ class _Likeness:
     boundary: str
 
     def targets(self, extractor: FeatureExtractor, clip: Tensor, others: Tensor | None) -> list[Target]:
-        # Randomised backbones get the reference that they give themselves.
+        # Randomized backbones get the reference that they give themselves.
         if others is None:
             others = frame_difference(clip, boundary=self.boundary)
         return [cosine_target(feature) for feature in _pooled(extractor, others)]
@@ -98,7 +98,7 @@ class _Logit:
     extractor: FeatureExtractor
 
     def targets(self, extractor: FeatureExtractor, clip: Tensor, others: Tensor | None) -> list[Target]:
-        # The class of the trained backbone also for randomised ones: the sanity check is of one question.
+        # The class of the trained backbone also for randomized ones: the sanity check is of one question.
         return [logit_target(self.head.head, index) for index in self._indices(clip)]
 
     def classes(self, clip: Tensor) -> list[str]:

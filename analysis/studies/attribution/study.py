@@ -39,16 +39,16 @@ def run(
     - ``time_correlation``, ``motion_correlation``: ``analysis.measures.attribution.motion_scores``, on the grid of the
       features; chance: the same with the motion of the video before. One video has none.
     - ``convergence_delta``: ``Attribution.convergence_delta``; not for Grad-CAM and occlusion.
-    - ``sanity_correlation``: rank correlation with the map of the same backbone with all weights randomised; chance 0.
+    - ``sanity_correlation``: rank correlation with the map of the same backbone with all weights randomized; chance 0.
       Integrated gradients stay above it, as each is a product with clip − baseline; ``input_correlation``, that of the
       map with the size of clip − baseline alone, says what a map without any network comes to.
-    - ``energy``, ``auroc``: localisation of the absolute map, where the object's mask is known.
+    - ``energy``, ``auroc``: localization of the absolute map, where the object's mask is known.
 
     Args:
         session: Backbone and videos; its settings say method, target, baseline and steps.
         progress: Called after each video.
         target: A function of pooled features, such as ``analysis.measures.attribution.logit_target``, instead of the
-            settings' target. Randomised backbones get the reference that they give themselves; a function or a
+            settings' target. Randomized backbones get the reference that they give themselves; a function or a
             classifier is kept, and so is the class.
         stages: Points of the sanity check's curve, for the shown clips.
 

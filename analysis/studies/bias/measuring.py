@@ -23,9 +23,9 @@ from fima.errors import InputError
 from fima.evaluation.features import pooled_features
 from fima.evaluation.probes import fit_linear_probe
 
-__all__ = ["BiasGap", "BiasWorlds", "Labelled", "at_layer", "bias_gap", "bias_worlds", "measure_bias"]
+__all__ = ["BiasGap", "BiasWorlds", "Labeled", "at_layer", "bias_gap", "bias_worlds", "measure_bias"]
 
-Labelled = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
+Labeled = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 """Features ``(V, C)`` and labels ``(V,)``."""
 
 
@@ -51,7 +51,7 @@ class BiasGap:
         return self.correlated.astype(np.float64) - self.swapped
 
 
-def bias_gap(train: Labelled, val: Labelled, test: Labelled, swapped: Labelled) -> BiasGap:
+def bias_gap(train: Labeled, val: Labeled, test: Labeled, swapped: Labeled) -> BiasGap:
     """Train a linear motion probe and test it on both kinds of background.
 
     Args:
@@ -143,7 +143,7 @@ def measure_bias(
         if progress is not None:
             progress(before + done)
 
-    found: list[Labelled] = []
+    found: list[Labeled] = []
     for part in worlds.parts:
         features = pooled_features(loaded, part.records, batch_size=batch_size, device=device, progress=tell)
         found.append((features.mean, features.labels))
@@ -158,7 +158,7 @@ def at_layer(extractor: FeatureExtractor, layer: str | None) -> LoadedBackbone:
 
 
 class _AtLayer(nn.Module):
-    """Normalised clip → feature map of an inner layer."""
+    """Normalized clip → feature map of an inner layer."""
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         super().__init__()

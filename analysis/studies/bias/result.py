@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.inputs.checkpoints import short_names
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarise
+from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.output import output_folder, timestamp, write_json, write_npz
 from analysis.plotting.bias import draw_bias
 from analysis.plotting.style import png_image, save_figure
@@ -57,7 +57,7 @@ class BiasResult:
         """Accuracies and gap of one checkpoint, in [-1, 1], with intervals over videos, paired for the gap."""
         gap, level = self.gaps[name], 1 / self.worlds.classes
         return {
-            score: summarise(getattr(gap, score), chance=0.0 if score == "gap" else level, seed=self.asked["seed"])
+            score: summarize(getattr(gap, score), chance=0.0 if score == "gap" else level, seed=self.asked["seed"])
             for score in SCORES
         }
 

@@ -47,7 +47,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     ``silhouette_background`` and, where videos have several clips, ``silhouette_video``. Backgrounds are known of
     drawn videos. Chance is what labels give that are shuffled over the videos (for videos: clips).
 
-    The interval draws videos for the mean; their neighbours stay those among all videos.
+    The interval draws videos for the mean; their neighbors stay those among all videos.
 
     Args:
         session: Backbone and videos; without ``video`` and ``data`` in its settings, ``DEFAULT_DATA``.

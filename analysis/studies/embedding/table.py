@@ -20,7 +20,7 @@ __all__ = ["run_on_table"]
 
 
 def run_on_table(path: str | Path, *, seed: int = 0) -> Study:
-    """A map of the clips of a table, coloured by its labels, and the scores of its vectors.
+    """A map of the clips of a table, colored by its labels, and the scores of its vectors.
 
     Args:
         path: The table.

@@ -28,7 +28,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
 
     Windows, crops and flips are drawn from ``settings.seed`` and the place of the video, as training draws them in its
     first epoch (``settings.clips`` takes as many epochs); how far apart, how large and whether flipped as the
-    checkpoint says it was trained, else as the paper has it. Colours are left alone, and the networks are in eval mode,
+    checkpoint says it was trained, else as the paper has it. Colors are left alone, and the networks are in eval mode,
     so that no number depends on what else is in the batch.
 
     Scores, per video: ``analysis.measures.mechanism.mechanism_scores``. The chance level of ``prediction_cosine`` is

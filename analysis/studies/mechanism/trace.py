@@ -23,7 +23,7 @@ class Mechanism:
 
     Args:
         method: The method; it is moved to ``device`` and put in eval mode.
-        loaded: Says how the backbone's input is normalised.
+        loaded: Says how the backbone's input is normalized.
         boundary: First frame of the frame difference; training wraps.
         device: Where to compute.
 

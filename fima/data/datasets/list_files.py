@@ -201,8 +201,8 @@ def first_line(path: Path) -> str:
 
 def folder_names(rows: Sequence[ListRow], ids: dict[str, int]) -> dict[int, str]:
     """Label → the folder its videos are in, if every label has one folder, and every folder one label."""
-    labelled = ((row.name.rpartition("/")[0], row.class_name) for row in rows)
-    pairs = {(folder.rpartition("/")[2], ids[name]) for folder, name in labelled if name is not None}
+    labeled = ((row.name.rpartition("/")[0], row.class_name) for row in rows)
+    pairs = {(folder.rpartition("/")[2], ids[name]) for folder, name in labeled if name is not None}
     names = {label: folder for folder, label in pairs}
     one_to_one = len(names) == len(pairs) == len(set(names.values()))
     return names if one_to_one and len(names) > 1 else {}

@@ -58,7 +58,7 @@ class BoxMasks:
 
 
 def fill_boxes(rows: Array, indices: Sequence[int], *, height: int, width: int) -> Masks:
-    """The union of the boxes of each frame: the pixels whose centre is inside, so x1 ≤ i + ½ < x2 in column i.
+    """The union of the boxes of each frame: the pixels whose center is inside, so x1 ≤ i + ½ < x2 in column i.
 
     Args:
         rows: ``(n, 5)``: frame (from 0), x1, y1, x2, y2 in pixels.

@@ -114,9 +114,9 @@ def from_stack(stack: NDArray[np.bool_], indices: Sequence[int], *, height: int,
 
 
 def scale_nearest(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Scales ``(…, H, W)`` to ``(…, height, width)``: a pixel is what lies at its centre in the original.
+    """Scales ``(…, H, W)`` to ``(…, height, width)``: a pixel is what lies at its center in the original.
 
-    A centre that falls exactly between two pixels takes the later one.
+    A center that falls exactly between two pixels takes the later one.
     """
     if masks.shape[-2:] == (height, width):
         return masks
@@ -125,5 +125,5 @@ def scale_nearest(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[
 
 
 def _sources(before: int, after: int) -> NDArray[np.int64]:
-    """Which of ``before`` pixels holds the centre of each of ``after``: floor((i + ½) · before / after), exactly."""
+    """Which of ``before`` pixels holds the center of each of ``after``: floor((i + ½) · before / after), exactly."""
     return (2 * np.arange(after, dtype=np.int64) + 1) * before // (2 * after)

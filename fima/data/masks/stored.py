@@ -71,7 +71,7 @@ def read_video(path: Path, indices: Sequence[int], *, height: int, width: int) -
         there = [place for place, index in enumerate(wanted) if index < len(reader)]
         frames = reader.frames([wanted[place] for place in there]).permute(0, 2, 3, 1).numpy()
     for place, frame in zip(there, frames, strict=True):
-        # Whole numbers: a grey of 127 is 127 and no more.
+        # Whole numbers: a gray of 127 is 127 and no more.
         luma = frame.astype(np.int32) @ np.array([299, 587, 114], np.int32)
         result.masks[place] = scale_nearest(luma > 127_000, height, width)
     result.known[there] = True
@@ -84,7 +84,7 @@ def is_numbered_picture(name: str) -> bool:
 
 
 def read_pictures(folder: Path, record: VideoRecord, indices: Sequence[int], *, height: int, width: int) -> Masks:
-    """Masks from a folder of numbered png pictures, as DAVIS has them: any colour but black is an object.
+    """Masks from a folder of numbered png pictures, as DAVIS has them: any color but black is an object.
 
     The number says which frame: where the video is a folder of pictures, the one with the same number. Otherwise the
     numbers count from 0, or from 1 where none is 0. A frame without a picture is not annotated. Transparency is left
@@ -145,7 +145,7 @@ def _numbers_of_frames(record: VideoRecord) -> list[int]:
 
 
 def _read_picture(path: Path) -> NDArray[np.bool_]:
-    """``(H, W)``: true where any colour is above 0; a palette's colours are looked up first, as cv2 does."""
+    """``(H, W)``: true where any color is above 0; a palette's colors are looked up first, as cv2 does."""
     import cv2  # here, so that other masks do not load it
 
     try:
@@ -157,5 +157,5 @@ def _read_picture(path: Path) -> NDArray[np.bool_]:
         raise VideoError(f"{path}: cannot be read as a picture ({error.err})") from None
     if picture is None:
         raise VideoError(f"{path}: cannot be read as a picture")
-    colours = np.asarray(picture)
-    return colours != 0 if colours.ndim == 2 else np.asarray((colours[..., :3] != 0).any(-1))
+    colors = np.asarray(picture)
+    return colors != 0 if colors.ndim == 2 else np.asarray((colors[..., :3] != 0).any(-1))

@@ -62,7 +62,7 @@ def class_path(rng: np.random.Generator, motions: NDArray[np.int64], radius: flo
     """
     amplitude = rng.uniform(*world.amplitude)
     margin = min(amplitude + 0.8 * radius, 0.45)
-    centre = rng.uniform(margin, 1 - margin, 2)
+    center = rng.uniform(margin, 1 - margin, 2)
     rest = rng.uniform(0, 2 * math.pi, 4)
     parts = {int(motion): _moves(rng, int(motion), rest, len(motions), world) for motion in np.unique(motions)}
     path = np.zeros((len(motions), 4))
@@ -72,7 +72,7 @@ def class_path(rng: np.random.Generator, motions: NDArray[np.int64], radius: flo
         path += weight[:, None] * moves
         turns += weight * np.diff(moves[:, 2], prepend=moves[:1, 2])
     path[:, 2] = rest[3] + np.cumsum(turns)
-    path[:, :2] = centre + amplitude * path[:, :2]
+    path[:, :2] = center + amplitude * path[:, :2]
     path[:, 3] = _GROWTH ** path[:, 3]
     return path
 

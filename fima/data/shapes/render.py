@@ -180,12 +180,12 @@ def _paint(
     if window is None:
         return
     place, dx, dy = window
-    colours, cover = sprite.render(dx, dy, 1 / side)
+    colors, cover = sprite.render(dx, dy, 1 / side)
     if cover_only:
         picture[place] = np.maximum(picture[place], cover[..., None])
         return
     under = picture[place]
-    picture[place] = under + (colours - under) * cover[..., None]
+    picture[place] = under + (colors - under) * cover[..., None]
 
 
 def _paint_flow(flow: NDArray[np.float32], sprite: Sprite, now: _Array, after: _Array) -> None:

@@ -30,7 +30,7 @@ class MovingShape(NamedTuple):
 
 
 def moving_shape(seed: int = 0, *, num_frames: int = 64, height: int = 112, width: int = 112) -> MovingShape:
-    """Draws a rounded star that hurries, slows down and turns over a still pattern of other colours.
+    """Draws a rounded star that hurries, slows down and turns over a still pattern of other colors.
 
     Nothing but the object moves: a pixel that it does not touch has the same value in every frame. Palette,
     orientation and fineness of both textures, the star and its path come from the seed.
@@ -60,15 +60,15 @@ def moving_shape(seed: int = 0, *, num_frames: int = 64, height: int = 112, widt
     frames = np.empty((num_frames, 3, height, width), np.uint8)
     masks = np.empty((num_frames, height, width), np.bool_)
     for t, (x, y, angle) in enumerate(path):
-        colours, cover = star.render(x, y, angle, height, width)
-        picture = background * (1 - cover) + colours * cover
+        colors, cover = star.render(x, y, angle, height, width)
+        picture = background * (1 - cover) + colors * cover
         frames[t] = np.rint(255 * picture).astype(np.uint8)
         masks[t] = cover >= 0.5
     return MovingShape(frames, masks)
 
 
 def _background(rng: np.random.Generator, hue: float, height: int, width: int) -> _Array:
-    """``(3, H, W)``: soft waves in two directions, in muted neighbouring colours, darker towards the corners."""
+    """``(3, H, W)``: soft waves in two directions, in muted neighboring colors, darker towards the corners."""
     y, x = _grid(height, width)
     short = min(height, width)
     angle, periods = rng.uniform(0, math.pi), rng.uniform(4, 7)
@@ -78,7 +78,7 @@ def _background(rng: np.random.Generator, hue: float, height: int, width: int) -
     wave = np.sin(2 * math.pi * (periods * along + bend * np.sin(2 * math.pi * across + phase[0])) + phase[1])
     fine = np.sin(2 * math.pi * 2.3 * periods * across + phase[2])
     mix = 0.5 + 0.32 * wave + 0.18 * fine * (0.5 + 0.5 * wave)
-    dark, light = _colour(hue, 0.5, 0.3), _colour(hue + 0.08, 0.32, 0.68)
+    dark, light = _color(hue, 0.5, 0.3), _color(hue + 0.08, 0.32, 0.68)
     corners = 1 - 0.35 * (((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5)
     picture: _Array = (dark + (light - dark) * mix) * corners
     return picture
@@ -108,7 +108,7 @@ class _Star(NamedTuple):
     points: int
     depth: float
     stripes: float
-    colours: tuple[_Array, _Array, _Array]
+    colors: tuple[_Array, _Array, _Array]
 
     @classmethod
     def draw(cls, rng: np.random.Generator, hue: float, radius: float) -> _Star:
@@ -118,11 +118,11 @@ class _Star(NamedTuple):
             points,
             depth,
             stripes,
-            (_colour(hue, 0.78, 1.0), _colour(hue - 0.1, 0.85, 0.68), _colour(hue, 0.12, 1.0)),
+            (_color(hue, 0.78, 1.0), _color(hue - 0.1, 0.85, 0.68), _color(hue, 0.12, 1.0)),
         )
 
     def render(self, x: float, y: float, angle: float, height: int, width: int) -> tuple[_Array, _Array]:
-        """Colours ``(3, H, W)`` and cover ``(H, W)`` in [0, 1], with an edge one pixel soft."""
+        """Colors ``(3, H, W)`` and cover ``(H, W)`` in [0, 1], with an edge one pixel soft."""
         rows, columns = _grid(height, width)
         dy, dx = rows - y, columns - x
         distance, direction = np.hypot(dx, dy), np.arctan2(dy, dx) - angle
@@ -133,15 +133,15 @@ class _Star(NamedTuple):
             4 * np.sin(2 * math.pi * self.stripes * distance * np.cos(direction) / self.radius)
         )
         core = np.clip((0.36 - inside) / 0.08, 0, 1)
-        base, dark, light = self.colours
+        base, dark, light = self.colors
         body = dark + (base - dark) * stripe
         return (body + (light - body) * core) * (1 - 0.25 * np.clip(inside, 0, 1) ** 4), cover
 
 
 def _grid(height: int, width: int) -> tuple[_Array, _Array]:
-    """Pixel centres, ``(H, 1)`` and ``(1, W)``."""
+    """Pixel centers, ``(H, 1)`` and ``(1, W)``."""
     return np.arange(height)[:, None] + 0.5, np.arange(width)[None, :] + 0.5
 
 
-def _colour(hue: float, saturation: float, value: float) -> _Array:
+def _color(hue: float, saturation: float, value: float) -> _Array:
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))[:, None, None]

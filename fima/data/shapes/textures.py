@@ -1,4 +1,4 @@
-"""Backgrounds and the shapes that lie on them: colours as functions of place."""
+"""Backgrounds and the shapes that lie on them: colors as functions of place."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ PATTERNS = tuple(_PATTERNS)
 
 
 def background(rng: np.random.Generator, pattern: int, height: int, width: int, pixels_per_side: float) -> _Array:
-    """``(H, W, 3)`` float32 in [0, 1]: a pattern whose two or three colours, fineness, direction and place are drawn.
+    """``(H, W, 3)`` float32 in [0, 1]: a pattern whose two or three colors, fineness, direction and place are drawn.
 
     Args:
         rng: of the video.
@@ -108,11 +108,11 @@ def background(rng: np.random.Generator, pattern: int, height: int, width: int, 
     u = 2 * math.pi * periods * (columns * math.cos(angle) + rows * math.sin(angle)) + phase[0]
     v = 2 * math.pi * periods * (rows * math.cos(angle) - columns * math.sin(angle)) + phase[1]
     mix = _PATTERNS[PATTERNS[pattern]](_Place(u, v, sharp, draws))
-    colours = _palette(rng)
+    colors = _palette(rng)
     share = 0.5 + 0.5 * np.clip(mix, -1, 1)
     shade = 0.5 + 0.5 * np.sin(u / periods * rng.uniform(0.3, 0.9) + v / periods * rng.uniform(0.3, 0.9) + phase[2])
-    picture = colours[0] + (colours[1] - colours[0]) * share[..., None]
-    return np.asarray(picture + (colours[2] - picture) * 0.35 * shade[..., None], np.float32)
+    picture = colors[0] + (colors[1] - colors[0]) * share[..., None]
+    return np.asarray(picture + (colors[2] - picture) * 0.35 * shade[..., None], np.float32)
 
 
 def _palette(rng: np.random.Generator) -> list[_Array]:
@@ -139,8 +139,8 @@ class Sprite:
         lobes, depth: how many, and how deep the dents between them are.
         stretch: of one axis over the other.
         kind: of texture: 0 stripes, 1 rings, 2 checks, 3 sectors.
-        fineness: periods of it from the centre to the edge.
-        colours: three.
+        fineness: periods of it from the center to the edge.
+        colors: three.
     """
 
     radius: float
@@ -149,11 +149,11 @@ class Sprite:
     stretch: float
     kind: int
     fineness: float
-    colours: tuple[_Array, _Array, _Array]
+    colors: tuple[_Array, _Array, _Array]
 
     @classmethod
     def draw(cls, rng: np.random.Generator, radius: tuple[float, float]) -> Sprite:
-        """A shape of its own, its colours bright."""
+        """A shape of its own, its colors bright."""
         lobes = int(rng.integers(2, 6))
         hue = rng.random()
         return cls(
@@ -168,14 +168,14 @@ class Sprite:
 
     @property
     def reach(self) -> float:
-        """Greatest distance of a point from the centre at scale 1, in shares of the side."""
+        """Greatest distance of a point from the center at scale 1, in shares of the side."""
         return self.radius * max(self.stretch, 1 / self.stretch)
 
     def render(self, dx: _Array, dy: _Array, pixel: float) -> tuple[_Array, _Array]:
-        """Colours ``(..., 3)`` and cover ``(...)`` in [0, 1] at places in its own coordinates.
+        """Colors ``(..., 3)`` and cover ``(...)`` in [0, 1] at places in its own coordinates.
 
         Args:
-            dx: to the right of the centre, in its own frame at scale 1, shares of the side.
+            dx: to the right of the center, in its own frame at scale 1, shares of the side.
             dy: below it.
             pixel: width of a pixel there, over which the edge is soft.
         """
@@ -191,9 +191,9 @@ class Sprite:
             2: lambda: 1.5 * np.sin(turn * x / self.radius) * np.sin(turn * y / self.radius + 0.5),
             3: lambda: np.sin(self.lobes * direction + 1.0) * np.clip(4 * inside, 0, 1),
         }[self.kind]()
-        base, dark, light = self.colours
+        base, dark, light = self.colors
         share = 0.5 + 0.5 * np.tanh(3 * wave)
         body = dark + (base - dark) * share[..., None]
-        # A bright spot off the centre: without it, some textures look alike when they are turned.
+        # A bright spot off the center: without it, some textures look alike when they are turned.
         spot = np.clip((0.3 - np.hypot(x / self.radius - 0.35, y / self.radius)) / 0.12, 0, 1)
         return (body + (light - body) * spot[..., None]).astype(np.float32), cover.astype(np.float32)

@@ -181,7 +181,7 @@ def _encode(path: Path, first: VideoFrame, rest: Iterator[VideoFrame], settings:
 
 
 def _add_stream(container: OutputContainer, frame: VideoFrame, settings: _X264) -> VideoStream:
-    """The colours are tagged, or players would guess them from the size."""
+    """The colors are tagged, or players would guess them from the size."""
     stream = container.add_stream("libx264", rate=settings.rate, options=settings.options())
     stream.height, stream.width = frame.height, frame.width
     stream.pix_fmt = "yuv420p"

@@ -20,7 +20,7 @@ FAILED = "failed.csv"
 
 _TABLES = (".txt", ".csv", ".tsv", ".list", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md")
 _ANNOTATIONS = (*_TABLES, ".pkl", ".pickle", ".mat", ".npy", ".npz")
-_LICENCES = ("LICENSE", "LICENCE", "COPYING", "README")
+_LICENSES = ("LICENSE", "LICENSE", "COPYING", "README")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
 
 
 def _is_annotation(name: str) -> bool:
-    return name != FAILED and (_has_suffix(name, _ANNOTATIONS) or PurePosixPath(name).name in _LICENCES)
+    return name != FAILED and (_has_suffix(name, _ANNOTATIONS) or PurePosixPath(name).name in _LICENSES)
 
 
 def _job(root: Path, name: str) -> Job:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fima.errors import InputError
 from fima.evaluation.results_table.number import Number
-from fima.evaluation.results_table.readers import read_detection, read_neighbours, read_supervised
+from fima.evaluation.results_table.readers import read_detection, read_neighbors, read_supervised
 
 __all__ = ["RESULTS", "collect", "read_result"]
 
@@ -19,8 +19,8 @@ RESULTS = ("result.json", "knn.json", "retrieval.json")
 _READERS: dict[str, Callable[[Path, dict[str, Any]], list[Number]]] = {
     "finetune": read_supervised,
     "linear": read_supervised,
-    "knn": read_neighbours,
-    "retrieval": read_neighbours,
+    "knn": read_neighbors,
+    "retrieval": read_neighbors,
     "detection": read_detection,
 }
 

@@ -58,7 +58,7 @@ class Protocol:
 
     Attributes:
         preset: its name.
-        clips, crops, placement, crop_fraction, average, centring: of the test; None where the task has none.
+        clips, crops, placement, crop_fraction, average, centering: of the test; None where the task has none.
         chosen: which weights were tested: "last", "val", "test" (the best on the test split) or "given".
         changes: what else is not as in the preset, and what the task has besides, as text.
     """
@@ -69,7 +69,7 @@ class Protocol:
     placement: str | None = None
     crop_fraction: float | None = None
     average: str | None = None
-    centring: str | None = None
+    centering: str | None = None
     chosen: str | None = None
     changes: tuple[str, ...] = ()
 

@@ -15,7 +15,7 @@ from fima.evaluation.results_table.number import Backbone, Data, Number, Protoco
 from fima.presets.detection import PRESETS as DETECTION
 from fima.presets.retrieval import PRESETS
 
-__all__ = ["read_detection", "read_neighbours", "read_supervised"]
+__all__ = ["read_detection", "read_neighbors", "read_supervised"]
 
 # Told elsewhere: with the backbone, or in the protocol itself.
 _TOLD = (
@@ -45,7 +45,7 @@ def read_supervised(file: Path, content: dict[str, Any]) -> list[Number]:
         placement=content["placement"],
         crop_fraction=content["crop_fraction"],
         average=content["average"],
-        centring=content["centring"],
+        centering=content["centering"],
         chosen=content["chosen"].get("by", "given"),
         changes=_sorted(changes),
     )
@@ -84,7 +84,7 @@ def read_supervised(file: Path, content: dict[str, Any]) -> list[Number]:
     ]
 
 
-def read_neighbours(file: Path, content: dict[str, Any]) -> list[Number]:
+def read_neighbors(file: Path, content: dict[str, Any]) -> list[Number]:
     """Of ``fima knn`` and ``fima retrieve``."""
     kept, test, train = content["protocol"] or {}, content["test"], content["train"]
     uniform = kept.get("placement", "uniform") == "uniform"
@@ -111,7 +111,7 @@ def read_neighbours(file: Path, content: dict[str, Any]) -> list[Number]:
             crops=content["crops"],
             placement=kept.get("placement"),
             crop_fraction=kept.get("crop_fraction"),
-            centring=content["centre"],
+            centering=content["center"],
             changes=_sorted(changes),
         )
         for metric, score in scores.items():

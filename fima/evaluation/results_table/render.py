@@ -19,7 +19,7 @@ FORMATS = ("markdown", "latex", "csv")
 CSV_COLUMNS = (
     *("origin", "method", "checkpoint", "sha256", "arch", "input", "layer", "task", "data", "data_path"),
     *("train_split", "test_split", "listed", "tested", "classes", "metric", "percent", "low", "high", "chance", "seed"),
-    *("preset", "source", "clips", "crops", "placement", "crop_fraction", "average", "centring", "chosen", "changes"),
+    *("preset", "source", "clips", "crops", "placement", "crop_fraction", "average", "centering", "chosen", "changes"),
     *("remarks", "file", "command", "version"),
 )
 """Of `to_csv`; numbers are per cent, empty where there is none."""
@@ -30,10 +30,10 @@ _CHOSEN = {
     "test": "EPOCH CHOSEN ON THE TEST SPLIT: optimistic",
     "given": "classifier as given",
 }
-_CENTRES = {
-    "none": "not centred",
-    "train": "centred by the training videos' mean",
-    "each": "either set centred by itself",
+_CENTERS = {
+    "none": "not centered",
+    "train": "centered by the training videos' mean",
+    "each": "either set centered by itself",
 }
 _THEIRS = "published numbers are stated by their sources and follow their own protocols; we have not measured them"
 _SEEDS = "± is the standard deviation over n seeds (n − 1 in its denominator)"
@@ -133,7 +133,7 @@ def _ours(number: Number, name: str) -> dict[str, object]:
         **{"metric": number.metric, **{key: None if v is None else f"{100 * v:.6g}" for key, v in shares.items()}},
         **{"seed": number.seed, "preset": how.preset, "source": number.source, "clips": how.clips},
         **{"crops": how.crops, "placement": how.placement, "crop_fraction": how.crop_fraction},
-        **{"average": how.average, "centring": how.centring, "chosen": how.chosen, "changes": "; ".join(how.changes)},
+        **{"average": how.average, "centering": how.centering, "chosen": how.chosen, "changes": "; ".join(how.changes)},
         **{"remarks": "; ".join(number.remarks), "file": number.file, "command": number.command},
         "version": number.version,
     }
@@ -172,7 +172,7 @@ def _how(task: str, data: Data, how: Protocol) -> str:
     if how.average is not None:
         parts.append(f"mean of {how.average}")
     if task != "detection":
-        parts.append("no centring" if how.centring is None else _CENTRES.get(how.centring, how.centring))
+        parts.append("no centering" if how.centering is None else _CENTERS.get(how.centering, how.centering))
     if how.chosen is not None:
         parts.append(_CHOSEN.get(how.chosen, how.chosen))
     size = "" if data.listed is None else f" ({data.listed} listed)"
@@ -237,7 +237,7 @@ def _line(texts: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def _spanned(texts: Sequence[str], keys: Sequence[object]) -> str:
-    """Equal neighbours under one head."""
+    """Equal neighbors under one head."""
     parts = []
     for _, group in groupby(zip(keys, texts, strict=True), key=lambda pair: pair[0]):
         found = list(group)

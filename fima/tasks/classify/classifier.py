@@ -20,14 +20,14 @@ __all__ = ["Classifier", "ClassifierHead", "LoadedClassifier", "load_classifier"
 
 
 class ClassifierHead(nn.Module):
-    """Pooled feature → one number for each class: L2 norm and batch normalisation if asked for, dropout, linear.
+    """Pooled feature → one number for each class: L2 norm and batch normalization if asked for, dropout, linear.
 
     Args:
         channels: C of the feature.
         classes: at least 2.
         dropout: share that training drops.
         l2_norm: scale features to length 1.
-        batch_norm: normalise channels by the batch, without learnt scale, as CoCLR's probe does.
+        batch_norm: normalize channels by the batch, without learnt scale, as CoCLR's probe does.
 
     Raises:
         InputError: if a value is out of its range.
@@ -61,10 +61,10 @@ class Classifier(nn.Module):
     """Backbone, mean over time and space, head.
 
     Args:
-        backbone: normalised clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
+        backbone: normalized clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
         head: of C channels.
         frozen: whether the backbone has no gradient.
-        backbone_mode: of a frozen backbone while the head is trained: "eval", or "train", where batch normalisation
+        backbone_mode: of a frozen backbone while the head is trained: "eval", or "train", where batch normalization
             uses and collects the batch's statistics.
     """
 
@@ -95,7 +95,7 @@ class Classifier(nn.Module):
             return feature.float().mean(dim=(2, 3, 4))
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Normalised clip ``(N, 3, T, H, W)`` → logits ``(N, classes)``."""
+        """Normalized clip ``(N, 3, T, H, W)`` → logits ``(N, classes)``."""
         logits: Tensor = self.head(self.features(clip))
         return logits
 

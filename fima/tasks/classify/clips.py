@@ -1,4 +1,4 @@
-"""Training clips on the device: random resized crops, flips and colours, drawn by the samples' keys."""
+"""Training clips on the device: random resized crops, flips and colors, drawn by the samples' keys."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fima.data.windows import VideoFailure
 from fima.evaluation.features import to_clip_batch
 from fima.seeding import SampleKeys
 from fima.tasks.classify.options import AugmentOptions
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.input_spec import InputSpec
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
 
-__all__ = ["ClipBatch", "colours", "make_clips"]
+__all__ = ["ClipBatch", "colors", "make_clips"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ClipBatch:
 
 
 def make_clips(batch: ClipBatch, spec: InputSpec, options: AugmentOptions | None) -> Tensor:
-    """Normalised clips: random resized crop, flip and colours, all drawn by the batch's keys.
+    """Normalized clips: random resized crop, flip and colors, all drawn by the batch's keys.
 
     Args:
         batch: on the device where the work is to be done.
@@ -65,7 +65,7 @@ def make_clips(batch: ClipBatch, spec: InputSpec, options: AugmentOptions | None
     """
     if options is None:
         frames = torch.stack(batch.clips).permute(0, 1, 4, 2, 3)
-        return normalise(to_clip_batch(frames, frames.device), spec)
+        return normalize(to_clip_batch(frames, frames.device), spec)
     heights, widths = (np.array([clip.shape[axis] for clip in batch.clips], np.int64) for axis in (1, 2))
     crops = draw_crops(
         batch.keys,
@@ -80,17 +80,17 @@ def make_clips(batch: ClipBatch, spec: InputSpec, options: AugmentOptions | None
     clips = torch.empty(len(batch), 3, frames_each, size, size, device=batch.clips[0].device)
     for number, clip in enumerate(batch.clips):
         cut(clip, crops[number], out=clips[number])
-    return colours(options)(clips, batch.keys, "supervised", spec)
+    return colors(options)(clips, batch.keys, "supervised", spec)
 
 
-def colours(options: AugmentOptions) -> ColourAugment:
-    """The colours of the options.
+def colors(options: AugmentOptions) -> ColorAugment:
+    """The colors of the options.
 
     Raises:
         InputError: if a value is out of its range.
     """
-    return ColourAugment(
-        options.grey_probability,
+    return ColorAugment(
+        options.gray_probability,
         options.jitter_probability,
         options.brightness,
         options.contrast,

@@ -116,7 +116,7 @@ _NOT_NEGATIVE = (
     *("optimizer.warmup_epochs", "optimizer.warmup_start", "loader.workers"),
 )
 _SHARES = (
-    *("augment.flip_probability", "augment.grey_probability", "augment.jitter_probability"),
+    *("augment.flip_probability", "augment.gray_probability", "augment.jitter_probability"),
     *("augment.blur_probability", "augment.brightness", "augment.contrast", "augment.saturation", "loader.max_failed"),
 )
 

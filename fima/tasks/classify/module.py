@@ -1,4 +1,4 @@
-"""Lightning's module around a classifier: clips, loss, optimiser, and what of it a checkpoint holds."""
+"""Lightning's module around a classifier: clips, loss, optimizer, and what of it a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["SupervisedModule", "make_optimizer", "set_rates"]
 
 
 class SupervisedModule(pl.LightningModule):
-    """One optimiser's step of fine-tuning, or of a linear probe, after another.
+    """One optimizer's step of fine-tuning, or of a linear probe, after another.
 
     A checkpoint of it is a file of `fima.tasks.classify.classifier.save_classifier` with the run's state beside it, so
     `load_backbone` and `load_classifier` read it as it is.
@@ -34,7 +34,7 @@ class SupervisedModule(pl.LightningModule):
         arch: name of the backbone.
         spec: of a training clip.
         class_names: by output.
-        steps_per_epoch: optimiser's steps.
+        steps_per_epoch: optimizer's steps.
         identity: what tells the run's data and start from others (`fima.tasks.classify.run`).
 
     Attributes:

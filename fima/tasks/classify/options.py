@@ -47,7 +47,7 @@ class AugmentOptions:
         area: range of a crop's share of the frame.
         aspect: range of a crop's width over its height.
         flip_probability: of each clip.
-        grey_probability: of a grey clip.
+        gray_probability: of a gray clip.
         jitter_probability: of the four changes together.
         brightness: factors are drawn from [1 - x, 1 + x].
         contrast: likewise.
@@ -59,7 +59,7 @@ class AugmentOptions:
     area: tuple[float, float] = (0.2, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip_probability: float = 0.5
-    grey_probability: float = 0.2
+    gray_probability: float = 0.2
     jitter_probability: float = 0.8
     brightness: float = 0.4
     contrast: float = 0.4
@@ -70,7 +70,7 @@ class AugmentOptions:
 
 @dataclass
 class OptimizerOptions:
-    """The optimiser and how its rate falls.
+    """The optimizer and how its rate falls.
 
     Args:
         algorithm: "sgd", "adam" or "adamw".
@@ -115,8 +115,8 @@ class HeadOptions:
     Args:
         dropout: before the last layer.
         l2_norm: scale features to length 1.
-        batch_norm: normalise channels by the batch.
-        backbone_mode: of a frozen backbone: "train" goes on collecting statistics of its batch normalisation.
+        batch_norm: normalize channels by the batch.
+        backbone_mode: of a frozen backbone: "train" goes on collecting statistics of its batch normalization.
     """
 
     dropout: float = 0.0
@@ -178,7 +178,7 @@ class SweepOptions:
 
     Args:
         lr: learning rates.
-        weight_decay: weight decays; empty: that of the optimiser.
+        weight_decay: weight decays; empty: that of the optimizer.
     """
 
     lr: list[float] = field(default_factory=lambda: [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0])

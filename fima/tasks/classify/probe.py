@@ -173,7 +173,7 @@ def sweep_heads(
 ) -> tuple[Trial, list[dict[str, Any]]]:
     """Train one head for each learning rate and weight decay; the best on validation, the first of equals.
 
-    With ``optimizer.lr`` set only that rate is tried; with an empty ``sweep.weight_decay`` only the optimiser's. A rate
+    With ``optimizer.lr`` set only that rate is tried; with an empty ``sweep.weight_decay`` only the optimizer's. A rate
     at which the loss is not finite counts as tried in vain.
 
     Raises:

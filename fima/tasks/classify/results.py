@@ -85,7 +85,7 @@ def write_results(
         "classes": len(class_names),
         "interval": "95 % percentile bootstrap over videos, 2000 draws",
         **protocol.to_dict(),
-        "centring": None,
+        "centering": None,
         "input": input,
         "seed": config.seed,
         "chosen": chosen,

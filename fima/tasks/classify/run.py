@@ -26,7 +26,7 @@ from fima.tasks.classify.classifier import (
     load_classifier,
     save_classifier,
 )
-from fima.tasks.classify.clips import colours
+from fima.tasks.classify.clips import colors
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.data import fixed_protocol
 from fima.tasks.classify.from_features import run_on_tables
@@ -69,7 +69,7 @@ def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: 
         config = replace(config, trainer=replace(config.trainer, devices=1))
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
         raise InputError("trainer.devices: fine-tuning and probes run in one process; raise optimizer.accumulate")
-    colours(config.augment)
+    colors(config.augment)
     folder = Path(config.out)
     resume_from = None if config.test_only or config.features else find_resume(folder, config.resume)
     if config.trainer.threads is not None:

@@ -65,7 +65,7 @@ def fit_batch(
 ) -> tuple[SupervisedConfig, str | None]:
     """The settings with a batch that the training set can fill, and what to say if that changed them.
 
-    A preset's batch is for its own data set: on a smaller one it becomes all there is, as the optimiser's steps would
+    A preset's batch is for its own data set: on a smaller one it becomes all there is, as the optimizer's steps would
     else be none. A batch that somebody asked for is theirs to change.
 
     Args:

@@ -18,7 +18,7 @@ from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
 from fima.transforms.input_spec import InputSpec
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 __all__ = ["VideoScores", "classify_clips", "classify_videos"]
 
@@ -58,7 +58,7 @@ def classify_videos(
     """Scores of videos; its mode is what it was before.
 
     Args:
-        classifier: normalised clips ``(N, 3, T, H, W)`` → logits ``(N, classes)``.
+        classifier: normalized clips ``(N, 3, T, H, W)`` → logits ``(N, classes)``.
         videos: with labels.
         spec: of a test clip.
         protocol: clips, crops, average.
@@ -107,7 +107,7 @@ def classify_clips(
     Args:
         network: a classifier, or a part of it, in eval mode.
         clips: uint8 ``(K, T, 3, size, size)``.
-        spec: how to normalise.
+        spec: how to normalize.
         batch_size: clips in a forward pass.
         device: of the network.
 
@@ -116,7 +116,7 @@ def classify_clips(
     """
     with torch.no_grad():
         parts = [
-            network(normalise(to_clip_batch(clips[start : start + batch_size], device), spec)).float().cpu()
+            network(normalize(to_clip_batch(clips[start : start + batch_size], device), spec)).float().cpu()
             for start in range(0, len(clips), batch_size)
         ]
     return np.asarray(torch.cat(parts).numpy())

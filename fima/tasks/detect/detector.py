@@ -11,7 +11,7 @@ from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
 from fima.models.registry import backbone_info
 from fima.models.roi_align import roi_align
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 __all__ = ["ActionHead", "Detector", "action_loss", "keep_last_stage_fine"]
 
@@ -97,7 +97,7 @@ class Detector(nn.Module):
     def forward(self, clips: Tensor, boxes: Sequence[Tensor]) -> Tensor:
         """Logits ``(ΣR, K)`` of clips ``(N, 3, T, H, W)`` in [0, 1] and their boxes in pixels."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
-            features = self.backbone(normalise(clips, self.spec))
+            features = self.backbone(normalize(clips, self.spec))
         logits: Tensor = self.head(features.float(), boxes)
         return logits
 

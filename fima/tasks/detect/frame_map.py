@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 
-__all__ = ["FrameMap", "LabelledBoxes", "average_precision", "box_iou", "frame_map", "keep_best"]
+__all__ = ["FrameMap", "LabeledBoxes", "average_precision", "box_iou", "frame_map", "keep_best"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -19,7 +19,7 @@ _Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class LabelledBoxes:
+class LabeledBoxes:
     """Boxes of one class each, at keyframes; a person who does two things is here twice.
 
     Attributes:
@@ -44,16 +44,16 @@ class LabelledBoxes:
         object.__setattr__(self, "box", self.box.reshape(-1, 4) if self.box.size == 0 else self.box)
         shapes = [value.shape for value in (self.keyframe, self.box, self.label, self.score)]
         if shapes != [(count,), (count, 4), (count,), (count,)]:
-            raise InputError(f"labelled boxes must be (D,), (D, 4), (D,) and (D,), got {', '.join(map(str, shapes))}")
+            raise InputError(f"labeled boxes must be (D,), (D, 4), (D,) and (D,), got {', '.join(map(str, shapes))}")
         if np.isnan(self.score).any():
             raise InputError("scores of detections must be numbers, got NaN")
 
     def __len__(self) -> int:
         return len(self.keyframe)
 
-    def take(self, which: _Bools | _Ints) -> LabelledBoxes:
+    def take(self, which: _Bools | _Ints) -> LabeledBoxes:
         """Some of them."""
-        return LabelledBoxes(self.keyframe[which], self.box[which], self.label[which], self.score[which])
+        return LabeledBoxes(self.keyframe[which], self.box[which], self.label[which], self.score[which])
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class FrameMap:
 
 
 def frame_map(
-    truth: LabelledBoxes, detections: LabelledBoxes, classes: Sequence[int], *, min_iou: float = 0.5
+    truth: LabeledBoxes, detections: LabeledBoxes, classes: Sequence[int], *, min_iou: float = 0.5
 ) -> FrameMap:
     """Average precision of every class, and with it their mean.
 
@@ -142,7 +142,7 @@ def box_iou(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> _Floa
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), np.float64)
 
 
-def keep_best(detections: LabelledBoxes, count: int) -> LabelledBoxes:
+def keep_best(detections: LabeledBoxes, count: int) -> LabeledBoxes:
     """The detections with the highest scores at each keyframe, over all classes together.
 
     Args:
@@ -159,13 +159,13 @@ def keep_best(detections: LabelledBoxes, count: int) -> LabelledBoxes:
     return detections.take(order[rank < count])
 
 
-def _sorted(boxes: LabelledBoxes, label: int) -> LabelledBoxes:
+def _sorted(boxes: LabeledBoxes, label: int) -> LabeledBoxes:
     """Those of a class, by falling score, then by what they are."""
     own = np.flatnonzero(boxes.label == label)
     return boxes.take(own[np.lexsort((*boxes.box[own].T, boxes.keyframe[own], -boxes.score[own]))])
 
 
-def _right(detections: LabelledBoxes, truth: LabelledBoxes, min_iou: float) -> _Bools:
+def _right(detections: LabeledBoxes, truth: LabeledBoxes, min_iou: float) -> _Bools:
     """Whether each detection, of one class and in the order given, finds a true box first."""
     truth = truth.take(np.lexsort((*truth.box.T, truth.keyframe)))
     first = np.searchsorted(truth.keyframe, detections.keyframe, "left")

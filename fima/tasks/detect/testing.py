@@ -17,7 +17,7 @@ from fima.data.read_ahead import ahead
 from fima.presets.detection import DetectionPreset
 from fima.tasks.detect.clips import Films, KeyframeClip, pad_clips
 from fima.tasks.detect.detector import Detector
-from fima.tasks.detect.frame_map import FrameMap, LabelledBoxes, frame_map, keep_best
+from fima.tasks.detect.frame_map import FrameMap, LabeledBoxes, frame_map, keep_best
 
 __all__ = ["Scored", "measure", "score_keyframes", "write_detections"]
 
@@ -150,7 +150,7 @@ def _readable(data: AvaDataset, scored: Sequence[Scored], skipped: set[str]) -> 
 
 def _detections(
     scored: Sequence[Scored], class_ids: Sequence[int], evaluated: Sequence[int], numbers: dict[tuple[str, int], int]
-) -> LabelledBoxes:
+) -> LabeledBoxes:
     """Every box once for each evaluated action, in the order of the table."""
     columns = [place for place, label in enumerate(class_ids) if label in set(evaluated)]
     labels = np.array(class_ids)[columns]
@@ -158,7 +158,7 @@ def _detections(
     frames = _numbered((one.keyframe for one in scored), numbers)
     if not scored:
         return _joined([])
-    return LabelledBoxes(
+    return LabeledBoxes(
         np.repeat(frames, persons).repeat(len(columns)),
         np.concatenate([one.keyframe.boxes for one in scored]).round(_DIGITS).repeat(len(columns), axis=0),
         np.tile(labels, sum(persons)),
@@ -166,7 +166,7 @@ def _detections(
     )
 
 
-def _truth(keyframes: Sequence[Keyframe], numbers: dict[tuple[str, int], int]) -> LabelledBoxes:
+def _truth(keyframes: Sequence[Keyframe], numbers: dict[tuple[str, int], int]) -> LabeledBoxes:
     """Every box once for each of its actions."""
     frames = _numbered(keyframes, numbers)
     return _joined(
@@ -185,9 +185,9 @@ def _numbered(keyframes: Iterable[Keyframe], numbers: dict[tuple[str, int], int]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
-def _joined(rows: Sequence[tuple[int, NDArray[np.float64], int, float]]) -> LabelledBoxes:
+def _joined(rows: Sequence[tuple[int, NDArray[np.float64], int, float]]) -> LabeledBoxes:
     keyframe, box, label, score = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return LabelledBoxes(np.array(keyframe), np.array(box), np.array(label), np.array(score))
+    return LabeledBoxes(np.array(keyframe), np.array(box), np.array(label), np.array(score))
 
 
 def _per_class(result: FrameMap, names: dict[int, str]) -> dict[str, dict[str, Any]]:

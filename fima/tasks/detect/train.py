@@ -32,7 +32,7 @@ class Trained:
     """Where training stands.
 
     Attributes:
-        step: optimiser's steps so far.
+        step: optimizer's steps so far.
         skipped: keyframe, as "film,second" → why it could not be read.
         losses: of the steps of this process.
     """
@@ -194,7 +194,7 @@ def _step(
 
 
 def _optimizer(detector: Detector, preset: DetectionPreset) -> torch.optim.Optimizer:
-    """Batch normalisation is not decayed, as PySlowFast has it (``BN.WEIGHT_DECAY`` 0)."""
+    """Batch normalization is not decayed, as PySlowFast has it (``BN.WEIGHT_DECAY`` 0)."""
     free = {id(p) for m in detector.modules() if isinstance(m, torch.nn.BatchNorm3d) for p in m.parameters()}
     trained = [p for p in detector.parameters() if p.requires_grad]
     groups = [

@@ -21,7 +21,7 @@ from fima.seeding import SampleKeys
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.tasks.pretrain.data import window_dataset
 from fima.tasks.pretrain.method_options import METHODS
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.views import draw_crops
 
 __all__ = ["build_method", "check_coupling", "check_ranges", "clip_slices", "feature_grid"]
@@ -37,13 +37,13 @@ def build_method(config: PretrainConfig) -> Method:
     settings["backbone_settings"] = settings.get("backbone_settings") or None
     method_class = getattr(importlib.import_module("fima.methods"), METHODS[config.method["name"]][0])
     method: Method = method_class(**settings)
-    method.colours = ColourAugment(**config.colours)
+    method.colors = ColorAugment(**config.colors)
     if config.init is not None:
-        initialise_from(method, Path(config.init))
+        initialize_from(method, Path(config.init))
     return method
 
 
-def initialise_from(method: Method, path: Path) -> None:
+def initialize_from(method: Method, path: Path) -> None:
     """Take weights from a file: the whole method if it holds one of this kind, else the backbone, for both networks.
 
     Raises:
@@ -107,7 +107,7 @@ def check_ranges(videos: VideoDataset, config: PretrainConfig) -> None:
         )
     checks: dict[str, Callable[[], Any]] = {
         "windows": lambda: window_dataset(videos, config),
-        "colours": lambda: ColourAugment(**config.colours),
+        "colors": lambda: ColorAugment(**config.colors),
         "views": lambda: draw_crops(
             SampleKeys(0, 0, one * 0),
             one,

@@ -68,7 +68,7 @@ class OptimizerOptions:
     Args:
         algorithm: "sgd", as the papers have it, or "adamw", which small networks learn quicker with.
         epochs: passes over the data.
-        batch_size: videos in one optimiser's step of one process, before accumulation.
+        batch_size: videos in one optimizer's step of one process, before accumulation.
         accumulate: batches whose gradients are summed up (as their mean) before each step.
         lr: peak learning rate, for the total batch as given: it is not scaled by the number of processes.
         momentum: of SGD; AdamW has its usual 0.9 and 0.999.
@@ -123,7 +123,7 @@ class TrainerOptions:
         deterministic: refuse operations that are not reproducible on a GPU.
         threads: of the processor, for each process; null: torch's choice.
         timeout_seconds: how long a process waits for the others before it gives up.
-        max_steps: stop after this many optimiser's steps although epochs are left; for trials.
+        max_steps: stop after this many optimizer's steps although epochs are left; for trials.
     """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -144,7 +144,7 @@ class CheckpointOptions:
 
     Args:
         every_epochs: epochs between checkpoints.
-        every_steps: optimiser's steps between checkpoints, besides; null: none inside an epoch.
+        every_steps: optimizer's steps between checkpoints, besides; null: none inside an epoch.
         keep: how many of the newest stay.
         keep_every: checkpoints of epochs that this number divides stay for good; null: none.
         best: a logged quantity, such as "loss": `best.ckpt` is the checkpoint whose mean since the last is least.
@@ -162,7 +162,7 @@ class LogOptions:
     """What is written down.
 
     Args:
-        every_steps: optimiser's steps between rows of metrics.csv, means over the steps between.
+        every_steps: optimizer's steps between rows of metrics.csv, means over the steps between.
         tensorboard: also as TensorBoard events.
         progress: "bar" on a terminal, "lines" elsewhere; "auto" finds out.
         collapse: warn when the queries' standard deviation falls below this share of that of evenly spread features.
@@ -189,7 +189,7 @@ class PretrainConfig:
         resume: "auto": from `out`/last.ckpt where there is one; "never"; or a checkpoint's path.
         init: a checkpoint to take the method's weights from, as a start: a method's, or a backbone's.
         method: name, arch, backbone_settings and the options of that name in `fima.tasks.pretrain.method_options`.
-        colours: `fima.tasks.pretrain.method_options.ColourOptions`.
+        colors: `fima.tasks.pretrain.method_options.ColorOptions`.
     """
 
     data: str
@@ -205,7 +205,7 @@ class PretrainConfig:
     method: dict[str, Any] = field(default_factory=dict)
     windows: WindowOptions = field(default_factory=WindowOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
-    colours: dict[str, Any] = field(default_factory=dict)
+    colors: dict[str, Any] = field(default_factory=dict)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     loader: LoaderOptions = field(default_factory=LoaderOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)

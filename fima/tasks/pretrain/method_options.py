@@ -1,6 +1,6 @@
 """What each method may be given, typed and without torch, so that flags are checked before anything is loaded.
 
-A test keeps names and defaults equal to the classes of `fima.methods` and to `fima.transforms.colors.ColourAugment`.
+A test keeps names and defaults equal to the classes of `fima.methods` and to `fima.transforms.colors.ColorAugment`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["METHODS", "ColourOptions", "FIMAOptions", "MaCLROptions", "MoCoOptions"]
+__all__ = ["METHODS", "ColorOptions", "FIMAOptions", "MaCLROptions", "MoCoOptions"]
 
 
 @dataclass
@@ -105,11 +105,11 @@ class MaCLROptions:
 
 
 @dataclass
-class ColourOptions:
-    """Colour augmentation, drawn for each clip.
+class ColorOptions:
+    """Color augmentation, drawn for each clip.
 
     Args:
-        grey_probability: of a grey clip.
+        gray_probability: of a gray clip.
         jitter_probability: of the four changes together.
         brightness: factors are drawn from [1 - x, 1 + x].
         contrast: likewise.
@@ -119,7 +119,7 @@ class ColourOptions:
         sigma: range of the blur, pixels.
     """
 
-    grey_probability: float = 0.2
+    gray_probability: float = 0.2
     jitter_probability: float = 0.8
     brightness: float = 0.4
     contrast: float = 0.4

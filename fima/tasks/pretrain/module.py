@@ -1,4 +1,4 @@
-"""Lightning's module around a method: views, losses, optimiser, and what of it a checkpoint holds."""
+"""Lightning's module around a method: views, losses, optimizer, and what of it a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREFIX = "method."
 
 
 class PretrainModule(pl.LightningModule):
-    """One optimiser's step of pre-training after another.
+    """One optimizer's step of pre-training after another.
 
     A checkpoint of it is a file of `fima.methods.save_method` with the run's state beside the method, so
     `fima.methods.load_method` and `fima.checkpoints.load_backbone` read it as it is.
@@ -32,7 +32,7 @@ class PretrainModule(pl.LightningModule):
         method: what is trained.
         config: of the run.
         num_slices: T', local clips to a window.
-        steps_per_epoch: optimiser's steps.
+        steps_per_epoch: optimizer's steps.
         data: what tells the data set (`fima.engine.resume.fingerprint`).
 
     Attributes:

@@ -23,7 +23,7 @@ from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
 from fima.tasks.pretrain import config as options
 from fima.tasks.pretrain.config import PretrainConfig
-from fima.tasks.pretrain.method_options import METHODS, ColourOptions
+from fima.tasks.pretrain.method_options import METHODS, ColorOptions
 
 __all__ = ["RECIPES", "parse_pretrain", "recipe_names", "recipe_path", "write_config"]
 
@@ -140,12 +140,12 @@ def _parser(name: str, recipe: Path | None) -> ArgumentParser:
         default_config_files=[str(recipe)] if recipe else [],
     )
     parser.add_argument("--recipe", type=str | None, help="a shipped recipe's name, or a YAML file")
-    _add_fields(parser, PretrainConfig, skip={"recipe", "method", "colours", *_GROUPS})
+    _add_fields(parser, PretrainConfig, skip={"recipe", "method", "colors", *_GROUPS})
     parser.add_argument("--method.name", type=str, default=name, help=f"one of {', '.join(METHODS)}")
     parser.add_argument("--method.arch", type=str, default="i3d", help="backbone, or package.module:factory")
     parser.add_argument("--method.backbone_settings", type=dict, default={}, help="keyword arguments of the backbone")
     parser.add_class_arguments(METHODS[name][1], "method")
-    parser.add_class_arguments(ColourOptions, "colours")
+    parser.add_class_arguments(ColorOptions, "colors")
     for group, cls in _GROUPS.items():
         parser.add_class_arguments(cls, group)
     return parser

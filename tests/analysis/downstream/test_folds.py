@@ -88,7 +88,7 @@ def test_a_rule_is_a_pattern_or_a_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "what"),
     [("z(\\d)", "says nothing of 2 of 2"), ("(", "regular expression"), ("no.csv:source", "there is no"),
-     ("groups.csv:colour", "colour"), ("groups.csv:source", "says nothing of 1 of 2")],
+     ("groups.csv:color", "color"), ("groups.csv:source", "says nothing of 1 of 2")],
 )  # fmt: skip
 def test_a_rule_that_does_not_fit_is_refused(tmp_path: Path, rule: str, what: str) -> None:
     (tmp_path / "groups.csv").write_text("video,source\na.mp4,1\n")

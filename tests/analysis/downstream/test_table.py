@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.downstream.answers import Answer, gather, write_predictions
-from analysis.downstream.cached import ClipTable, neighbours, probe
+from analysis.downstream.cached import ClipTable, neighbors, probe
 from analysis.downstream.conclusions import conclude
 from analysis.downstream.folds import Parts, make_scopes
 from analysis.downstream.intervals import source_interval
@@ -148,7 +148,7 @@ def test_tasks_on_cached_features_see_classes_and_nothing_where_there_is_nothing
             )
             assert about["chosen"]["lr"] == 1.0
         else:
-            predictions, about = neighbours(table, videos, parts, task=task)
+            predictions, about = neighbors(table, videos, parts, task=task)
             assert 0.4 < about["chance"] < 0.6
         right += (predictions == given[parts.test]).tolist()
     share = np.mean(right)
@@ -160,7 +160,7 @@ def test_videos_without_features_are_left_out_not_guessed() -> None:
     table = drawn_features(labels, np.random.default_rng(0))
     table = ClipTable((*table.vectors[:-1], None), {"v39": "broken"})
     parts = Parts(np.arange(20), np.arange(20, 30), np.arange(30, 40))
-    predictions, _ = neighbours(table, make_videos(labels.tolist(), 10), parts, task="knn")
+    predictions, _ = neighbors(table, make_videos(labels.tolist(), 10), parts, task="knn")
     assert len(predictions) == 9
 
 
@@ -189,7 +189,7 @@ def test_plan_has_what_was_asked_for_cheap_tasks_first() -> None:
     tasks = ["finetune", "linear", "knn", "retrieve"]
     jobs = plan_jobs(checkpoints, Path("r"), tasks=tasks, scopes=scopes, seeds=[0, 1, 2], fold_seeds=[0])
     count = {task: sum(job.task == task for job in jobs) for task in ("features", *tasks)}
-    # Neighbours: random 3 seeds, the others 1, in 6 scopes. Fine-tuning: 3 · (3 + 5).
+    # Neighbors: random 3 seeds, the others 1, in 6 scopes. Fine-tuning: 3 · (3 + 5).
     assert count == {"features": 5, "finetune": 24, "linear": 54, "knn": 30, "retrieve": 30}
     order = [job.task for job in jobs]
     assert order.index("finetune") == len(jobs) - 24

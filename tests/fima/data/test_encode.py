@@ -47,13 +47,13 @@ def test_browsers_can_play_it(tmp_path, pictures):
         assert (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc) == (6, 1, 1, 1)
 
 
-def test_colours_stay(tmp_path):
-    colours = [(200, 30, 30), (30, 180, 60), (40, 60, 210), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
-    flat = [np.full((32, 32, 3), colour, np.uint8) for colour in colours]
+def test_colors_stay(tmp_path):
+    colors = [(200, 30, 30), (30, 180, 60), (40, 60, 210), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
+    flat = [np.full((32, 32, 3), color, np.uint8) for color in colors]
     path = write_video(tmp_path / "a.mp4", flat, fps=5, crf=5)
     with VideoReader(path) as reader:
-        seen = reader.frames(range(len(colours)))[:, :, 16, 16].numpy().astype(int)
-    assert np.abs(seen - np.array(colours)).max() <= 6
+        seen = reader.frames(range(len(colors)))[:, :, 16, 16].numpy().astype(int)
+    assert np.abs(seen - np.array(colors)).max() <= 6
 
 
 def test_odd_sizes_repeat_the_edge(tmp_path, pictures):

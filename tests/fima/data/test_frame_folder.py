@@ -84,11 +84,11 @@ def test_jpegs(decoded, tmp_path):
         assert (reader.frames(range(COUNT)).float() - decoded.float()).abs().mean() < 6
 
 
-def test_grey_pictures_become_rgb(tmp_path):
-    grey = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    cv2.imwrite(str(tmp_path / "1.png"), grey)
+def test_gray_pictures_become_rgb(tmp_path):
+    gray = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    cv2.imwrite(str(tmp_path / "1.png"), gray)
     with FrameFolderReader(tmp_path) as reader:
-        assert torch.equal(reader.frames([0])[0], torch.from_numpy(grey).expand(3, 4, 5))
+        assert torch.equal(reader.frames([0])[0], torch.from_numpy(gray).expand(3, 4, 5))
 
 
 def test_open_video_gives_the_right_reader(folder, video, tmp_path):

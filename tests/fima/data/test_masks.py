@@ -174,9 +174,9 @@ def test_videos(tmp_path, extension):
 
 
 def test_luma_of_videos(tmp_path):
-    grey = np.repeat(np.array([60, 118, 136, 200], np.uint8), 16)
-    colours = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)], np.uint8).repeat(16, 0)
-    frame = np.concatenate([np.stack([grey] * 3, -1)[None].repeat(16, 0), colours[None].repeat(16, 0)])
+    gray = np.repeat(np.array([60, 118, 136, 200], np.uint8), 16)
+    colors = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)], np.uint8).repeat(16, 0)
+    frame = np.concatenate([np.stack([gray] * 3, -1)[None].repeat(16, 0), colors[None].repeat(16, 0)])
     write_video(tmp_path / "v.mp4", frame[None].repeat(2, 0), fps=5, crf=1)
     mask = read(open_masks(tmp_path), indices=[1], height=32, width=64).masks[0]
     # Rec. 601: red 76, green 150, blue 29, yellow 226. Middles of the squares, as chroma bleeds.
@@ -207,8 +207,8 @@ def palette_png(indices, palette):
     height, width = indices.shape
     rows = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in indices)
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
-    colours = chunk(b"PLTE", np.array(palette, np.uint8).tobytes())
-    return b"\x89PNG\r\n\x1a\n" + head + colours + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    colors = chunk(b"PLTE", np.array(palette, np.uint8).tobytes())
+    return b"\x89PNG\r\n\x1a\n" + head + colors + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def test_davis_pictures(tmp_path):
@@ -300,12 +300,12 @@ def test_broken_pictures(tmp_path, content):
 
 def test_scaling_by_hand():
     row = np.array([[True, False, False]])
-    # Centres of 6 pixels lie at ¼, ¾, 1¼, …; of 2 at ¾ and 2¼; of 4 at 3/8, 9/8, 15/8, 21/8; of 1 at 1½.
+    # Centers of 6 pixels lie at ¼, ¾, 1¼, …; of 2 at ¾ and 2¼; of 4 at 3/8, 9/8, 15/8, 21/8; of 1 at 1½.
     assert scale_nearest(row, 1, 6).tolist() == [[True, True, False, False, False, False]]
     assert scale_nearest(row, 2, 2).tolist() == [[True, False], [True, False]]
     assert scale_nearest(row, 1, 4).tolist() == [[True, False, False, False]]
     assert scale_nearest(~row, 1, 1).tolist() == [[True]]
-    # 2 to 1: the centre lies at 1, between the two; the later one.
+    # 2 to 1: the center lies at 1, between the two; the later one.
     assert scale_nearest(np.array([[False, True]]), 1, 1).tolist() == [[True]]
 
 
@@ -453,7 +453,7 @@ def test_tubes_of_another_resolution(tmp_path):
     source = open_masks(write_pickle(tmp_path / "JHMDB-GT.pkl", TUBES).parent)
     half = read(source, JUMP)
     assert half.known.tolist() == [False, False, True, False, False]
-    # At twice the size, (0, 0, 6, 3); so here (0, 0, 3, 1.5), whose second row has its centre on the edge.
+    # At twice the size, (0, 0, 6, 3); so here (0, 0, 3, 1.5), whose second row has its center on the edge.
     expected = np.zeros((H, W), bool)
     expected[:1, :3] = True
     assert np.array_equal(half.masks[2], expected)

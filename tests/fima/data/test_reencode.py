@@ -28,11 +28,11 @@ def source(tmp_path_factory):
 
 
 def small_pictures(path):
-    """All frames as displayed, grey, at 48 pixels; decoded without the reader's index."""
+    """All frames as displayed, gray, at 48 pixels; decoded without the reader's index."""
     with VideoReader(path) as reader:
         size = (48, 64) if reader.orientation.transpose else (64, 48)
-        grey = [frame.reformat(*size, "gray").to_ndarray()[..., None] for frame in reader.decoded()]
-        return np.stack([reader.orientation.apply(picture)[..., 0].astype(np.float32) for picture in grey])
+        gray = [frame.reformat(*size, "gray").to_ndarray()[..., None] for frame in reader.decoded()]
+        return np.stack([reader.orientation.apply(picture)[..., 0].astype(np.float32) for picture in gray])
 
 
 def times(path):
@@ -41,7 +41,7 @@ def times(path):
 
 
 def assert_same_frames_in_the_same_order(source, target):
-    """Each new frame is nearer to its own source frame than to neighbours that clearly differ; returns how many do."""
+    """Each new frame is nearer to its own source frame than to neighbors that clearly differ; returns how many do."""
     ours, theirs = small_pictures(target), small_pictures(source)
     assert len(ours) == len(theirs)
     own = np.abs(ours - theirs).mean((1, 2))

@@ -40,11 +40,11 @@ def test_the_object_is_one_piece_inside_the_picture(seed, size):
 def test_its_speed_varies_and_its_way_is_smooth(seed):
     masks = moving_shape(seed).masks
     rows, columns = np.arange(112)[:, None], np.arange(112)[None]
-    centres = np.array([[(m * rows).sum() / m.sum(), (m * columns).sum() / m.sum()] for m in masks])
-    speed = np.linalg.norm(np.diff(centres, axis=0), axis=1)
+    centers = np.array([[(m * rows).sum() / m.sum(), (m * columns).sum() / m.sum()] for m in masks])
+    speed = np.linalg.norm(np.diff(centers, axis=0), axis=1)
     assert speed.max() > 2.5 * speed.min()
     assert speed.max() < 12
-    assert np.ptp(centres, axis=0).min() > 20  # it goes places
+    assert np.ptp(centers, axis=0).min() > 20  # it goes places
 
 
 @pytest.mark.parametrize("seed", range(8))

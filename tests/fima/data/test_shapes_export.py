@@ -31,7 +31,7 @@ def test_the_files_hold_the_world(written):
         every = np.arange(20)
         with open_video(record) as reader:
             frames = reader.frames(every).permute(0, 2, 3, 1).numpy()
-        assert np.abs(frames.astype(int) - video.frames(every)).mean() < 14  # H.264 halves the colours' resolution
+        assert np.abs(frames.astype(int) - video.frames(every)).mean() < 14  # H.264 halves the colors' resolution
         packed = np.load(written / "masks" / f"{record.path.stem}.npz")
         masks = np.unpackbits(packed["masks_packed"], axis=-1, count=packed["shape"][-1]).astype(bool)
         np.testing.assert_array_equal(masks, video.masks(every))

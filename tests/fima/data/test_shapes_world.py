@@ -63,7 +63,7 @@ def test_every_class_moves_as_its_name_says(label):
     x, y = (np.array([(m * axis).sum() / m.sum() for m in masks]) for axis in (columns, rows))
     area = masks.sum((1, 2))
     spread_x, spread_y, growth = np.ptp(x), np.ptp(y), area.max() / area.min()
-    # The centre's turning: positive where it goes from right (x) to below (y).
+    # The center's turning: positive where it goes from right (x) to below (y).
     turning = np.sum((x[:-1] - x.mean()) * np.diff(y) - (y[:-1] - y.mean()) * np.diff(x))
     name = MOTIONS[label]
     if name in ("horizontal", "vertical"):
@@ -102,7 +102,7 @@ def test_one_frame_does_not_tell_the_class():
 
 
 def test_a_probe_on_single_frames_is_at_chance():
-    """Pixels of one frame, and colour histograms, through a linear probe."""
+    """Pixels of one frame, and color histograms, through a linear probe."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
@@ -157,7 +157,7 @@ def test_changing_motions(seed):
 
 @pytest.mark.parametrize("regime", list(REGIMES))
 def test_flow_carries_the_object_and_the_background(regime):
-    """Pixels looked up where the flow says that they came to are the same colours."""
+    """Pixels looked up where the flow says that they came to are the same colors."""
     import cv2
 
     video = draw_video(replace(REGIMES[regime], size=96), 11)
@@ -238,7 +238,7 @@ def test_as_a_data_set():
     ("text", "words"),
     [
         ("shapes:hard", "the regime must be one of easy, camera, clutter, changing, got 'hard'"),
-        ("shapes:easy,colour=3", "'colour' is no knob"),
+        ("shapes:easy,color=3", "'color' is no knob"),
         ("shapes:easy,shake", "expected KNOB=VALUE after the comma, got 'shake'"),
         ("shapes:easy,videos=0", "videos must be a whole number of at least 1, got '0'"),
         ("shapes:easy,size=many", "size must be a whole number, got 'many'"),

@@ -21,7 +21,7 @@ from fima.data.transcode.encode import write_video
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
 from fima.errors import InputError, VideoError
 from fima.seeding import SampleKeys
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.input_spec import FIMA_112
 from fima.transforms.views import make_views
 
@@ -185,17 +185,17 @@ def test_a_batch_keeps_every_frame_size(videos):
 
 
 def all_views(dataset, epochs, **loading):
-    """Boxes, clips and colours by (epoch, index), however the loader batches them."""
+    """Boxes, clips and colors by (epoch, index), however the loader batches them."""
     loader = DataLoader(dataset, collate_fn=collate_windows, **loading)
     seen = {}
     for epoch in epochs:
         dataset.set_epoch(epoch)
         for batch in loader:
             views = make_views(batch.windows, batch.keys, size=32)
-            coloured = ColourAugment()(views.global_clips[1], batch.keys, "rgb 1", FIMA_112)
+            colored = ColorAugment()(views.global_clips[1], batch.keys, "rgb 1", FIMA_112)
             for place, index in enumerate(batch.keys.indices.tolist()):
                 parts = views.boxes[:, place], views.global_clips[:, place], views.local_clips[:, :, place]
-                seen[epoch, index] = (*parts, coloured[place])
+                seen[epoch, index] = (*parts, colored[place])
     return seen
 
 

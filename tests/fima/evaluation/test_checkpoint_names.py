@@ -27,7 +27,7 @@ def test_other_files_keep_their_paths(path):
     assert checkpoint_name(path) == path
 
 
-def test_features_and_neighbours_name_it(tmp_path):
+def test_features_and_neighbors_name_it(tmp_path):
     words = ["--ckpt=tiny-vd", f"--data={DATA}", "--clips=1"]
     assert main(["extract", *words, f"--out={tmp_path / 'f.parquet'}"]) == 0
     assert read_metadata(tmp_path / "f.parquet")["checkpoint"] == "tiny-vd"

@@ -37,7 +37,7 @@ def test_what_it_computes():
     assert torch.allclose(whole(clips()), expected, atol=1e-6)
 
 
-def test_batch_normalisation_is_by_the_batch_in_training_and_has_learnt_scales():
+def test_batch_normalization_is_by_the_batch_in_training_and_has_learnt_scales():
     head = ClassifierHead(5, 3, batch_norm=True).train()
     feature = torch.randn(16, 5) * 3 + 2
     expected = F.linear((feature - feature.mean(0)) / (feature.var(0, unbiased=False) + 1e-5).sqrt(), head.fc.weight)

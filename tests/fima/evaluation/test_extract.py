@@ -25,7 +25,7 @@ from fima.evaluation.feature_store import read_features, read_metadata
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.vectors import iterate_vectors, show
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 
 CLIPS = TestProtocol(2)
 
@@ -70,7 +70,7 @@ def test_rows_are_the_backbones_pooled_maps(backbone, data, tmp_path):
     for record in good[::3]:
         clips = to_clip_batch(read_test_clips(record, backbone.input, CLIPS))
         with torch.inference_mode():
-            expected = backbone.backbone(normalise(clips, backbone.input)).mean(dim=(2, 3, 4)).numpy()
+            expected = backbone.backbone(normalize(clips, backbone.input)).mean(dim=(2, 3, 4)).numpy()
         got = np.array([row["vector"] for row in rows if row["video"] == record.video_id])
         np.testing.assert_allclose(got, expected, atol=1e-6)
     assert pq.read_schema(out).field("vector").type.value_type == pa.float32()
@@ -153,7 +153,7 @@ def test_crops_are_averaged_within_their_clip(backbone, data):
     (found,) = iterate_vectors(backbone, [record], protocol, batch_size=7)
     views = to_clip_batch(read_test_clips(record, backbone.input, protocol))
     with torch.inference_mode():
-        maps = backbone.backbone(normalise(views, backbone.input)).mean(dim=(2, 3, 4))
+        maps = backbone.backbone(normalize(views, backbone.input)).mean(dim=(2, 3, 4))
     np.testing.assert_allclose(found.vectors["rgb"], maps.view(3, 10, -1).mean(1).numpy(), atol=1e-6)
 
 
@@ -175,7 +175,7 @@ def test_a_layer_inside(backbone, data):
     seen = []
     backbone.backbone.get_submodule(names[0]).register_forward_hook(lambda module, given, out: seen.append(out))
     with torch.inference_mode():
-        backbone.backbone(normalise(to_clip_batch(read_test_clips(data[0], backbone.input, CLIPS)), backbone.input))
+        backbone.backbone(normalize(to_clip_batch(read_test_clips(data[0], backbone.input, CLIPS)), backbone.input))
     np.testing.assert_allclose(found.vectors["rgb"], seen[0].mean(dim=(2, 3, 4)).numpy(), atol=1e-6)
     with pytest.raises(InputError, match="--layer nowhere: tiny has no such layer; it has"):
         list(iterate_vectors(backbone, [data[0]], CLIPS, layer="nowhere"))

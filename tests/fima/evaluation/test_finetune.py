@@ -32,12 +32,12 @@ from fima.tasks.classify.module import make_optimizer
 from fima.tasks.classify.options import AugmentOptions, OptimizerOptions
 from fima.tasks.classify.parse import parse_supervised
 from fima.tasks.classify.rates import Plateau, rate_factor
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 from fima.transforms.input_spec import FIMA_TINY
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
 
-COLOURS = {"blue": (40, 60, 200), "green": (30, 180, 60), "red": (210, 50, 40)}
+COLORS = {"blue": (40, 60, 200), "green": (30, 180, 60), "red": (210, 50, 40)}
 SMALL = [
     "--ckpt=random",
     "--arch=tiny",
@@ -45,7 +45,7 @@ SMALL = [
     "--input.size=32",
     "--augment.area=[0.5, 1.0]",
     "--optimizer.algorithm=adam",
-    "--augment.grey_probability=0",
+    "--augment.gray_probability=0",
     "--augment.jitter_probability=0.3",
     "--optimizer.lr=0.01",
     "--optimizer.batch_size=4",
@@ -62,31 +62,31 @@ SMALL = [
 ]
 
 
-def colour_video(path, colour, seed, frames=20):
+def color_video(path, color, seed, frames=20):
     rng = np.random.default_rng(seed)
     noise = rng.integers(-25, 25, (frames, 40, 48, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8), fps=25)
+    write_video(path, np.clip(np.array(color) + noise, 0, 255).astype(np.uint8), fps=25)
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    """Three classes that a mean colour tells apart: eight training and four test videos each."""
-    folder = tmp_path_factory.mktemp("colours")
+def colors(tmp_path_factory):
+    """Three classes that a mean color tells apart: eight training and four test videos each."""
+    folder = tmp_path_factory.mktemp("colors")
     for split, count in (("train", 8), ("test", 4)):
-        for label, (name, colour) in enumerate(COLOURS.items()):
+        for label, (name, color) in enumerate(COLORS.items()):
             for number in range(count):
                 seed = number + 100 * label + (1000 if split == "test" else 0)
-                colour_video(folder / split / name / f"{name}{number}.mp4", colour, seed)
+                color_video(folder / split / name / f"{name}{number}.mp4", color, seed)
     return folder
 
 
 @pytest.fixture(scope="module")
-def typed(colours):
+def typed(colors):
     def typed(out, *flags, command="finetune", data=None):
         threads = torch.get_num_threads()
         try:
-            return main([command, *SMALL, f"--data={data or colours}", f"--out={out}", *map(str, flags)])
+            return main([command, *SMALL, f"--data={data or colors}", f"--out={out}", *map(str, flags)])
         finally:
             torch.set_num_threads(threads)
 
@@ -110,7 +110,7 @@ def table(path):
 
 
 def assert_same_run(left, right):
-    """Every weight, statistic, optimiser's state and choice, bit by bit; rows, scores and numbers too."""
+    """Every weight, statistic, optimizer's state and choice, bit by bit; rows, scores and numbers too."""
 
     def leaves(tree, prefix=""):
         pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else None
@@ -142,13 +142,13 @@ def assert_same_run(left, right):
     assert {**result(left), "command": ""} == {**result(right), "command": ""}
 
 
-def test_three_epochs_leave_what_they_say(whole, colours):
+def test_three_epochs_leave_what_they_say(whole, colors):
     names = {path.name for path in whole.iterdir()}
     expected = {"config.yaml", "metrics.csv", "last.ckpt", "chosen.ckpt", "result.json", "predictions.csv"}
     assert expected | {"confusion.csv"} <= names
     found = result(whole)
     assert (found["preset"], found["seed"], found["clips"], found["crops"]) == ("fima", 0, 2, 1)
-    assert (found["average"], found["centring"], found["classes"]) == ("log_softmax", None, 3)
+    assert (found["average"], found["centering"], found["classes"]) == ("log_softmax", None, 3)
     assert found["videos"] | {"note": ""} == {"tested": 12, "unreadable": 0, "missing": 0, "listed": 12, "note": ""}
     assert found["checkpoint"]["arch"] == "tiny"
     assert found["command"].startswith("fima finetune --ckpt=random --arch=tiny")
@@ -159,7 +159,7 @@ def test_three_epochs_leave_what_they_say(whole, colours):
     assert [row["step"] for row in table(whole / "metrics.csv")] == [str(step) for step in range(1, 13)]
 
 
-def test_three_epochs_of_four_clips_learn_the_colours(typed, tmp_path):
+def test_three_epochs_of_four_clips_learn_the_colors(typed, tmp_path):
     assert typed(tmp_path / "k", "--input.clips_per_epoch", 4) == 0
     assert len(table(tmp_path / "k" / "metrics.csv")) == 3 * (18 * 4 // 4)
     assert result(tmp_path / "k")["top1"]["value"] >= 0.9
@@ -172,15 +172,15 @@ def test_numbers_are_those_of_the_predictions(whole):
     assert found["mean_class"]["value"] == pytest.approx(balanced_accuracy_score(labels, guesses))
     assert (found["top5"]["value"], found["top5_of"]) == (1.0, 3)
     for row in rows:
-        assert row["prediction"] == max(COLOURS, key=lambda name: float(row[f"score_{name}"]))
+        assert row["prediction"] == max(COLORS, key=lambda name: float(row[f"score_{name}"]))
     confusion = {row["label"]: row for row in table(whole / "confusion.csv")}
-    for label in COLOURS:
-        for guess in COLOURS:
+    for label in COLORS:
+        for guess in COLORS:
             pairs = list(zip(labels, guesses, strict=True))
             assert int(confusion[label][guess]) == pairs.count((label, guess))
 
 
-def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colours):
+def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colors):
     chosen = result(whole)["chosen"]
     best = max(chosen["history"], key=lambda row: (row["top1"], -row["epoch"]))
     assert (chosen["epoch"], chosen["top1"]) == (best["epoch"], best["top1"])
@@ -188,13 +188,13 @@ def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colours)
     assert trained.source.epoch == chosen["epoch"]
     spec = trained.source.input
     assert (spec.num_frames, spec.frame_stride, spec.size) == (8, 2, 32)
-    videos = open_dataset(colours, split="test")
+    videos = open_dataset(colors, split="test")
     for record, row in zip(videos, table(whole / "predictions.csv"), strict=True):
         with torch.no_grad():
-            clip = normalise(to_clip_batch(read_test_clips(record, spec, TestProtocol(2))), spec)
+            clip = normalize(to_clip_batch(read_test_clips(record, spec, TestProtocol(2))), spec)
             scores = average_logits(trained.classifier(clip).numpy(), "log_softmax")
         assert row["video"] == record.video_id
-        assert [float(row[f"score_{name}"]) for name in COLOURS] == pytest.approx(scores, abs=1e-4)
+        assert [float(row[f"score_{name}"]) for name in COLORS] == pytest.approx(scores, abs=1e-4)
 
 
 def test_fine_tuning_moves_weights_and_statistics_of_the_backbone(whole):
@@ -208,7 +208,7 @@ def test_fine_tuning_moves_weights_and_statistics_of_the_backbone(whole):
 def test_its_last_checkpoint_is_a_backbone_and_a_classifier(whole):
     loaded = load_backbone(whole / "last.ckpt")
     assert (loaded.arch, loaded.epoch, loaded.report.complete) == ("tiny", 3, True)
-    assert load_classifier(whole / "last.ckpt").class_names == tuple(COLOURS)
+    assert load_classifier(whole / "last.ckpt").class_names == tuple(COLORS)
 
 
 @pytest.mark.parametrize("stop_after", [3, 4, 6])
@@ -229,9 +229,9 @@ def test_a_finished_run_is_tested_again_and_is_the_same(typed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_run_equals_an_uninterrupted_one(typed, whole, tmp_path, colours):
+def test_a_killed_run_equals_an_uninterrupted_one(typed, whole, tmp_path, colors):
     out = tmp_path / "killed"
-    command = [sys.executable, "-m", "fima.cli", "finetune", *SMALL, f"--data={colours}", f"--out={out}"]
+    command = [sys.executable, "-m", "fima.cli", "finetune", *SMALL, f"--data={colors}", f"--out={out}"]
     command += ["--checkpoints.every_steps=1"]
     killed = 0
     for wanted in (2, 6, 9):
@@ -273,7 +273,7 @@ def test_the_last_epoch_on_request(typed, tmp_path):
         assert torch.equal(value, chosen.classifier.state_dict()[name])
 
 
-def test_a_trained_classifier_is_tested_alone(typed, whole, tmp_path, colours):
+def test_a_trained_classifier_is_tested_alone(typed, whole, tmp_path, colors):
     assert typed(tmp_path / "only", "--test-only", "true", "--ckpt", whole / "chosen.ckpt") == 0
     assert (tmp_path / "only" / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
     sha = load_backbone(whole / "chosen.ckpt").sha256
@@ -293,10 +293,10 @@ def test_printed_settings_repeat_the_run(typed, whole, tmp_path, capsys):
     assert parse_supervised(["--config", str(whole / "config.yaml"), "--seed", "4"], "finetune").seed == 4
 
 
-def test_broken_videos_are_counted_and_stand_outside_the_denominator(typed, colours, tmp_path, capfd):
+def test_broken_videos_are_counted_and_stand_outside_the_denominator(typed, colors, tmp_path, capfd):
     data = tmp_path / "data"
-    for path in sorted(colours.rglob("*.mp4")):
-        target = data / path.relative_to(colours)
+    for path in sorted(colors.rglob("*.mp4")):
+        target = data / path.relative_to(colors)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     (data / "test" / "red" / "red0.mp4").write_bytes(b"no video")
@@ -311,10 +311,10 @@ def test_broken_videos_are_counted_and_stand_outside_the_denominator(typed, colo
     assert "of 11 test videos (12 listed)" in " ".join(capfd.readouterr().err.split())
 
 
-def test_test_videos_among_the_training_videos_are_told(typed, colours, tmp_path, capfd):
+def test_test_videos_among_the_training_videos_are_told(typed, colors, tmp_path, capfd):
     data = tmp_path / "data"
-    for path in sorted(colours.rglob("*[0123].mp4")):
-        target = data / path.relative_to(colours)
+    for path in sorted(colors.rglob("*[0123].mp4")):
+        target = data / path.relative_to(colors)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     (data / "test" / "red" / "red0.mp4").write_bytes((data / "train" / "red" / "red1.mp4").read_bytes())
@@ -343,7 +343,7 @@ FAULTS = {
     "features": (["--features=true"], "only a linear probe"),
     "several processes": (["--trainer.devices=2"], "one process"),
     "test only": (["--test-only=true"], "--ckpt random has none"),
-    "colours": (["--augment.hue=0.7"], "hue must be in [0, 0.5]"),
+    "colors": (["--augment.hue=0.7"], "hue must be in [0, 0.5]"),
 }
 
 
@@ -358,7 +358,7 @@ def test_faults_are_one_line(typed, tmp_path, fault, capfd):
     assert list(tmp_path.iterdir()) == []  # nor is anything left behind
 
 
-def test_a_run_is_neither_overwritten_nor_mixed_up(typed, whole, colours, capfd, tmp_path):
+def test_a_run_is_neither_overwritten_nor_mixed_up(typed, whole, colors, capfd, tmp_path):
     assert typed(whole) == 2
     assert "go on with --resume auto" in capfd.readouterr().err
     assert typed(whole, "--resume", "auto", "--optimizer.lr", 0.1) == 2
@@ -367,9 +367,9 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(typed, whole, colours, capfd,
     assert "arch" in capfd.readouterr().err
     other = tmp_path / "other"
     for split in ("train", "test"):
-        for name, colour in COLOURS.items():
+        for name, color in COLORS.items():
             for number in range(8):
-                colour_video(other / split / name / f"other{number}.mp4", colour, number, frames=4)
+                color_video(other / split / name / f"other{number}.mp4", color, number, frames=4)
     assert typed(whole, "--resume", "auto", data=other) == 2
     assert "begun with other train videos" in capfd.readouterr().err
 
@@ -378,7 +378,7 @@ def test_classes_of_checkpoint_and_data_must_agree(typed, whole, tmp_path, capfd
     data = tmp_path / "two"
     for split in ("train", "test"):
         for name in ("blue", "violet", "red"):
-            colour_video(data / split / name / "a.mp4", (9, 9, 9), 0)
+            color_video(data / split / name / "a.mp4", (9, 9, 9), 0)
     flags = ("--test-only", "true", "--ckpt", whole / "chosen.ckpt")
     assert typed(tmp_path / "o", *flags, data=data) == 2
     assert "disagree: class 1 is 'green' and 'red'" in capfd.readouterr().err
@@ -389,8 +389,8 @@ def test_classes_of_checkpoint_and_data_must_agree(typed, whole, tmp_path, capfd
 SPEC = FIMA_TINY.replace(num_frames=8, frame_stride=2, size=24)
 
 
-def test_a_sample_is_a_function_of_seed_epoch_and_index(colours):
-    videos = open_dataset(colours, split="train")
+def test_a_sample_is_a_function_of_seed_epoch_and_index(colors):
+    videos = open_dataset(colors, split="train")
     data = ClipDataset(videos, SPEC, seed=3, clips=10)
     assert len(data) == 240
     first, again = data[1, 37], ClipDataset(videos, SPEC, seed=3, clips=10)[1, 37]
@@ -405,16 +405,16 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(colours):
         assert torch.equal(fixed[5, 6 + k].clips[0], expected[k].permute(0, 2, 3, 1))
 
 
-def test_clips_are_cut_and_coloured_one_by_one_as_in_a_batch(colours):
+def test_clips_are_cut_and_colored_one_by_one_as_in_a_batch(colors):
     """And the parts are those of pre-training, put together by hand."""
-    videos, options = open_dataset(colours, split="train"), AugmentOptions(blur_probability=0.5)
+    videos, options = open_dataset(colors, split="train"), AugmentOptions(blur_probability=0.5)
     data = ClipDataset(videos, SPEC, seed=1)
     samples = [data[2, index] for index in (4, 9, 20)]
     keys = SampleKeys(1, 2, np.array([4, 9, 20]))
     batch = ClipBatch(tuple(s.clips[0] for s in samples), torch.tensor([0, 1, 2]), keys)
     together = make_clips(batch, SPEC, options)
     height, width = (np.array([side]) for side in (40, 48))
-    augment = ColourAugment(0.2, 0.8, 0.4, 0.4, 0.4, 0.1, 0.5)
+    augment = ColorAugment(0.2, 0.8, 0.4, 0.4, 0.4, 0.1, 0.5)
     for number, sample in enumerate(samples):
         assert torch.allclose(make_clips(sample, SPEC, options)[0], together[number], atol=1e-5)
         clip = torch.empty(1, 3, 8, 24, 24)

@@ -16,7 +16,7 @@ from fima.data.datasets import open_dataset
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, schema
-from fima.evaluation.neighbor_report import find_neighbours, knn_scores, recall_scores
+from fima.evaluation.neighbor_report import find_neighbors, knn_scores, recall_scores
 from fima.evaluation.neighbor_sets import check_sets, sets_of_tables
 from fima.presets.retrieval import comparison
 
@@ -24,11 +24,11 @@ CLASSES = ("run", "jump", "sit")
 
 
 def write_table(path, seed, videos=40, *, names=CLASSES, labels=None, spread=1.0, offset=0.0, **about):
-    """Two clips of each video, around its class's centre."""
+    """Two clips of each video, around its class's center."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=videos) if labels is None else np.asarray(labels, int)
-    centres = np.random.default_rng(0).normal(size=(10, 8)) * 2
-    vectors = (centres[labels][:, None] + spread * rng.normal(size=(len(labels), 2, 8)) + offset).astype(np.float32)
+    centers = np.random.default_rng(0).normal(size=(10, 8)) * 2
+    vectors = (centers[labels][:, None] + spread * rng.normal(size=(len(labels), 2, 8)) + offset).astype(np.float32)
     form = schema(8, {"class_names": list(names), "skipped": [], **about})
     rows = [(f"{path.stem}/{i}", clip) for i in range(len(labels)) for clip in (0, 1)]
     columns = [
@@ -74,7 +74,7 @@ def test_knn_is_scikit_learns(tables, tmp_path, capsys):
     assert [(row["video"], row["class_name"]) for row in rows][:2] == [
         (f"test/{i}", CLASSES[wanted[i]]) for i in range(2)
     ]
-    assert result["centre"] == "none"
+    assert result["center"] == "none"
     assert result["sha256"] == "abc"
     assert "weighted@3" in capsys.readouterr().out
 
@@ -86,7 +86,7 @@ def test_retrieval_is_a_loop(tables, tmp_path):
     result = json.loads((out / "retrieval.json").read_text())
     found = rows_of(out / "retrieval.csv")
     predictions = rows_of(out / "predictions.csv")
-    assert result["centre"] == "each"
+    assert result["center"] == "each"
     assert result["preset"] == "mscl"
     q, g = test - test.mean(0), train - train.mean(0)
     recall = {1: [], 5: [], 10: []}
@@ -95,7 +95,7 @@ def test_retrieval_is_a_loop(tables, tmp_path):
         order = sorted(range(40), key=lambda i: -cosines[i])[:10]
         mine = found[10 * place : 10 * place + 10]
         assert [row["query"] for row in mine] == [f"test/{place}"] * 10
-        assert [row["neighbour"] for row in mine] == [f"train/{i}" for i in order]
+        assert [row["neighbor"] for row in mine] == [f"train/{i}" for i in order]
         assert [int(row["rank"]) for row in mine] == list(range(1, 11))
         assert [int(row["hit"]) for row in mine] == [int(labels[i] == wanted[place]) for i in order]
         np.testing.assert_allclose([float(row["similarity"]) for row in mine], [cosines[i] for i in order], atol=2e-6)
@@ -108,19 +108,19 @@ def test_retrieval_is_a_loop(tables, tmp_path):
 
 def test_shuffled_labels_score_as_chance():
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(10, 8)) * 3
+    centers = rng.normal(size=(10, 8)) * 3
 
     def one(videos, shuffle):
         labels = rng.integers(10, size=videos)
         builder = FeatureSetBuilder()
         given = rng.permutation(labels) if shuffle else labels
         for place, label in enumerate(labels):
-            vectors = centres[label] + rng.normal(size=(2, 8))
+            vectors = centers[label] + rng.normal(size=(2, 8))
             builder.add(f"{videos}-{place}", int(given[place]), vectors.astype(np.float32))
         return builder.finish([str(i) for i in range(10)])
 
     for shuffle in (False, True):
-        found = find_neighbours(one(600, shuffle), one(800, False), 20, centre="train")
+        found = find_neighbors(one(600, shuffle), one(800, False), 20, center="train")
         retrieved, _ = recall_scores(found, (1, 5))
         voted, _ = knn_scores(found, (1, 20))
         for score in (*retrieved.values(), voted["weighted@20"], voted["majority@1"]):

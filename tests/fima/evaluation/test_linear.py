@@ -38,7 +38,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A backbone whose batch normalisation has statistics of its own."""
+    """A backbone whose batch normalization has statistics of its own."""
     loaded = untrained_backbone("tiny", seed=3)
     loaded.backbone.train()
     with torch.no_grad():
@@ -226,11 +226,11 @@ def test_unreadable_videos_make_the_batch_smaller(tmp_path, few):
 
 
 def features(videos, classes=4, clips=2, channels=12, seed=0, spread=0.3):
-    """Clips around a centre for each class."""
+    """Clips around a center for each class."""
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(classes, channels))
+    centers = np.random.default_rng(99).normal(size=(classes, channels))
     labels = np.arange(videos) % classes
-    vectors = centres[labels][:, None] + spread * rng.normal(size=(videos, clips, channels))
+    vectors = centers[labels][:, None] + spread * rng.normal(size=(videos, clips, channels))
     return ClipFeatures(tuple(torch.from_numpy(v).float() for v in vectors), labels, {})
 
 
@@ -242,7 +242,7 @@ def config(**optimizer):
 
 
 def test_training_a_head_is_a_plain_loop():
-    """Brute-force twin: torch's own optimiser, a rate by hand."""
+    """Brute-force twin: torch's own optimizer, a rate by hand."""
     train, settings = features(20), config()
     torch.manual_seed(0)
     head = ClassifierHead(12, 4)
@@ -304,7 +304,7 @@ def test_features_of_clips_are_the_pooled_map():
     from fima.data.test_clips import read_test_clips
     from fima.evaluation.features import to_clip_batch
     from fima.tasks.classify.classifier import Classifier
-    from fima.transforms.normalize import normalise
+    from fima.transforms.normalize import normalize
 
     loaded = untrained_backbone("tiny")
     spec = loaded.input.replace(num_frames=8, size=24)
@@ -312,7 +312,7 @@ def test_features_of_clips_are_the_pooled_map():
     classifier = Classifier(loaded.backbone, ClassifierHead(128, 3), frozen=True)
     found = clip_features(classifier, videos, spec, TestProtocol(3), batch_size=2)
     for record, vectors in zip(videos, found.vectors, strict=True):
-        clips = normalise(to_clip_batch(read_test_clips(record, spec, TestProtocol(3))), spec)
+        clips = normalize(to_clip_batch(read_test_clips(record, spec, TestProtocol(3))), spec)
         with torch.no_grad():
             assert torch.allclose(vectors, loaded.backbone(clips).mean(dim=(2, 3, 4)), atol=1e-5)
     assert found.labels.tolist() == [record.label for record in videos]

@@ -128,7 +128,7 @@ FAULTS = {
     "crops": (lambda a, b: [*both(a, b), "--test.crops=3"], "--test.crops: needs videos"),
     "clips as in the preset": (lambda a, b: [*both(a, b), "--test.clips", "10"], "--test.clips: needs videos"),
     "split": (lambda a, b: [*both(a, b), "--val-split", "val"], "--val-split: needs videos"),
-    "colours": (lambda a, b: [*both(a, b), "--augment.hue=0.2"], "--augment.hue: needs videos"),
+    "colors": (lambda a, b: [*both(a, b), "--augment.hue=0.2"], "--augment.hue: needs videos"),
     "test chooses": (lambda a, b: [*both(a, b), "--validation.choose=test"], "chosen on validation"),
     "statistics": (lambda a, b: [*both(a, b), "--head.backbone_mode=train"], "nothing can be cached"),
     "batch": (lambda a, b: [*both(a, b), "--optimizer.batch_size=99"], "--optimizer.batch_size 99: one step needs"),

@@ -15,25 +15,25 @@ def row(**cells):
     return cells
 
 
-# Columns of the table: net, frames × stride @ rate, crop (train / test), optimiser, lr, momentum, weight decay, batch,
+# Columns of the table: net, frames × stride @ rate, crop (train / test), optimizer, lr, momentum, weight decay, batch,
 # epochs, schedule, milestones, gamma, warm-up (epochs, start), dropout, clips × crops, average, best on test.
 TABLE = {
     ("finetune", "fima"): row(
         arch="i3d", num_frames=16, frame_stride=2, size=224, algorithm="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4,
         batch_size=16, epochs=150, schedule="milestones", milestones=(60, 120), gamma=0.1, dropout=0.7, area=(0.2, 1),
-        flip_probability=0.5, grey_probability=0.2, jitter_probability=0.8, clips=10, crops=1, placement="uniform",
+        flip_probability=0.5, gray_probability=0.2, jitter_probability=0.8, clips=10, crops=1, placement="uniform",
         crop_fraction=0.875, average="log_softmax", best_on_test=True, every_epochs=10,
     ),
     ("finetune", "fima-hmdb51"): row(
         arch="i3d", num_frames=16, frame_stride=2, size=224, algorithm="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4,
         batch_size=16, epochs=150, schedule="milestones", milestones=(60, 120), gamma=0.1, dropout=0.5, area=(0.2, 1),
-        flip_probability=0.5, grey_probability=0.2, jitter_probability=0.8, clips=10, crops=1, placement="uniform",
+        flip_probability=0.5, gray_probability=0.2, jitter_probability=0.8, clips=10, crops=1, placement="uniform",
         crop_fraction=0.875, average="log_softmax", best_on_test=True, every_epochs=10,
     ),
     ("linear", "fima"): row(
         arch="i3d", num_frames=16, frame_stride=2, size=224, algorithm="sgd", momentum=0.9, weight_decay=0,
         batch_size=256, epochs=100, schedule="milestones", milestones=(60, 80), gamma=0.1, dropout=0, l2_norm=True,
-        backbone_mode="eval", area=(0.2, 1), flip_probability=0.5, grey_probability=0.2, jitter_probability=0.8,
+        backbone_mode="eval", area=(0.2, 1), flip_probability=0.5, gray_probability=0.2, jitter_probability=0.8,
         clips=10, crops=1, placement="uniform", crop_fraction=0.875, average="log_softmax", best_on_test=True,
         every_epochs=10,
     ),
@@ -44,7 +44,7 @@ TABLE = {
     ("finetune", "maclr"): row(
         arch="slow_r50", num_frames=32, frame_stride=8, size=224, test_size=256, algorithm="sgd", lr=0.01,
         weight_decay=1e-4, batch_size=64, epochs=200, schedule="cosine", warmup_epochs=1.7, warmup_start=1e-3,
-        dropout=0.5, area=(0.3, 1), aspect=(0.5, 2), grey_probability=0.5, jitter_probability=0.6, clips=10, crops=3,
+        dropout=0.5, area=(0.3, 1), aspect=(0.5, 2), gray_probability=0.5, jitter_probability=0.6, clips=10, crops=3,
     ),
     ("linear", "maclr"): row(
         arch="slow_r50", num_frames=32, frame_stride=8, size=224, test_size=256, lr=32, weight_decay=0, batch_size=256,
@@ -125,7 +125,7 @@ def test_the_command_runs_with_the_presets_settings(task, name):
     expected = TABLE[task, name]
     places = {
         "input": ("num_frames", "frame_stride", "size", "clips_per_epoch"),
-        "augment": ("area", "aspect", "flip_probability", "grey_probability", "jitter_probability"),
+        "augment": ("area", "aspect", "flip_probability", "gray_probability", "jitter_probability"),
         "optimizer": (
             "algorithm", "backbone_lr_factor", "momentum", "weight_decay", "batch_size", "epochs", "schedule",
             "milestones", "gamma", "patience", "warmup_epochs", "warmup_start",

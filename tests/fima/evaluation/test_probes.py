@@ -13,24 +13,24 @@ from fima.data.datasets import open_dataset
 from fima.data.readers.pictures import open_video
 from fima.errors import InputError
 from fima.evaluation.features import pooled_features, read_clips
-from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbours, recall_at
-from fima.transforms.normalize import normalise
+from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbors, recall_at
+from fima.transforms.normalize import normalize
 
 
 def blobs(seed, per_class=40, classes=4, dim=6, spread=1.0):
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(classes, dim)) * 2.5
+    centers = np.random.default_rng(99).normal(size=(classes, dim)) * 2.5
     labels = np.repeat(np.arange(classes), per_class)
-    return (centres[labels] + spread * rng.normal(size=(len(labels), dim))).astype(np.float32), labels
+    return (centers[labels] + spread * rng.normal(size=(len(labels), dim))).astype(np.float32), labels
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 7), count=st.integers(2, 30))
-def test_neighbours_and_votes_are_those_of_a_loop(seed, k, count):
+def test_neighbors_and_votes_are_those_of_a_loop(seed, k, count):
     rng = np.random.default_rng(seed)
     gallery, queries = rng.normal(size=(count, 3)), rng.normal(size=(5, 3))
     labels = rng.integers(3, size=count)
-    order, similarity = neighbours(queries, gallery, k)
+    order, similarity = neighbors(queries, gallery, k)
     predicted = knn_predictions(queries, gallery, labels, k=k)
     for q in range(5):
         cosines = [float(g @ queries[q] / np.linalg.norm(g) / np.linalg.norm(queries[q])) for g in gallery]
@@ -81,7 +81,7 @@ def test_pooled_features_are_the_backbones_mean_whatever_the_batch():
         frames = reader.frames(list(range(0, 32, 2)), short_side=56)  # the first of three clips begins at 0
     clip = frames.movedim(1, 0)[None].float() / 255
     with torch.no_grad():
-        expected = loaded.backbone(normalise(clip, loaded.input)).mean(dim=(2, 3, 4))[0]
+        expected = loaded.backbone(normalize(clip, loaded.input)).mean(dim=(2, 3, 4))[0]
     np.testing.assert_allclose(features.vectors[3, 0], expected, atol=1e-5)
     again = pooled_features(loaded, data.records, clips=3, batch_size=15)
     np.testing.assert_allclose(features.vectors, again.vectors, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Neighbours, recall and votes against loops, scikit-learn and cases worked out by hand."""
+"""Neighbors, recall and votes against loops, scikit-learn and cases worked out by hand."""
 
 import math
 
@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from fima.data.duplicates import content_key, same_videos
 from fima.errors import InputError
 from fima.evaluation.neighbors import (
-    centred,
+    centered,
     chance_of_vote,
     chance_recall,
     hits,
@@ -71,9 +71,9 @@ def test_recall_of_a_case_by_hand():
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_votes_are_scikit_learns(k):
     rng = np.random.default_rng(k)
-    centres = rng.normal(size=(4, 6)) * 1.5
+    centers = rng.normal(size=(4, 6)) * 1.5
     labels, wanted = rng.integers(4, size=200), rng.integers(4, size=80)
-    g, q = centres[labels] + rng.normal(size=(200, 6)), centres[wanted] + rng.normal(size=(80, 6))
+    g, q = centers[labels] + rng.normal(size=(200, 6)), centers[wanted] + rng.normal(size=(80, 6))
     order, similarity = nearest(q, g, k)
     weighted = vote(order, similarity, labels, k=k, temperature=0.07).argmax(1)
     theirs = KNeighborsClassifier(
@@ -90,13 +90,13 @@ def test_votes_are_scikit_learns(k):
     assert only.any()
 
 
-def test_centring_by_hand():
+def test_centering_by_hand():
     q, g = np.array([[1.0, 0.0], [3.0, 2.0]]), np.array([[0.0, 0.0], [2.0, 4.0]])
-    assert [part.tolist() for part in centred(q, g, "none")] == [q.tolist(), g.tolist()]
-    assert [part.tolist() for part in centred(q, g, "train")] == [[[0, -2], [2, 0]], [[-1, -2], [1, 2]]]
-    assert [part.tolist() for part in centred(q, g, "each")] == [[[-1, -1], [1, 1]], [[-1, -2], [1, 2]]]
+    assert [part.tolist() for part in centered(q, g, "none")] == [q.tolist(), g.tolist()]
+    assert [part.tolist() for part in centered(q, g, "train")] == [[[0, -2], [2, 0]], [[-1, -2], [1, 2]]]
+    assert [part.tolist() for part in centered(q, g, "each")] == [[[-1, -1], [1, 1]], [[-1, -2], [1, 2]]]
     with pytest.raises(InputError, match="none, train or each"):
-        centred(q, g, "both")
+        centered(q, g, "both")
 
 
 def test_chance_of_recall_is_that_of_drawing_without_putting_back():
@@ -109,10 +109,10 @@ def test_chance_of_recall_is_that_of_drawing_without_putting_back():
 @pytest.mark.parametrize("rank", [1, 5, 20])
 def test_shuffled_labels_give_chance(rank):
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(10, 16)) * 3
+    centers = rng.normal(size=(10, 16)) * 3
     labels, wanted = rng.integers(10, size=1000), rng.integers(10, size=2000)
     order, similarity = nearest(
-        centres[wanted] + rng.normal(size=(2000, 16)), centres[labels] + rng.normal(size=(1000, 16)), rank
+        centers[wanted] + rng.normal(size=(2000, 16)), centers[labels] + rng.normal(size=(1000, 16)), rank
     )
     assert recall(hits(order, wanted, labels), (rank,))[rank].mean() > 0.95
     found = [
@@ -133,16 +133,16 @@ def test_what_cannot_be_compared():
 
 
 def test_presets_say_what_their_code_does():
-    assert {name: one.centre for name, one in PRESETS.items()} == {
+    assert {name: one.center for name, one in PRESETS.items()} == {
         "fima": "each", "fame": "each", "tclr": "none", "coclr": "each", "mscl": "each", "maclr": "each",
         "severe": "each",
     }  # fmt: skip
     assert comparison("tclr").protocol.clips == 9
     assert comparison("coclr").protocol.placement == "half_overlap"
     assert comparison("coclr", clips=4).protocol.placement == "uniform"
-    assert comparison("fame", centre="none").centre == "none"
+    assert comparison("fame", center="none").center == "none"
     assert comparison("fame").unit_clips
-    for words, line in (({"name": "x"}, "--preset"), ({"clips": 0}, "--clips"), ({"centre": "x"}, "--centre")):
+    for words, line in (({"name": "x"}, "--preset"), ({"clips": 0}, "--clips"), ({"center": "x"}, "--center")):
         with pytest.raises(InputError, match=line):
             comparison(**{"name": "fima", **words})
 

@@ -15,18 +15,18 @@ from fima.data.readers.pictures import open_video
 from fima.presets.retrieval import PRESETS, comparison
 
 
-def row(clips, crops, fraction, centre, **other):
-    return {"clips": clips, "crops": crops, "fraction": fraction, "centre": centre, **other}
+def row(clips, crops, fraction, center, **other):
+    return {"clips": clips, "crops": crops, "fraction": fraction, "center": center, **other}
 
 
 # Clips of a video (None: as many half-overlapping ones as fit), crops, side of the crop as a share of the frame's short
 # side, what is subtracted. FAME, TCLR, CoCLR and MSCL publish retrieval; of the others it is the classification test's.
 TABLE = {
     "fame": row(10, 1, 0.875, "each", unit_clips=True, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "tclr": row(9, 1, 0.8, "none"),  # 9 clips; centre crop 0.8 · 240; L2 only, not centred
-    "coclr": row(None, 1, 0.875, "each"),  # half-overlap windows, centred, L2; its ten crops are of classification
-    "mscl": row(1, 1, 0.875, "each"),  # one clip of segments, centred, L2
-    "fima": row(10, 1, 0.875, "each"),  # eval.py: 10 uniform clips, centre crop 0.875 · 256
+    "tclr": row(9, 1, 0.8, "none"),  # 9 clips; center crop 0.8 · 240; L2 only, not centered
+    "coclr": row(None, 1, 0.875, "each"),  # half-overlap windows, centered, L2; its ten crops are of classification
+    "mscl": row(1, 1, 0.875, "each"),  # one clip of segments, centered, L2
+    "fima": row(10, 1, 0.875, "each"),  # eval.py: 10 uniform clips, center crop 0.875 · 256
     "maclr": row(10, 3, None, "each"),  # 10 × 3
     "severe": row(10, 1, 0.875, "each"),  # 10 clips
 }
@@ -47,7 +47,7 @@ def test_numbers_are_the_tables(name):
         assert found.protocol.clips == expected["clips"]
     assert found.protocol.crops == expected["crops"]
     assert found.protocol.crop_fraction == expected["fraction"]
-    assert found.centre == expected["centre"]
+    assert found.center == expected["center"]
     assert found.unit_clips == expected.get("unit_clips", False)
     assert dict(found.input) == {key: expected[key] for key in ("mean", "std") if key in expected}
 
@@ -61,7 +61,7 @@ def test_what_is_not_published_or_not_the_same_is_said(name):
 
 def test_changes_of_a_preset_change_only_themselves():
     assert comparison("maclr", clips=2).protocol == TestProtocol(2, crops=3, crop_fraction=None)
-    assert comparison("tclr", centre="train").protocol == comparison("tclr").protocol
+    assert comparison("tclr", center="train").protocol == comparison("tclr").protocol
     assert comparison("coclr", clips=3).protocol == TestProtocol(3)
 
 
@@ -96,7 +96,7 @@ def by_video(path, unit):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_commands_do_as_the_table_says(drawn, name):
-    """Recall from the stored clips by the words of the table: mean over clips, centred or not, L2, cosine."""
+    """Recall from the stored clips by the words of the table: mean over clips, centered or not, L2, cosine."""
     expected = TABLE[name]
     content = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())
     train, test = (by_video(drawn / f"{name}-{s}.parquet", expected.get("unit_clips")) for s in ("train", "test"))
@@ -105,7 +105,7 @@ def test_commands_do_as_the_table_says(drawn, name):
     span = (content["input"]["num_frames"] - 1) * content["input"]["frame_stride"] + 1
     assert counts == {expected["clips"] or (FRAMES - span) // fit + 1}
     means = [np.stack([np.mean(clips, axis=0) for clips in one.values()]) for one in (train, test)]
-    if expected["centre"] == "each":
+    if expected["center"] == "each":
         means = [one - one.mean(axis=0) for one in means]
     gallery, queries = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in means)
     order = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")
@@ -114,7 +114,7 @@ def test_commands_do_as_the_table_says(drawn, name):
     assert list(content["scores"]["rgb"]) == RANKS
     for rank in (1, 5, 10, 20, 50):
         assert content["scores"]["rgb"][f"recall@{rank}"]["value"] == pytest.approx(right[:, :rank].any(axis=1).mean())
-    assert (content["preset"], content["centre"], content["crops"]) == (name, expected["centre"], expected["crops"])
+    assert (content["preset"], content["center"], content["crops"]) == (name, expected["center"], expected["crops"])
     assert content["unit_clips"] == expected.get("unit_clips", False)
     assert content["protocol"]["crop_fraction"] == expected["fraction"]
     assert content["clips"] == sorted(counts)
@@ -123,10 +123,10 @@ def test_commands_do_as_the_table_says(drawn, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
-def test_knn_takes_the_same_clips_and_does_not_centre(drawn, name):
+def test_knn_takes_the_same_clips_and_does_not_center(drawn, name):
     content = json.loads((drawn / f"{name}-knn/knn.json").read_text())
     other = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())
-    assert content["centre"] == "none"
+    assert content["center"] == "none"
     for key in ("preset", "protocol", "clips", "crops", "unit_clips", "input"):
         assert content[key] == other[key], key
     with (drawn / f"{name}-knn/predictions.csv").open() as file:

@@ -34,7 +34,7 @@ def supervised(folder, top1=0.75, *, seed=0, config=(), **changes):
     content = {
         "task": "finetune", "preset": "fima", "source": "eval.py", "differs_from_preset": {}, "top1": score(top1),
         "top5": score(0.9), "mean_class": score(top1 - 0.01), "top5_of": 5, "classes": 101, "clips": 10, "crops": 1,
-        "placement": "uniform", "crop_fraction": 0.875, "average": "softmax", "centring": None, "input": INPUT,
+        "placement": "uniform", "crop_fraction": 0.875, "average": "softmax", "centering": None, "input": INPUT,
         "videos": {"tested": 3783, "unreadable": 0, "missing": 0, "listed": 3783}, "seed": seed,
         "chosen": {"epoch": 3, "by": "val"}, "warnings": [], "command": "fima finetune", "versions": {"fima": "0.1"},
         "checkpoint": {"path": "runs/fima/last.ckpt", "sha256": "a" * 64, "arch": "r2plus1d_18", "format": "x"},
@@ -52,7 +52,7 @@ def retrieval(folder, recall=0.5, *, seed=0, **changes):
         "task": "retrieval", "scores": {"rgb": {"recall@1": score(recall) | {"chance": 0.01}, "recall@5": score(0.8)}},
         "checkpoint": "runs/fima/last.ckpt", "sha256": "a" * 64, "arch": "r2plus1d_18", "input": INPUT, "layer": None,
         "preset": "fima", "protocol": {"clips": 10, "crops": 1, "placement": "uniform", "crop_fraction": 0.875},
-        "clips": [10], "crops": 1, "centre": "each", "unit_clips": False, "seed": seed, "classes": 101,
+        "clips": [10], "crops": 1, "center": "each", "unit_clips": False, "seed": seed, "classes": 101,
         "train": {"path": "/d/UCF101", "split": "train", "videos": 9537, "missing": 0, "used": 9537},
         "test": {"path": "/d/UCF101", "split": "test", "videos": 3783, "missing": 0, "used": 3783}, "skipped": 0,
         "duplicates": 0, "versions": {"fima": "0.1"}, "command": ["fima", "retrieve"],
@@ -94,7 +94,7 @@ def test_one_seed_has_no_deviation_and_checkpoints_are_rows(tmp_path, capsys):
 
 CHANGES = [
     {"preset": "fame"}, {"clips": 5}, {"crops": 3}, {"placement": "half_overlap"}, {"crop_fraction": None},
-    {"average": "logits"}, {"centring": "each"}, {"chosen": {"by": "test"}}, {"classes": 51},
+    {"average": "logits"}, {"centering": "each"}, {"chosen": {"by": "test"}}, {"classes": 51},
     {"differs_from_preset": {"optimizer.epochs": 3}}, {"config": {"examples": 1000}},
     {"config": {"test_split": "test2"}},
     {"config": {"data": "/d/HMDB51"}}, {"config": {"features": True}}, {"task": "linear"},
@@ -112,7 +112,7 @@ def test_other_protocols_are_other_columns(tmp_path, changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"centre": "none"}, {"unit_clips": True}, {"clips": [9]}, {"preset": "fame"}], ids=str
+    "changes", [{"center": "none"}, {"unit_clips": True}, {"clips": [9]}, {"preset": "fame"}], ids=str
 )
 def test_other_ways_to_retrieve_are_other_columns(tmp_path, changes):
     retrieval(tmp_path / "a")
@@ -173,16 +173,16 @@ def test_footnotes_say_how_and_what_went_wrong(tmp_path, capsys):
         "warnings": ["the epoch was chosen on the test split: these numbers are optimistic"],
     }
     supervised(tmp_path / "a", videos={"tested": 3780, "listed": 3783}, **best)
-    retrieval(tmp_path / "b", duplicates=2, centre="each")
+    retrieval(tmp_path / "b", duplicates=2, center="each")
     text = printed(capsys, tmp_path, "--metrics", "top-1", "recall@1")
     assert rows_of(text)[1][3:] == ["75.0 (a,b)", "50.0 (c)"]
     notes = [re.sub(r"\\(.)", r"\1", line) for line in text.splitlines() if line.startswith("- ")]
     assert notes == [
         "- [1] fine-tuning on UCF101; preset fima; 10 clips × 1 crop; crops of 0.875 of the short side; mean of "
-        "softmax; no centring; EPOCH CHOSEN ON THE TEST SPLIT: optimistic; trained on train, tested on test "
+        "softmax; no centering; EPOCH CHOSEN ON THE TEST SPLIT: optimistic; trained on train, tested on test "
         "(3783 listed), 101 classes",
         "- [2] retrieval on UCF101; preset fima; 10 clips × 1 crop; crops of 0.875 of the short side; either set "
-        "centred by itself; trained on train, tested on test (3783 listed), 101 classes",
+        "centered by itself; trained on train, tested on test (3783 listed), 101 classes",
         "- (a) 3 of 3783 test videos not tested",
         "- (b) the epoch was chosen on the test split: these numbers are optimistic",
         "- (c) 2 test videos are in the training set too",
@@ -281,7 +281,7 @@ def test_csv_has_a_row_for_each_number_of_each_run(tmp_path, capsys):
         "origin": "measured", "clips": "5", "crops": "1", "changes": "optimizer.epochs=3", "chosen": "val", "low": "68",
         "seed": "0", "test_split": "test",
     }  # fmt: skip
-    assert (rows[3]["chance"], rows[3]["centring"], rows[3]["seed"]) == ("1", "each", "4")
+    assert (rows[3]["chance"], rows[3]["centering"], rows[3]["seed"]) == ("1", "each", "4")
     assert rows[0]["file"] == str(tmp_path / "a/result.json")
     assert (rows[5]["origin"], rows[5]["seed"]) == ("published, FAME README.md", "")
     assert not list(out.parent.glob(".*"))

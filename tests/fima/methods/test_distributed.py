@@ -75,14 +75,14 @@ torch.manual_seed(0)
 method = FIMA("tiny", queue_size=21, dim=8, hidden=16, width=16, feedforward=16, pixel_queue_size=301, momentum=0.9,
               instance_motion=True)
 wrapped = DistributedDataParallel(method, broadcast_buffers=False)
-optimiser = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
+optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
 torch.manual_seed(rank)
 result = []
 for _ in range(3):
     views = Views(torch.rand(2, 2, 3, 16, 32, 32), torch.rand(2, 2, 2, 3, 16, 32, 32), torch.rand(2, 2, 4))
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     wrapped(views)["total"].backward()
-    optimiser.step()
+    optimizer.step()
     result.append({name: value.clone() for name, value in method.state_dict().items()})
 """
 
@@ -131,15 +131,15 @@ from fima.transforms.views import Views
 torch.manual_seed(0)
 method = MaCLR("tiny", motion_arch="tiny", queue_size=21, dim=8, hidden=16, momentum=0.9, motion_weight=0.5)
 wrapped = DistributedDataParallel(method, broadcast_buffers=False)
-optimiser = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
+optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
 torch.manual_seed(rank)
 result = []
 for _ in range(3):
     flow = torch.randn(2, 1, 2, 2, 16, 32, 32)
     clips = torch.rand(2, 2, 3, 8, 32, 32), torch.rand(2, 1, 2, 3, 16, 32, 32)
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     wrapped(Views(*clips, torch.rand(2, 2, 4), flow=flow))["total"].backward()
-    optimiser.step()
+    optimizer.step()
     state = {name: value.clone() for name, value in method.state_dict().items()}
     result.append(state | {"key": method.observed["key"].clone()})
 """

@@ -8,7 +8,7 @@ from fima.errors import InputError
 from fima.methods import FIMA, export_method, load_method
 from fima.methods.activation import foreground_mask
 from fima.transforms.motion import frame_difference
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 from fima.transforms.views import Views
 
 
@@ -77,7 +77,7 @@ class Twin:
         self.grid = self.rgb[0].shape[-2:]
 
     def encode(self, encoder, clip):
-        return encoder(normalise(clip, self.method.input_spec)).double()
+        return encoder(normalize(clip, self.method.input_spec)).double()
 
     def project(self, row, *, key=False):
         first, _, last = (self.method.projector_dense_k if key else self.method.projector_dense).net
@@ -123,7 +123,7 @@ class Twin:
                 terms.append(looped_nce(predicted[0], self.local_key(view, i, sample), [*negatives, *queue]))
         return mean(terms)
 
-    def centre(self, box, cell):
+    def center(self, box, cell):
         (height, width), (y, x) = self.grid, divmod(cell, self.grid[1])
         x1, y1, x2, y2 = box.tolist()
         return x1 + (x + 0.5) * (x2 - x1) / width, y1 + (y + 0.5) * (y2 - y1) / height
@@ -152,7 +152,7 @@ class Twin:
                     positive = sum(
                         weights[sample][start + b]
                         for b in cells
-                        if math.dist(self.centre(ask_box, a), self.centre(key_box, b)) / scale < 0.7
+                        if math.dist(self.center(ask_box, a), self.center(key_box, b)) / scale < 0.7
                         and masks[1 - view][sample][a]
                         and masks[view][sample][b]
                     )

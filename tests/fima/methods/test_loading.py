@@ -23,9 +23,9 @@ def drift(i, n=2, t=16, h=112, w=112):
     y = torch.arange(h, dtype=torch.float64).view(1, 1, 1, h, 1) / h
     x = torch.arange(w, dtype=torch.float64).view(1, 1, 1, 1, w) / w
     background = torch.sin(9 * x + 7 * y * (1 + 0.3 * video) + channel + 0.5 * i)
-    centre_x = 0.5 + 0.25 * torch.sin(0.4 * time + video + 0.3 * i)
-    centre_y = 0.5 + 0.25 * torch.cos(0.3 * time + 0.7 * video + 0.2 * i)
-    blob = torch.exp(-(((x - centre_x) ** 2 + (y - centre_y) ** 2) / 0.02))
+    center_x = 0.5 + 0.25 * torch.sin(0.4 * time + video + 0.3 * i)
+    center_y = 0.5 + 0.25 * torch.cos(0.3 * time + 0.7 * video + 0.2 * i)
+    blob = torch.exp(-(((x - center_x) ** 2 + (y - center_y) ** 2) / 0.02))
     return (0.5 + 0.3 * background * (1 - blob) + 0.45 * blob * torch.cos(channel + video)).clamp(0, 1).float()
 
 

@@ -10,7 +10,7 @@ from fima.checkpoints import load_backbone
 from fima.errors import InputError
 from fima.methods import MaCLR, load_method, save_method
 from fima.transforms.motion import flow_edges, optical_flow
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 from fima.transforms.views import Views
 
 NAMES = ["visual", "visual_motion", "motion_visual"]
@@ -65,7 +65,7 @@ def test_losses_equal_plain_loops(make):
             parameter.mul_(1.1)
     rgb_queue, motion_queue = method.queue.rows.clone(), method.motion_queue.rows.clone()
     losses = method.losses(views, augment=False)
-    rgb = [normalise(clip, method.input_spec) for clip in views.global_clips]
+    rgb = [normalize(clip, method.input_spec) for clip in views.global_clips]
     motion = [flow_edges(optical_flow(clip[0])) for clip in views.local_clips]
     v, vk = embed(rgb, method.encoder_q, method.projector), embed(rgb, method.encoder_k, method.projector_k)
     m = embed(motion, method.motion_encoder_q, method.motion_projector)
@@ -186,17 +186,17 @@ class TestMotionInput:
         assert edges[0].mean() < 0.1 * edges[1].mean()
 
 
-def test_colours_change_rgb_alone(make):
-    """The motion pathway sees no colour augmentation: flow would not, and its normalisation is fixed."""
+def test_colors_change_rgb_alone(make):
+    """The motion pathway sees no color augmentation: flow would not, and its normalization is fixed."""
     from fima.seeding import SampleKeys
 
     views = make_views()
     keyed = Views(views.global_clips, views.local_clips, views.boxes, SampleKeys(0, 0, range(3)))
-    with_colours, without = make().eval(), make().eval()
-    with_colours.losses(keyed)
+    with_colors, without = make().eval(), make().eval()
+    with_colors.losses(keyed)
     without.losses(keyed, augment=False)
-    assert not torch.equal(with_colours.observed["key"], without.observed["key"])
-    assert torch.equal(with_colours.motion_queue.rows, without.motion_queue.rows)
+    assert not torch.equal(with_colors.observed["key"], without.observed["key"])
+    assert torch.equal(with_colors.motion_queue.rows, without.motion_queue.rows)
 
 
 def test_out_and_in_again(make, tmp_path):

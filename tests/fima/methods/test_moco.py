@@ -5,7 +5,7 @@ from torch import nn
 from fima.errors import InputError
 from fima.methods import MoCo
 from fima.models import create_backbone
-from fima.transforms.normalize import normalise
+from fima.transforms.normalize import normalize
 from fima.transforms.views import Views
 
 
@@ -123,26 +123,26 @@ class TestStep:
         torch.testing.assert_close(plain["instance"], more["instance"])
         torch.testing.assert_close(more["total"], more["instance"] + more["instance_motion"])
 
-    def test_queries_see_the_same_colours_as_keys(self, make):
+    def test_queries_see_the_same_colors_as_keys(self, make):
         """A view's clip is augmented once: with equal networks query and key of one view are the same."""
         method = make(momentum=0.0).eval()
         method(make_views())
         torch.testing.assert_close(method.observed["query"], method.observed["key"])
 
-    def test_colours_differ_from_call_to_call_but_for_their_keys(self, make):
+    def test_colors_differ_from_call_to_call_but_for_their_keys(self, make):
         method, views = make().eval(), make_views()
         first, second = (method(views, update=False)["total"] for _ in range(2))
         assert first != second
         plain = [method(views, update=False, augment=False)["total"] for _ in range(2)]
         assert plain[0] == plain[1]
 
-    def test_without_augmentation_clips_are_normalised(self, make):
+    def test_without_augmentation_clips_are_normalized(self, make):
         method, views = make(), make_views()
         seen = []
         method.encoder_q.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         method(views, augment=False)
         for view in range(2):
-            torch.testing.assert_close(seen[view], normalise(views.global_clips[view], method.input_spec))
+            torch.testing.assert_close(seen[view], normalize(views.global_clips[view], method.input_spec))
             assert seen[view].is_contiguous(memory_format=torch.channels_last_3d)
 
     def test_a_small_step_down_the_gradient_lowers_the_loss(self, make):

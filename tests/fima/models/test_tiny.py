@@ -28,7 +28,7 @@ def test_learns_to_tell_directions_of_motion():
     torch.manual_seed(0)
     backbone = create_backbone("tiny")
     head = torch.nn.Linear(128, 2)
-    optimiser = torch.optim.Adam([*backbone.parameters(), *head.parameters()], lr=3e-3)
+    optimizer = torch.optim.Adam([*backbone.parameters(), *head.parameters()], lr=3e-3)
 
     def batch(n=16):
         labels = torch.arange(n) % 2
@@ -43,9 +43,9 @@ def test_learns_to_tell_directions_of_motion():
     for _ in range(15):
         clips, labels = batch()
         loss = torch.nn.functional.cross_entropy(head(backbone(clips).mean((2, 3, 4))), labels)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     backbone.eval()
     clips, labels = batch(32)
     with torch.no_grad():

@@ -10,9 +10,9 @@ import fima.methods
 from fima.cli import main
 from fima.errors import InputError
 from fima.methods.loading import _parameters
-from fima.tasks.pretrain.method_options import METHODS, ColourOptions
+from fima.tasks.pretrain.method_options import METHODS, ColorOptions
 from fima.tasks.pretrain.recipes import parse_pretrain, recipe_names, recipe_path, write_config
-from fima.transforms.colors import ColourAugment
+from fima.transforms.colors import ColorAugment
 
 
 def parse(*arguments):
@@ -58,8 +58,8 @@ def test_options_are_those_of_the_class(name, known):
     assert {item.name: item.default for item in dataclasses.fields(options)} == theirs
 
 
-def test_colour_options_are_those_of_the_class():
-    ours, theirs = ({f.name: f.default for f in dataclasses.fields(cls)} for cls in (ColourOptions, ColourAugment))
+def test_color_options_are_those_of_the_class():
+    ours, theirs = ({f.name: f.default for f in dataclasses.fields(cls)} for cls in (ColorOptions, ColorAugment))
     assert ours == theirs
 
 
@@ -96,7 +96,7 @@ def test_what_is_refused(arguments, said):
     ("text", "said"),
     [
         ("optimizer: {lrr: 1}", "optimizer.lrr is no setting; did you mean optimizer.lr"),
-        ("optimiser: {lr: 1}", "optimiser.lr is no setting; did you mean optimizer.lr"),
+        ("optimizer: {lr: 1}", "optimizer.lr is no setting; did you mean optimizer.lr"),
         ("optimizer: {lr: fast}", "fast"),
         ("- a\n- b", "expected groups of settings, got list"),
         ("method: fima", "method: expected name"),

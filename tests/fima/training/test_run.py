@@ -180,7 +180,7 @@ def test_weights_can_start_a_new_run(run, whole, tmp_path):
         (("--init", "/nowhere.pt"), "/nowhere.pt"),
         (("--resume", "/nowhere.pt"), "--resume /nowhere.pt: no such file"),
         (("--views.area", "[0.5,2]"), r"views: area must be .*\(0.5, 2.0\)"),
-        (("--colours.hue", 3), "colours: hue must be"),
+        (("--colors.hue", 3), "colors: hue must be"),
         (("--windows.gap_seconds", "[3,1]"), "windows: gap_seconds must be"),
         (("--trainer.strategy", "foo"), "trainer: .*foo"),
         (("--split", "train"), "train"),

@@ -83,7 +83,7 @@ class ListFamily(NamedTuple):
             listed = {kind: [row for row in first if first[row] == kind] for kind in _KINDS}
         else:
             listed = {chosen[0].kind: rows[chosen[0]]}
-        found = [look_up(request, _labelled(rows, ids), self._places(kind)) for kind, rows in listed.items() if rows]
+        found = [look_up(request, _labeled(rows, ids), self._places(kind)) for kind, rows in listed.items() if rows]
         root, there, missing = _joined(request.path, found)
         return Index(self.layout, root, names, there, missing)
 
@@ -146,11 +146,11 @@ def read_list_file(request: Request) -> Index:
     counted = _COUNTED.fullmatch(path.name) is not None
     rows = read_counted_list(path) if counted else read_list(path, request.separator, VIDEO_EXTENSIONS)
     ids, names = number_labels(path, rows)
-    root, found, missing = look_up(request, _labelled(rows, ids), (".", *FRAME_PLACES))
+    root, found, missing = look_up(request, _labeled(rows, ids), (".", *FRAME_PLACES))
     return Index("list", root, names, found, missing)
 
 
-def _labelled(rows: Sequence[ListRow], ids: dict[str, int]) -> list[Listed]:
+def _labeled(rows: Sequence[ListRow], ids: dict[str, int]) -> list[Listed]:
     return [Listed(row.name, None if row.class_name is None else ids[row.class_name]) for row in rows]
 
 

@@ -29,7 +29,7 @@ __all__ = ["EventReader", "EventRecord", "event_verbs", "is_vidsitu", "open_even
 
 _SECONDS = 2
 _ALSO = {"val": "valid", "validation": "valid", "test": "testvb"}
-_LABELLED = ("train", "valid")
+_LABELED = ("train", "valid")
 _PLACES = (
     *("vsitu_video_trimmed_dir", "vsitu_trimmed_videos", "videos"),
     *("vsitu_video_frames_dir", "vsitu_frames", "frames", "rawframes", "."),
@@ -226,7 +226,7 @@ def _wanted(request: Request) -> tuple[dict[str, Path], list[str]]:
     lists = split_files(request)
     split = _ALSO.get(request.split or "", request.split)
     if split is None:
-        return lists, [name for name in _LABELLED if name in lists]
+        return lists, [name for name in _LABELED if name in lists]
     if split not in lists:
         there = ", ".join(lists) or "none"
         raise InputError(f"{request.path}: no split {request.split!r}; expected one of {there}")

@@ -12,7 +12,7 @@ from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets.layouts.ava import open_ava
 from fima.data.datasets.layouts.ava_files import read_ava_boxes
-from fima.tasks.detect.frame_map import LabelledBoxes, frame_map
+from fima.tasks.detect.frame_map import LabeledBoxes, frame_map
 from fima.tasks.detect.miniature import write_miniature
 
 QUICK = ["--preset", "small", "--epochs", "2", "--batch-size", "3", "--device", "cpu"]
@@ -45,7 +45,7 @@ def from_table(path, data):
         return numbers.setdefault(key, len(numbers))
 
     rows = list(csv.reader(path.open()))
-    found = LabelledBoxes(
+    found = LabeledBoxes(
         np.array([number((row[0], int(row[1]))) for row in rows]),
         np.array([row[2:6] for row in rows], float),
         np.array([int(row[6]) for row in rows]),
@@ -58,7 +58,7 @@ def from_table(path, data):
         for box, actions in zip(f.boxes, f.actions, strict=True)
         for action in actions
     ]
-    truth = LabelledBoxes(*(np.array([row[i] for row in true]) for i in range(3)), np.ones(len(true)))
+    truth = LabeledBoxes(*(np.array([row[i] for row in true]) for i in range(3)), np.ones(len(true)))
     return frame_map(truth, found, data.evaluated).mean
 
 

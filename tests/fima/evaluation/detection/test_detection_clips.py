@@ -28,7 +28,7 @@ def test_another_rate_shows_the_same_time():
 
 
 def with_boxes(boxes, height=40, width=60):
-    """A clip that is bright exactly inside its boxes, each with a colour of its own."""
+    """A clip that is bright exactly inside its boxes, each with a color of its own."""
     frames = torch.zeros(2, 3, height, width, dtype=torch.uint8)
     for number, (x1, y1, x2, y2) in enumerate(boxes, 1):
         frames[:, :, y1:y2, x1:x2] = 50 * number

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.errors import InputError
-from fima.tasks.detect.frame_map import LabelledBoxes, average_precision, box_iou, frame_map, keep_best
+from fima.tasks.detect.frame_map import LabeledBoxes, average_precision, box_iou, frame_map, keep_best
 
 UNIT = [0.0, 0.0, 0.4, 0.4]
 
@@ -14,7 +14,7 @@ UNIT = [0.0, 0.0, 0.4, 0.4]
 def boxes(*rows):
     """Rows of (keyframe, box, label[, score])."""
     rows = [(*row, 1.0)[:4] for row in rows]
-    return LabelledBoxes(*(np.array([row[i] for row in rows]) for i in range(4)))
+    return LabeledBoxes(*(np.array([row[i] for row in rows]) for i in range(4)))
 
 
 def shifted(by):
@@ -92,7 +92,7 @@ def test_other_keyframes_and_boxes_without_area():
 
 
 def test_nothing_detected_and_nothing_there():
-    nothing = LabelledBoxes(*(np.array([]) for _ in range(4)))
+    nothing = LabeledBoxes(*(np.array([]) for _ in range(4)))
     assert frame_map(boxes((0, UNIT, 1)), nothing, [1]).mean == 0
     assert math.isnan(frame_map(nothing, nothing, [1]).mean)
 
@@ -107,7 +107,7 @@ def test_the_best_of_a_keyframe_stay():
     "bad",
     [
         lambda: frame_map(boxes((0, UNIT, 1)), boxes((0, UNIT, 1)), [1], min_iou=0),
-        lambda: LabelledBoxes(np.zeros(2), np.zeros((1, 4)), np.zeros(2), np.zeros(2)),
+        lambda: LabeledBoxes(np.zeros(2), np.zeros((1, 4)), np.zeros(2), np.zeros(2)),
         lambda: boxes((0, UNIT, 1, float("nan"))),
         lambda: keep_best(boxes((0, UNIT, 1)), 0),
     ],
@@ -150,7 +150,7 @@ def brute_force(truth, found, label, min_iou):
 
 def random_boxes(rng, count, *, scores):
     corner, size = rng.uniform(0, 0.5, (count, 2)), rng.uniform(0.2, 0.5, (count, 2))
-    return LabelledBoxes(
+    return LabeledBoxes(
         rng.integers(0, 4, count), np.hstack([corner, corner + size]), rng.integers(1, 4, count), scores
     )
 
@@ -193,7 +193,7 @@ def test_the_truth_itself_is_perfect(case):
     truth, _, rng = case
     # True boxes of one class that are equal are found once, so they are made different.
     truth.box[:, 2:] += np.linspace(0, 0.2, len(truth))[:, None]
-    found = LabelledBoxes(truth.keyframe, truth.box, truth.label, rng.random(len(truth)))
+    found = LabeledBoxes(truth.keyframe, truth.box, truth.label, rng.random(len(truth)))
     result = frame_map(truth, found, [1, 2, 3])
     assert all(math.isnan(value) or value == 1 for value in result.per_class.values())
 
@@ -202,7 +202,7 @@ def test_the_truth_itself_is_perfect(case):
 @given(cases())
 def test_a_detection_made_twice_never_helps_and_is_counted(case):
     truth, found, _ = case
-    twice = LabelledBoxes(*(np.concatenate([c, c]) for c in (found.keyframe, found.box, found.label, found.score)))
+    twice = LabeledBoxes(*(np.concatenate([c, c]) for c in (found.keyframe, found.box, found.label, found.score)))
     once, both = (frame_map(truth, f, [1, 2, 3]) for f in (found, twice))
     for label in (1, 2, 3):
         assert both.detections[label] == 2 * once.detections[label]

@@ -11,7 +11,7 @@ from fima.models.roi_align import roi_align
 
 
 def bilinear(plane, y, x):
-    """The value of a map at a place, cell centres at whole numbers; 0 more than one cell outside."""
+    """The value of a map at a place, cell centers at whole numbers; 0 more than one cell outside."""
     height, width = plane.shape
     if not (-1 <= y <= height and -1 <= x <= width):
         return 0.0
