@@ -17,6 +17,7 @@ from signal import SIGTERM
 from analysis.commands import embed, study
 from fima import __version__
 from fima.commands.base import Parser, run
+from fima.legacy import american_flags
 
 __all__ = ["COMMANDS", "main"]
 
@@ -37,7 +38,7 @@ exit codes: 0 done, 2 bad input, 3 done but some videos of --data were skipped, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fima-analyze``; returns the exit code."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(american_flags(sys.argv[1:] if argv is None else argv))
     with _stopped_as_by_ctrl_c():
         return run(args.run, args, f"fima-analyze {args.command}")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fima import __version__
 from fima.commands.base import Parser, run
+from fima.legacy import american_flags
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 bad input (one line on stderr), 130 interrupted.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = american_flags(sys.argv[1:] if argv is None else argv)
     typed = next((c for c in COMMANDS if c.typed and arguments[:1] == [c.name]), None)
     if typed is not None:
         module = importlib.import_module(typed.module)

@@ -16,6 +16,7 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.plan import FEATURES, SPLIT, Job
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
+from fima.legacy import american_keys
 
 __all__ = ["Answer", "gather", "read_job", "write_predictions"]
 
@@ -78,7 +79,7 @@ def read_job(job: Job, videos: Videos, parts: Parts) -> tuple[Ints, dict[str, An
             if label_of[row["label"]] != videos.labels[place]:
                 raise InputError(f"{path}: {row['video']!r} is {row['label']}, but was listed as another class")
             predictions[place] = label_of[row["prediction"]]
-    return predictions, json.loads((job.folder / "result.json").read_text(encoding="utf-8"))
+    return predictions, american_keys(json.loads((job.folder / "result.json").read_text(encoding="utf-8")))
 
 
 def gather(jobs: Sequence[Job], videos: Videos, scopes: Mapping[str, Parts]) -> list[Answer]:

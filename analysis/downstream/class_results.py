@@ -17,6 +17,7 @@ from analysis.downstream.table import Cell
 from analysis.measures.statistics import summarize
 from fima.errors import InputError
 from fima.evaluation.metrics import confusion_matrix
+from fima.legacy import american_keys
 
 __all__ = ["TASKS", "RunResult", "cells_of", "classes_csv", "name_runs", "read_run", "read_runs"]
 
@@ -93,7 +94,7 @@ def read_run(folder: Path, *, votes: str | None = None) -> RunResult:
     if file is None:
         raise InputError(f"{folder}: holds no result; expected {' or '.join(_FILES)} of fima finetune, linear or knn")
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = american_keys(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot be read as a result ({error})") from None
     task = about.get("task") if isinstance(about, dict) else None

@@ -13,6 +13,7 @@ import yaml
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
 from fima.errors import InputError
+from fima.legacy import american_keys
 from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Known", "claim", "identity", "look", "pretrained_on", "write_result"]
@@ -59,7 +60,7 @@ def pretrained_on(checkpoint: Checkpoint, data: str) -> bool:
     if not checkpoint.trained or not config.is_file():
         return False
     try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        content = american_keys(yaml.safe_load(config.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError):
         return False
     theirs = content.get("data") if isinstance(content, dict) else None

@@ -23,6 +23,7 @@ from analysis.downstream.videos import Videos
 from analysis.output import timestamp, versions, write_json
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
+from fima.legacy import american_keys
 
 __all__ = ["Report", "write_report"]
 
@@ -73,7 +74,7 @@ class Report:
         back = dict(zip(self.videos.listed_ids, self.videos.ids, strict=True))
         for job in self.jobs:
             if job.task != FEATURES and job.finished:
-                content = json.loads((job.folder / "result.json").read_text(encoding="utf-8"))
+                content = american_keys(json.loads((job.folder / "result.json").read_text(encoding="utf-8")))
                 found |= {back.get(name, name): reason for name, reason in content.get("unreadable", {}).items()}
         return found
 

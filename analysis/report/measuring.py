@@ -17,6 +17,7 @@ from analysis.report.notebooks import execute
 from analysis.report.plan import Column, Plan
 from analysis.studies import STUDIES, Session, Study
 from fima.errors import CheckpointError, InputError, VideoError
+from fima.legacy import american_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +116,7 @@ def load_study(folder: Path, measure: str) -> Study:
         folder: Holds ``<measure>.json`` and ``<measure>.npz``.
         measure: Its name.
     """
-    content = json.loads((folder / f"{measure}.json").read_text(encoding="utf-8"))
+    content = american_keys(json.loads((folder / f"{measure}.json").read_text(encoding="utf-8")))
     with np.load(folder / f"{measure}.npz") as file:
         arrays = {name: file[name] for name in file.files}
     scores = {name: _summary(values) for name, values in content["scores"].items()}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fima.legacy import american_keys
 from fima.data.datasets import VideoDataset
 from fima.errors import CheckpointError, InputError
 from fima.tasks.pretrain.config import PretrainConfig
@@ -30,7 +31,7 @@ def check_same_run(content: Any, config: PretrainConfig, videos: VideoDataset, w
     if not isinstance(content, Mapping) or not isinstance(content.get("run"), Mapping):
         raise CheckpointError(f"{path}: is no checkpoint of fima pretrain; to start from its weights use --init")
     run = content["run"]
-    theirs, ours = run["decisive"], config.decisive()
+    theirs, ours = american_keys(run["decisive"]), config.decisive()
     for name in sorted(theirs.keys() | ours.keys()):
         if theirs.get(name) != ours.get(name):
             raise InputError(

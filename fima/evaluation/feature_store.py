@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 from fima.evaluation.vectors import VideoVectors
+from fima.legacy import american_keys
 
 __all__ = [
     "FORMAT",
@@ -219,7 +220,7 @@ def _metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path}: is no table of features: it has no column {', '.join(missing)}")
     about = (file.schema_arrow.metadata or {}).get(FORMAT.encode())
-    return dict(json.loads(about)) if about else {}
+    return dict(american_keys(json.loads(about))) if about else {}
 
 
 def _vectors(batch: pa.RecordBatch, path: Path) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 from fima.errors import InputError
 from fima.evaluation.results_table.number import Number
 from fima.evaluation.results_table.readers import read_detection, read_neighbors, read_supervised
+from fima.legacy import american_keys
 
 __all__ = ["RESULTS", "collect", "read_result"]
 
@@ -48,7 +49,7 @@ def read_result(file: Path) -> list[Number]:
         InputError: if it is none.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = american_keys(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: cannot be read as a result ({error})") from None
     found = content if isinstance(content, dict) else {}

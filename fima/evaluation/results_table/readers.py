@@ -12,6 +12,7 @@ import yaml
 from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.results_table.number import Backbone, Data, Number, Protocol
+from fima.legacy import american_keys
 from fima.presets.detection import PRESETS as DETECTION
 from fima.presets.retrieval import PRESETS
 
@@ -185,7 +186,7 @@ def read_detection(file: Path, content: dict[str, Any]) -> list[Number]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = american_keys(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path}: is needed beside result.json, for the data set ({error})") from None
     if not isinstance(content, dict):

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
+from fima.legacy import american_keys
 from fima.presets.supervised import preset, preset_names
 from fima.tasks.classify import options
 from fima.tasks.classify.config import SupervisedConfig, flatten
@@ -100,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"--config {path}: no such file; print one with {_PRINT}")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = american_keys(yaml.safe_load(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not YAML: {error}") from None
     if not isinstance(content, dict):

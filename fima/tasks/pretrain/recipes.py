@@ -21,6 +21,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
+from fima.legacy import american_keys
 from fima.tasks.pretrain import config as options
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.tasks.pretrain.method_options import METHODS, ColorOptions
@@ -120,7 +121,7 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _read_recipe(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = american_keys(yaml.safe_load(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not YAML: {error}") from None
     if not isinstance(content, dict):
