@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from fima.checkpoints import untrained_backbone
 from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
+from fima.data.protocol_clips import read_test_clips
 from fima.data.shapes.export import write_shapes
-from fima.data.test_clips import read_test_clips
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.features import to_clip_batch
 from fima.transforms.normalize import normalize

@@ -89,7 +89,7 @@ class Golden:
 
 @pytest.fixture(scope="session")
 def golden() -> Golden:
-    return Golden(_need(SHARED / "golden"))
+    return Golden(REPO / "tests" / "golden")
 
 
 def relative_error(ours: Any, theirs: Any) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fima.legacy import american_keys
 from fima.data.datasets import VideoDataset
 from fima.errors import CheckpointError, InputError
+from fima.legacy import american_keys
 from fima.tasks.pretrain.config import PretrainConfig
 
 __all__ = ["check_same_run", "fingerprint"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.clip_protocol import INPUTS, TestProtocol
 from fima.data.datasets import VideoRecord
-from fima.data.test_clips import iterate_test_clips
+from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
 from fima.models.registry import backbone_info
 from fima.transforms.motion import frame_difference

@@ -150,7 +150,7 @@ class TestOptions:
     batch_size: int = 32
 
     def protocol(self) -> TestProtocol:
-        """As `fima.data.test_clips` takes it."""
+        """As `fima.data.protocol_clips` takes it."""
         return TestProtocol(self.clips, self.crops, self.placement, self.crop_fraction, self.average)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import VideoRecord
-from fima.data.test_clips import iterate_test_clips
+from fima.data.protocol_clips import iterate_test_clips
 from fima.engine.batches import BatchStream
 from fima.errors import InputError, TrainingError
 from fima.evaluation.metrics import average_logits

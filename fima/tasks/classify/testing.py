@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import VideoRecord
-from fima.data.test_clips import iterate_test_clips
+from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits

@@ -17,7 +17,7 @@ import torch
 from fima.checkpoints import load_backbone, save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
-from fima.data.test_clips import TestProtocol, read_test_clips
+from fima.data.protocol_clips import TestProtocol, read_test_clips
 from fima.errors import InputError
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.feature_parts import skipped_path

@@ -337,7 +337,7 @@ class TestAblations:
             ({"radius": 2.0}, {"instance", "frame"}, {"pixel"}),
             ({"pixel_temperature": 0.5}, {"instance", "frame"}, {"pixel"}),
         ],
-        ids=str,
+        ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
     )
     def test_switch(self, losses, settings, left, changed):
         whole, part = losses(), losses(**settings)

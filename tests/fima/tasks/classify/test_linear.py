@@ -200,7 +200,7 @@ def test_a_batch_that_was_asked_for_is_refused_before_a_video_is_read(few, tmp_p
         raise AssertionError("a video was read")
 
     monkeypatch.setattr("fima.tasks.classify.run.clip_features", read)
-    monkeypatch.setattr("fima.data.test_clips.read_test_clips", read)
+    monkeypatch.setattr("fima.data.protocol_clips.read_test_clips", read)
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "notes.txt").write_text("mine")
@@ -301,7 +301,7 @@ def test_the_chosen_epoch_is_the_earliest_best_and_the_last_on_request():
 
 
 def test_features_of_clips_are_the_pooled_map():
-    from fima.data.test_clips import read_test_clips
+    from fima.data.protocol_clips import read_test_clips
     from fima.evaluation.features import to_clip_batch
     from fima.tasks.classify.classifier import Classifier
     from fima.transforms.normalize import normalize

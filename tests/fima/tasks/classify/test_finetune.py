@@ -18,7 +18,7 @@ from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
-from fima.data.test_clips import read_test_clips
+from fima.data.protocol_clips import read_test_clips
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
