@@ -15,9 +15,9 @@ import kornia.augmentation as K
 import numpy as np
 import torch
 
+from fima.input_spec import FIMA_112
 from fima.seeding import SampleKeys
 from fima.transforms.colors import ColorAugment, blur_kernel_size
-from fima.transforms.input_spec import FIMA_112
 
 CLIPS, BATCH, FRAMES, SIZE, ROUNDS = 8, 4, 16, 112, 9
 LIMIT = 0.27  # of kornia's time: 0.12 s where kornia takes 0.45 s

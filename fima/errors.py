@@ -3,7 +3,7 @@
 A missing file is always the built-in ``FileNotFoundError``.
 """
 
-__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError"]
+__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError", "one_line"]
 
 
 class InputError(ValueError):
@@ -20,3 +20,8 @@ class CheckpointError(InputError):
 
 class TrainingError(RuntimeError):
     """A run that had to stop, such as for a loss that is not finite (exit code 4); what it had saved is good."""
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space, line breaks included, as one space."""
+    return " ".join(text.split())

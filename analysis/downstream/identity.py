@@ -13,8 +13,8 @@ import yaml
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.legacy import american_keys
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Known", "claim", "identity", "look", "pretrained_on", "write_result"]
 

@@ -23,8 +23,8 @@ from fima.evaluation.checks import take_examples
 from fima.evaluation.neighbor_report import Neighbors, about, find_neighbors, neighbor_rows
 from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
+from fima.input_spec import InputSpec
 from fima.presets.retrieval import comparison
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Gallery", "backgrounds_of", "build_gallery"]
 

@@ -16,7 +16,7 @@ from fima.data.datasets import VideoRecord
 from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.data.transcode.encode import write_video
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 __all__ = ["SIDE", "Media", "film_of", "media_of", "still_of"]
 

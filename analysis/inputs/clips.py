@@ -22,7 +22,7 @@ from torch import Tensor
 from analysis.inputs.videos import FrameReader, VideoSource
 from fima.data.sampling import clip_indices, clip_span, start_from_seconds, uniform_clip_starts
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 __all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "center_crop", "place_clips", "read_clip", "to_batch"]
 

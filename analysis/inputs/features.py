@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.methods.activation import foreground_mask
 from fima.models.registry import BackboneInfo, FeatureTap, backbone_info
-from fima.transforms.input_spec import InputSpec
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 

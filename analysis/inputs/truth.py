@@ -14,7 +14,7 @@ from torch import Tensor
 from analysis.inputs.clips import ClipTruth, center_crop
 from analysis.inputs.videos import FrameReader, VideoSource
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from fima.data.datasets import VideoRecord

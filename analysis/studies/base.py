@@ -23,7 +23,7 @@ from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings, untrained_seed
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 
-from fima.commands.base import one_line
-from fima.errors import CheckpointError
+from fima.errors import CheckpointError, one_line
 
 __all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]
 

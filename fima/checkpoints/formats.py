@@ -18,8 +18,8 @@ import yaml
 from torch import Tensor, nn
 
 from fima.errors import CheckpointError, InputError
+from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 from fima.models.registry import backbone_names, create_backbone, is_custom
-from fima.transforms.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 
 __all__ = [
     "FORMATS",

@@ -20,10 +20,9 @@ from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
 from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
 from fima.checkpoints.report import LoadReport, ShapeMismatch
 from fima.checkpoints.shipped import shipped_path
-from fima.commands.base import one_line
-from fima.errors import CheckpointError, InputError
+from fima.errors import CheckpointError, InputError, one_line
+from fima.input_spec import FIMA_112, InputSpec
 from fima.models.registry import BackboneInfo, backbone_info, create_backbone, is_custom
-from fima.transforms.input_spec import FIMA_112, InputSpec
 
 __all__ = [
     "IncompleteCheckpointError",

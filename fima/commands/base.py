@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from fima.errors import InputError, TrainingError
+from fima.errors import InputError, TrainingError, one_line
 
-__all__ = ["BAD_INPUT", "INTERRUPTED", "STOPPED", "Parser", "one_line", "run"]
+__all__ = ["BAD_INPUT", "INTERRUPTED", "STOPPED", "Parser", "run"]
 
 BAD_INPUT = 2
 STOPPED = 4
@@ -69,11 +69,6 @@ def run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace, 
         _print_error(prog, "interrupted")
         return INTERRUPTED
     return code
-
-
-def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks included, as one space."""
-    return " ".join(text.split())
 
 
 def _describe(error: Exception) -> str:

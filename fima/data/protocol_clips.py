@@ -15,7 +15,7 @@ from fima.data.datasets import VideoRecord
 from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, sliding_window_starts, uniform_clip_starts
 from fima.errors import VideoError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 __all__ = ["TestProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from fima.commands.base import one_line
 from fima.engine.checkpoints import LAST
-from fima.errors import InputError, TrainingError, VideoError
+from fima.errors import InputError, TrainingError, VideoError, one_line
 
 __all__ = ["one_line_errors", "one_run_at_a_time"]
 

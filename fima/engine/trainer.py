@@ -16,9 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from fima.checkpoints.files import read_checkpoint
-from fima.commands.base import one_line
 from fima.engine.checkpoints import AtomicCheckpointIO
-from fima.errors import InputError
+from fima.errors import InputError, one_line
 from fima.tasks.pretrain.config import PretrainConfig
 
 __all__ = ["make_trainer"]

@@ -9,8 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from fima.commands.base import one_line
-from fima.errors import TrainingError
+from fima.errors import TrainingError, one_line
 from fima.tasks.pretrain.config import LogOptions
 
 __all__ = ["CollapseWatch", "FailureWatch"]

@@ -16,7 +16,7 @@ from fima.data.datasets import VideoRecord
 from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.errors import InputError, VideoError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 from fima.transforms.normalize import normalize
 
 __all__ = ["VideoFeatures", "pooled_features", "read_clips"]

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from fima.checkpoints.report import LoadReport
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.methods.losses import Contrast, contrast
 from fima.methods.memory import FeatureQueue
 from fima.models.registry import create_backbone
 from fima.models.short_clips import guard_short_clips
-from fima.transforms.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from fima.transforms.views import Views

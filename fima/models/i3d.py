@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fima.input_spec import FIMA_224
 from fima.models.registry import FeatureTap, initialize_weights
-from fima.transforms.input_spec import FIMA_224
 
 __all__ = ["I3D"]
 

@@ -6,7 +6,7 @@ A backbone is any ``nn.Module`` that takes a normalized clip ``(N, 3, T, H, W)``
 - ``channels``, ``temporal_stride``, ``spatial_stride``: of that feature map; ``T' = T / temporal_stride``, rounded up
   or down where that does not divide;
 - ``taps``: the layers worth looking at (`FeatureTap`), the output last;
-- ``input_spec``: the clip it is meant for (`fima.transforms.input_spec.InputSpec`);
+- ``input_spec``: the clip it is meant for (`fima.input_spec.InputSpec`);
 - ``settings``: the keyword arguments that build it again.
 
 A module from elsewhere may define any of them; `backbone_info` finds out the rest with a dry run.
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from fima.errors import InputError
-from fima.transforms.input_spec import FIMA_112, InputSpec
+from fima.input_spec import FIMA_112, InputSpec
 
 __all__ = [
     "BackboneInfo",

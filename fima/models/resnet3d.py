@@ -14,8 +14,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fima.input_spec import FIMA_112, TCLR
 from fima.models.registry import FeatureTap, initialize_weights
-from fima.transforms.input_spec import FIMA_112, TCLR
 
 __all__ = ["VideoResNet18", "r2plus1d_18", "r3d_18", "r3d_18_dilated"]
 

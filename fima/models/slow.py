@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.errors import InputError
+from fima.input_spec import MACLR
 from fima.models.registry import FeatureTap, initialize_weights
-from fima.transforms.input_spec import MACLR
 
 __all__ = ["SlowResNet50"]
 

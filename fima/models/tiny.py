@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fima.input_spec import FIMA_TINY
 from fima.models.registry import FeatureTap, initialize_weights
-from fima.transforms.input_spec import FIMA_TINY
 
 __all__ = ["Tiny"]
 

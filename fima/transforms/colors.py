@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys, uniforms
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["ColorAugment", "Colors", "apply_colors", "blur_kernel_size"]
 

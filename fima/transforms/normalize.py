@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 __all__ = ["normalize"]
 

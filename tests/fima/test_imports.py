@@ -16,7 +16,7 @@ def modules_after(code):
     "code",
     [
         "import fima",
-        "import fima.transforms.input_spec, fima.errors, fima.commands.base",
+        "import fima.input_spec, fima.errors, fima.commands.base",
         "from fima.cli import main; assert main(['--help']) == 0",
         "from fima.cli import main; assert main(['info', '--help']) == 0",
         "from fima.cli import main; assert main(['info']) == 2",

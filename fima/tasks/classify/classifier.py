@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fima.checkpoints import LoadedBackbone, load_backbone, save_backbone
 from fima.errors import CheckpointError, InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 __all__ = ["Classifier", "ClassifierHead", "LoadedClassifier", "load_classifier", "save_classifier"]
 

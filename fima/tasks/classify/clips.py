@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fima.data.windows import VideoFailure
 from fima.evaluation.features import to_clip_batch
+from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys
 from fima.tasks.classify.options import AugmentOptions
 from fima.transforms.colors import ColorAugment
-from fima.transforms.input_spec import InputSpec
 from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
 

@@ -19,11 +19,11 @@ from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import VideoFailure
 from fima.engine.batches import BatchStream
 from fima.errors import InputError, VideoError
+from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys, uniforms
 from fima.tasks.classify.clips import ClipBatch
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.pretrain.data import TimedLoader, Unsized, leave_signals_to_the_parent
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["ClipDataModule", "ClipDataset", "fixed_protocol"]
 

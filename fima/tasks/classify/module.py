@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from fima.checkpoints.formats import NATIVE
 from fima.errors import TrainingError
+from fima.input_spec import InputSpec
 from fima.tasks.classify.classifier import Classifier, classifier_extra
 from fima.tasks.classify.clips import ClipBatch, make_clips
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.options import OptimizerOptions
 from fima.tasks.classify.rates import Plateau, rate_factor
 from fima.tasks.pretrain.module import seed_from
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["SupervisedModule", "make_optimizer", "set_rates"]
 

@@ -19,6 +19,7 @@ from fima.data.protocol_clips import iterate_test_clips
 from fima.engine.batches import BatchStream
 from fima.errors import InputError, TrainingError
 from fima.evaluation.metrics import average_logits
+from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys
 from fima.tasks.classify.classifier import Classifier, ClassifierHead
 from fima.tasks.classify.config import SupervisedConfig
@@ -27,7 +28,6 @@ from fima.tasks.classify.options import OptimizerOptions
 from fima.tasks.classify.rates import Plateau
 from fima.tasks.classify.testing import classify_clips
 from fima.tasks.pretrain.module import seed_from
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["ClipFeatures", "Trial", "clip_features", "sweep_heads", "train_head"]
 

@@ -14,10 +14,10 @@ from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
 from fima.engine.resume import fingerprint
 from fima.errors import InputError
 from fima.evaluation.checks import check_labels, check_same_classes, duplicates, hold_out, take_examples
+from fima.input_spec import InputSpec
 from fima.models.registry import backbone_names
 from fima.presets.supervised import preset
 from fima.tasks.classify.config import SupervisedConfig
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Videos", "identity", "open_backbone", "open_test", "open_videos", "training_spec"]
 

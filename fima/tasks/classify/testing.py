@@ -17,7 +17,7 @@ from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 from fima.transforms.normalize import normalize
 
 __all__ = ["VideoScores", "classify_clips", "classify_videos"]

@@ -16,11 +16,11 @@ from fima.data.datasets.layouts.ava_files import Keyframe
 from fima.data.read_ahead import ahead
 from fima.engine.checkpoints import LAST, AtomicCheckpointIO, find_resume
 from fima.errors import CheckpointError, InputError, TrainingError
+from fima.input_spec import InputSpec
 from fima.presets.detection import DetectionPreset
 from fima.seeding import SampleKeys, uniforms
 from fima.tasks.detect.clips import Films, KeyframeClip, Variation, pad_clips, vary
 from fima.tasks.detect.detector import Detector, action_loss
-from fima.transforms.input_spec import InputSpec
 
 __all__ = ["Trained", "train_detector", "training_batches", "variations", "wanted_actions"]
 

@@ -22,7 +22,7 @@ from analysis.downstream.page import Report, write_report
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 DRIVER = """
 import argparse, sys

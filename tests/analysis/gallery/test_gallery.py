@@ -28,7 +28,7 @@ from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet
 from fima.evaluation.features import read_clips
 from fima.evaluation.neighbor_report import find_neighbors
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=8, frame_stride=2, size=SIDE)
 EVIL = "<img src=x onerror=alert(1)>"

@@ -11,7 +11,7 @@ from analysis.inputs.videos import VideoSource, list_videos, procedural_record
 from analysis.settings import Settings
 from fima.data.shapes import ShapesReader
 from fima.errors import InputError, VideoError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 
 SPEC = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=4, frame_stride=2, size=16)
 

@@ -18,8 +18,8 @@ from fima.checkpoints import (
     untrained_backbone,
 )
 from fima.errors import CheckpointError, InputError
+from fima.input_spec import FIMA_112, FIMA_224, FIMA_TINY, MACLR, MACLR_FINETUNED, TCLR, InputSpec
 from fima.models import backbone_names, create_backbone
-from fima.transforms.input_spec import FIMA_112, FIMA_224, FIMA_TINY, MACLR, MACLR_FINETUNED, TCLR, InputSpec
 
 NAMES = {"i3d": "i3d", "r2plus1d": "r2plus1d_18", "r3d": "r3d_18", "slow_r50": "slow_r50"}
 

@@ -2,8 +2,8 @@ import argparse
 
 import pytest
 
-from fima.commands.base import Parser, one_line, run
-from fima.errors import CheckpointError, InputError
+from fima.commands.base import Parser, run
+from fima.errors import CheckpointError, InputError, one_line
 
 ARGS = argparse.Namespace()
 

@@ -12,7 +12,7 @@ from fima.data.protocol_clips import TestProtocol, clip_starts, cut_crops, itera
 from fima.data.readers.pictures import open_video
 from fima.data.shapes.dataset import ShapesReader
 from fima.errors import InputError, VideoError
-from fima.transforms.input_spec import FIMA_TINY
+from fima.input_spec import FIMA_TINY
 
 SPEC = FIMA_TINY.replace(num_frames=4, frame_stride=3, size=24)
 

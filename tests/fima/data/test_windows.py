@@ -20,9 +20,9 @@ from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
 from fima.errors import InputError, VideoError
+from fima.input_spec import FIMA_112
 from fima.seeding import SampleKeys
 from fima.transforms.colors import ColorAugment
-from fima.transforms.input_spec import FIMA_112
 from fima.transforms.views import make_views
 
 # name → frames, height, width

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from fima.errors import InputError
+from fima.input_spec import FIMA_112, InputSpec
 from fima.models import backbone_info, backbone_names, create_backbone
-from fima.transforms.input_spec import FIMA_112, InputSpec
 
 SMALL = {"slow_r50": (8, 64), "i3d": (16, 64)}
 

@@ -12,9 +12,9 @@ import torch
 from kornia import color, enhance, filters
 
 from fima.errors import InputError
+from fima.input_spec import FIMA_112, TCLR
 from fima.seeding import SampleKeys
 from fima.transforms.colors import ColorAugment, Colors, apply_colors, blur_kernel_size
-from fima.transforms.input_spec import FIMA_112, TCLR
 from fima.transforms.normalize import normalize
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fima.errors import InputError
-from fima.transforms.input_spec import InputSpec
+from fima.input_spec import InputSpec
 from fima.transforms.normalize import normalize
 
 SPEC = InputSpec((0.1, 0.2, 0.3), (0.5, 0.25, 2.0))

@@ -23,6 +23,7 @@ from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
+from fima.input_spec import FIMA_TINY
 from fima.seeding import SampleKeys
 from fima.tasks.classify.classifier import load_classifier
 from fima.tasks.classify.clips import ClipBatch, make_clips
@@ -33,7 +34,6 @@ from fima.tasks.classify.options import AugmentOptions, OptimizerOptions
 from fima.tasks.classify.parse import parse_supervised
 from fima.tasks.classify.rates import Plateau, rate_factor
 from fima.transforms.colors import ColorAugment
-from fima.transforms.input_spec import FIMA_TINY
 from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
 

@@ -9,12 +9,12 @@ from fima.checkpoints import untrained_backbone
 from fima.data.datasets.layouts.ava import AvaDataset
 from fima.data.datasets.layouts.ava_files import Keyframe
 from fima.errors import InputError
+from fima.input_spec import InputSpec
 from fima.presets.detection import PRESETS, detection_preset
 from fima.seeding import SampleKeys
 from fima.tasks.detect.detector import ActionHead, Detector, action_loss, keep_last_stage_fine
 from fima.tasks.detect.testing import Scored, measure, write_detections
 from fima.tasks.detect.train import variations, wanted_actions
-from fima.transforms.input_spec import InputSpec
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=4, frame_stride=2, size=32)
 

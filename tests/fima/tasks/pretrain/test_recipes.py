@@ -96,7 +96,7 @@ def test_what_is_refused(arguments, said):
     ("text", "said"),
     [
         ("optimizer: {lrr: 1}", "optimizer.lrr is no setting; did you mean optimizer.lr"),
-        ("optimizer: {lr: 1}", "optimizer.lr is no setting; did you mean optimizer.lr"),
+        ("optimzer: {lr: 1}", "optimzer.lr is no setting; did you mean optimizer.lr"),
         ("optimizer: {lr: fast}", "fast"),
         ("- a\n- b", "expected groups of settings, got list"),
         ("method: fima", "method: expected name"),

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fima import input_spec
 from fima.errors import InputError
-from fima.transforms import input_spec
-from fima.transforms.input_spec import FIMA_224, MACLR, InputSpec
+from fima.input_spec import FIMA_224, MACLR, InputSpec
 
 numbers = st.floats(-10, 10, allow_nan=False)
 specs = st.builds(
