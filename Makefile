@@ -28,8 +28,8 @@ demo: setup  ## compare the two shipped backbones on drawn clips, and on VIDEO=m
 lab: setup  ## JupyterLab, on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
-test: setup  ## unit tests, golden numbers, command line (under 10 minutes)
-	@$(BIN)/python -m pytest -q
+test: setup  ## unit tests, golden numbers, command line (under 6 minutes)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: setup  ## what is heavy: notebooks, browser, wheel
 	@$(BIN)/python -m pytest -q -m slow
