@@ -3,7 +3,7 @@
 A missing file is always the built-in ``FileNotFoundError``.
 """
 
-__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError", "one_line"]
+__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError", "WriteError", "one_line"]
 
 
 class InputError(ValueError):
@@ -12,6 +12,10 @@ class InputError(ValueError):
 
 class VideoError(InputError):
     """A file that cannot be read as video; the message starts with its path."""
+
+
+class WriteError(InputError):
+    """A place that refuses a file (no room, no permission), whatever is in it; the message starts with its path."""
 
 
 class CheckpointError(InputError):

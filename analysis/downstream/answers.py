@@ -16,6 +16,7 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.plan import FEATURES, SPLIT, Job
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
+from fima.files import write_csv
 from fima.legacy import american_keys
 
 __all__ = ["Answer", "gather", "read_job", "write_predictions"]
@@ -48,14 +49,10 @@ class Answer:
 
 def write_predictions(path: Path, videos: Videos, places: Ints, predictions: Ints) -> None:
     """Rows of video, label, prediction, as ``fima finetune`` writes them but without scores."""
-    partial = path.with_name(f".{path.name}.partial")
     names = videos.class_names
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["video", "label", "prediction"])
-        for place, guess in zip(places, predictions, strict=True):
-            writer.writerow([videos.listed_ids[place], names[videos.labels[place]], names[guess]])
-    partial.replace(path)
+    guessed = zip(places, predictions, strict=True)
+    rows = ((videos.listed_ids[place], names[videos.labels[place]], names[guess]) for place, guess in guessed)
+    write_csv(path, ("video", "label", "prediction"), rows)
 
 
 def read_job(job: Job, videos: Videos, parts: Parts) -> tuple[Ints, dict[str, Any]]:

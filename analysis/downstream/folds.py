@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.downstream.plan import SPLIT
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
+from fima.files import write_text
 
 __all__ = ["Parts", "cut", "make_scopes", "write_lists"]
 
@@ -138,10 +139,7 @@ def write_lists(folder: Path, videos: Videos, scopes: Mapping[str, Parts]) -> No
             )
     for path, text in wanted.items():
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+            write_text(path, text, errors="surrogateescape")
 
 
 def _rows(videos: Videos, places: Ints) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
 from fima.errors import InputError
+from fima.files import write_json
 from fima.input_spec import InputSpec
 from fima.legacy import american_keys
 
@@ -93,8 +94,7 @@ def claim(job: Job, runs: Path, known: Known) -> None:
     """
     path, wanted = job.folder / "job.json", identity(job, runs, known)
     if not path.is_file():
-        job.folder.mkdir(parents=True, exist_ok=True)
-        _write(path, wanted)
+        write_json(path, wanted)
         return
     found = json.loads(path.read_text(encoding="utf-8"))
     for key, value in wanted.items():
@@ -106,13 +106,7 @@ def claim(job: Job, runs: Path, known: Known) -> None:
 
 def write_result(job: Job, content: Mapping[str, Any]) -> None:
     """Write result.json, whole: with it the job is finished."""
-    _write(job.folder / "result.json", content)
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(job.folder / "result.json", content)
 
 
 def _short(found: Any, wanted: Any) -> str:

@@ -15,7 +15,6 @@ from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
 from analysis.gallery.media import Media, media_of
 from analysis.gallery.page import page_data, write_page
 from analysis.output import timestamp, write_json
-from fima.commands.flags import write_rows
 from fima.data.clip_protocol import INPUTS
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.shapes import PATTERNS, ShapesRecord
@@ -23,6 +22,7 @@ from fima.evaluation.checks import take_examples
 from fima.evaluation.neighbor_report import Neighbors, about, find_neighbors, neighbor_rows
 from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
+from fima.files import write_csv
 from fima.input_spec import InputSpec
 from fima.presets.retrieval import comparison
 
@@ -68,12 +68,12 @@ class Gallery:
         data = page_data(self.found, queries, media, self.backgrounds)
         write_page(folder / "gallery.html", self.content, data)
         write_json(folder / "gallery.json", self.content)
-        write_rows(
+        write_csv(
             folder / "neighbors.csv",
             ("query", "rank", "neighbor", "similarity", "hit", "shown"),
             chain.from_iterable(neighbor_rows(one, shown) for shown, one in self.found.items()),
         )
-        write_rows(folder / "skipped.csv", ("video", "reason"), self.skipped)
+        write_csv(folder / "skipped.csv", ("video", "reason"), self.skipped)
 
 
 def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str] = ()) -> Gallery:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from analysis.output import make_folder, remove_empty
 from analysis.report.measuring import measure_all
-from analysis.report.notebooks import write_text
 from analysis.report.page import render_page
 from analysis.report.plan import Report, make_plan
 from fima.errors import InputError
+from fima.files import write_text
 
 __all__ = ["MadeReport", "make_report"]
 
@@ -42,7 +42,7 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
     try:
         measured = measure_all(plan, progress)
         index = report.out / "index.html"
-        write_text(index, render_page(plan, measured, report.out))
+        write_text(index, render_page(plan, measured, report.out), errors="xmlcharrefreplace")
         return MadeReport(index, len(measured.skipped))
     except BaseException:
         if made:

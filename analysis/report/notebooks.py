@@ -16,8 +16,9 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
 from fima.errors import CheckpointError, InputError, VideoError
+from fima.files import whole_file, write_text
 
-__all__ = ["execute", "has_notebook", "notebook_parameters", "notebook_path", "write_text"]
+__all__ = ["execute", "has_notebook", "notebook_parameters", "notebook_path"]
 
 _FOLDER = Path(str(resources.files("analysis")))
 _USERS = {kind.__name__: kind for kind in (InputError, VideoError, CheckpointError)}
@@ -64,24 +65,24 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
         RuntimeError: For anything else, with the notebook's traceback.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target, partial = folder / f"{name}.ipynb", folder / f".{name}.partial.ipynb"
+    target = folder / f"{name}.ipynb"
     page = target.with_suffix(".html")
     page.unlink(missing_ok=True)  # of an earlier report
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        papermill.execute_notebook(
-            str(notebook_path(name)), str(partial), parameters=dict(parameters),
-            kernel_name="python3", progress_bar=False, extra_arguments=["--log-level=ERROR"],
-        )  # fmt: skip
-        partial.replace(target)
+        with whole_file(target) as partial:
+            papermill.execute_notebook(
+                str(notebook_path(name)), str(partial), parameters=dict(parameters),
+                kernel_name="python3", progress_bar=False, extra_arguments=["--log-level=ERROR"],
+            )  # fmt: skip
     except (papermill.PapermillExecutionError, CellExecutionError) as error:
         if (kind := _USERS.get(error.ename)) is not None or error.ename == "FileNotFoundError":
             raise (kind or InputError)(error.evalue) from None
         raise RuntimeError(f"{name}.ipynb failed for {of}: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
     # A measure may have a page of that name itself, which the notebook has just written.
-    write_text(page if not page.exists() else page.with_suffix(".notebook.html"), _to_html(target))
+    write_text(
+        page if not page.exists() else page.with_suffix(".notebook.html"), _to_html(target), errors="xmlcharrefreplace"
+    )
 
 
 def _to_html(notebook: Path) -> str:
@@ -94,10 +95,3 @@ def _to_html(notebook: Path) -> str:
         warnings.simplefilter("ignore")  # nbconvert warns of missing cell ids and alt texts of others' outputs
         body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))  # type: ignore[no-untyped-call]
     return str(body)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A file that appears whole; what is no text of any language is written as a character reference."""
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
-    beside.replace(path)

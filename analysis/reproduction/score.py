@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.evaluation.features import pooled_features
 from fima.evaluation.probes import fit_linear_probe, knn_predictions, recall_at
+from fima.files import write_json
 
 __all__ = ["SCORES", "score"]
 
@@ -82,7 +81,7 @@ def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None =
         | {"linear": 0.1, "nearest": 0.1, "background": 0.1, "recall_at_5": _chance_at(5), "bias_gap": 0.0},
         "choices": choices | more,
     }
-    _write(path, content)
+    write_json(path, content, indent=None)
     return content
 
 
@@ -163,10 +162,3 @@ def _labels(data: VideoDataset) -> NDArray[np.int64]:
 
 def _patterns(data: VideoDataset) -> NDArray[np.int64]:
     return np.array([getattr(record, "pattern", -1) for record in data])
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    partial.replace(path)

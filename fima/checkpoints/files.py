@@ -7,7 +7,6 @@ the caller says ``trust=True``.
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import pickletools
 import re
@@ -18,7 +17,8 @@ from typing import Any
 
 import torch
 
-from fima.errors import CheckpointError, one_line
+from fima.errors import CheckpointError, WriteError, one_line
+from fima.files import whole_file
 
 __all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]
 
@@ -59,18 +59,13 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: if it cannot be written, such as on a full disk; a file that was there before is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with whole_file(path, durable=True) as partial, partial.open("wb") as file:
             torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's writer hides the system's reason in a RuntimeError
+    except WriteError as error:
+        raise CheckpointError(str(error)) from error
+    except RuntimeError as error:  # torch's writer hides the system's reason in a RuntimeError
         raise CheckpointError(f"{path}: cannot be written ({_write_reason(error)})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_reason(error: Exception) -> str:

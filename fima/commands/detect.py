@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
@@ -11,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fima.files import write_csv, write_json
 
 if TYPE_CHECKING:
     from fima.checkpoints import LoadedBackbone
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     result, skipped = _train_and_test(args, data, loaded, preset, out, device)
-    _write_json(out / "result.json", result)
+    write_json(out / "result.json", result)
     _report(result, out)
     return _SOME_SKIPPED if skipped else 0
 
@@ -191,20 +192,12 @@ class _Teller:
 
 
 def _write_skipped(path: Path, unread: Mapping[str, Mapping[str, str]], missing: Sequence[str]) -> None:
-    from fima.commands.flags import write_rows
-
     rows = [(split, *key.rsplit(",", 1), reason) for split, own in unread.items() for key, reason in own.items()]
     rows += [("", film, "", "is not there") for film in missing]
     if rows:
-        write_rows(path, ("split", "video", "second", "reason"), iter(rows))
+        write_csv(path, ("split", "video", "second", "reason"), rows)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _report(result: Mapping[str, Any], out: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "progress", "write_rows"]
+__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "progress"]
 
 SOME_SKIPPED = 3
 """Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
@@ -76,13 +74,3 @@ def _lines(what: str) -> Callable[[int, int], None]:
             sys.stderr.flush()
 
     return show
-
-
-def write_rows(path: Path, header: tuple[str, ...], rows: Iterator[tuple[object, ...]] | Mapping[str, str]) -> None:
-    """A .csv file; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows.items() if isinstance(rows, Mapping) else rows)
-    partial.replace(path)

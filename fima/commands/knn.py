@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fima.commands.flags import progress, write_rows
+from fima.commands.flags import progress
 from fima.commands.neighbors import add_flags, finish, out_folder, positive
+from fima.files import write_csv
 
 __all__ = ["add_arguments", "run"]
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     found = find_neighbors(train, sets.test[shown], max(counts), center=chosen.center)
     scores, predictions = knn_scores(found, counts, temperature=args.temperature, seed=args.seed)
     test = found.test
-    write_rows(
+    write_csv(
         folder / "predictions.csv",
         ("video", "label", "class_name", *predictions),
         (

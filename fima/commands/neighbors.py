@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, write_rows
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags
 from fima.errors import InputError
+from fima.files import write_csv, write_json
 
 if TYPE_CHECKING:
     from fima.evaluation.neighbor_sets import Sets
@@ -61,16 +61,14 @@ def finish(folder: Path, result: str, content: Mapping[str, Any], sets: Sets) ->
     from fima.evaluation.neighbor_report import score_lines
 
     duplicates = sets.duplicates
-    write_rows(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in duplicates))
+    write_csv(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in duplicates))
     if duplicates:
         first = ", ".join(f"{test} = {train}" for train, test in duplicates[:_SHOWN])
         more = ", …" if len(duplicates) > _SHOWN else ""
         place = folder / "duplicates.csv"
         sys.stderr.write(f"warning: {len(duplicates)} test videos are training videos too: {first}{more}; {place}\n")
-    write_rows(folder / "skipped.csv", ("video", "reason"), sets.skipped)
-    partial = folder / f".{result}.partial"
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / result)
+    write_csv(folder / "skipped.csv", ("video", "reason"), sets.skipped)
+    write_json(folder / result, content)
     sys.stdout.writelines(f"{line}\n" for line in score_lines(content["scores"]))
     sys.stdout.write(f"{content['test']['used']} queries, {content['train']['used']} in the gallery: {folder}\n")
     if sets.skipped:

@@ -6,8 +6,9 @@ import argparse
 import sys
 from itertools import chain
 
-from fima.commands.flags import progress, write_rows
+from fima.commands.flags import progress
 from fima.commands.neighbors import add_flags, finish, out_folder, positive
+from fima.files import write_csv
 
 __all__ = ["add_arguments", "run"]
 
@@ -60,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
     }
     ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
     results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
-    write_rows(
+    write_csv(
         folder / "retrieval.csv",
         ("query", "rank", "neighbor", "similarity", "hit", "shown"),
         chain.from_iterable(neighbor_rows(one, shown) for shown, one in found.items()),
     )
-    write_rows(
+    write_csv(
         folder / "predictions.csv",
         ("video", "label", "class_name", "shown", *(f"recall@{rank}" for rank in ranks)),
         (

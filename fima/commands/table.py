@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from fima.files import write_text
+
 __all__ = ["add_arguments", "run"]
 
 _EPILOG = """\
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         sys.stdout.write(text)
     else:
-        _write(Path(args.out), text)
+        write_text(Path(args.out), text)
     return 0
 
 
@@ -102,11 +104,3 @@ def _check_used(pairs: dict[str, str], known: set[str], flag: str) -> None:
         if name not in known:
             there = ", ".join(sorted(known - {""})) or "nothing"
             raise InputError(f"{flag} {name}: is in none of the runs, which have {there}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -15,9 +15,10 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from fima.checkpoints.files import read_checkpoint, write_checkpoint
 from fima.engine.record import Recorder
 from fima.errors import CheckpointError, InputError, TrainingError
+from fima.files import whole_file
 from fima.tasks.pretrain.config import CheckpointOptions
 
-__all__ = ["BEST", "LAST", "AtomicCheckpointIO", "CheckpointKeeper", "find_resume", "sweep"]
+__all__ = ["BEST", "LAST", "AtomicCheckpointIO", "CheckpointKeeper", "find_resume"]
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 _STEP = "step-{:08d}.ckpt"
@@ -155,21 +156,13 @@ def find_resume(folder: Path, resume: str) -> Path | None:
     return steps[-1] if steps else None
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left half-written."""
-    for partial in folder.glob(".*.partial"):
-        partial.unlink(missing_ok=True)
-
-
 def _give_name(file: Path, name: Path) -> None:
     """Make ``name`` another name of the file, in one step."""
-    beside = name.with_name(f".{name.name}.{os.getpid()}.partial")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(file, beside)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(file, beside)
-    beside.replace(name)
+    with whole_file(name) as beside:
+        try:
+            os.link(file, beside)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(file, beside)
 
 
 def _check_finite(module: torch.nn.Module, step: int) -> None:

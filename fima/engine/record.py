@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fima.engine.schedule import learning_rate
+from fima.files import write_csv
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.tasks.pretrain.data import WindowDataModule
 from fima.tasks.pretrain.module import PretrainModule
@@ -56,12 +56,7 @@ class MetricsFile:
             file.write(line.getvalue())
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(self.path)
+        write_csv(self.path, self.columns, ([row.get(name, "") for name in self.columns] for row in rows))
 
 
 class Recorder(pl.Callback):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,9 @@ import pyarrow.parquet as pq
 
 from fima.errors import InputError
 from fima.evaluation.feature_store import read_metadata, schema
+from fima.files import whole_file, write_csv, write_json
 
-__all__ = ["Parts", "check_same", "skipped_path", "whole_file"]
+__all__ = ["Parts", "check_same", "skipped_path"]
 
 
 def skipped_path(out: Path) -> Path:
@@ -52,8 +51,7 @@ class Parts:
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "settings.json"
         if not settings.exists():
-            with whole_file(settings) as partial:
-                partial.write_text(json.dumps(content), encoding="utf-8")
+            write_json(settings, content, indent=None)
         check_same(json.loads(settings.read_text(encoding="utf-8")), content, self._folder)
 
     def write(self, number: int, rows: Any) -> None:
@@ -97,8 +95,7 @@ class Parts:
         channels = pq.read_schema(self.path(filled[0])).field("vector").type.list_size
         form = schema(channels, {**content, "skipped": list(skipped.items())})
         if skipped:
-            with whole_file(skipped_path(self.out)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([("video", "reason"), *skipped.items()])
+            write_csv(skipped_path(self.out), ("video", "reason"), skipped)
         with whole_file(self.out) as partial, pq.ParquetWriter(partial, form, compression="zstd") as writer:
             for number in filled:
                 writer.write_table(pq.read_table(self.path(number)).replace_schema_metadata(form.metadata))
@@ -116,14 +113,3 @@ def check_same(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: Path) 
         if theirs.get(key) != ours[key]:
             found, wanted = (json.dumps(side.get(key))[:100] for side in (theirs, ours))
             raise InputError(f"{where}: is of other features: {key} is {found}, here {wanted}; pass --overwrite")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its name once it is written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

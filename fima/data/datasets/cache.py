@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from fima.errors import WriteError
+from fima.files import write_text
 
 __all__ = ["Signature", "cache_folder", "load_index", "signature", "store_index"]
 
@@ -95,21 +96,14 @@ def store_index(key: Mapping[str, Any], data: Path, content: Any, seen: Mapping[
     newest = max((was.modified_ns for was in seen.values() if was is not None), default=0)
     if newest > time.time_ns() - _GRAIN_NS:
         return False
-    temporary: Path | None = None
     try:
         path = _path(key, data)
         if path is None:
             return False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        temporary.write_text(json.dumps({"key": dict(key), "seen": seen, "content": content}), encoding="utf-8")
-        temporary.replace(path)
-    except (OSError, RuntimeError):
+        write_text(path, json.dumps({"key": dict(key), "seen": seen, "content": content}))
+    except (OSError, RuntimeError, WriteError):
         return False
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
     return True
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fima.data.shapes.render import ShapesVideo
 from fima.data.shapes.textures import PATTERNS
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
+from fima.files import whole_file, write_json, write_text
 
 __all__ = ["TRUTHS", "write_shapes"]
 
@@ -74,8 +74,8 @@ def write_shapes(
             if progress is not None:
                 progress(done, total)
         rows = [(f"videos/{_stem(record)}.mp4", record.label) for record in chosen]
-        _write_text(target / f"{split}.csv", _csv(("path", "label"), rows))
-    _write_text(target / "truth.csv", _csv(_COLUMNS, _truth_rows(records)))
+        write_text(target / f"{split}.csv", _csv(("path", "label"), rows))
+    write_text(target / "truth.csv", _csv(_COLUMNS, _truth_rows(records)))
     return target
 
 
@@ -143,7 +143,7 @@ def _claim(target: Path, settings: dict[str, Any]) -> None:
         return
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: is there and not empty, and holds no {_SETTINGS}; choose another folder")
-    _write_text(path, json.dumps(settings, indent=2) + "\n")
+    write_json(path, settings)
 
 
 def _csv(columns: Sequence[str], rows: Any) -> str:
@@ -154,20 +154,9 @@ def _csv(columns: Sequence[str], rows: Any) -> str:
     return text.getvalue()
 
 
-def _write_text(path: Path, text: str) -> None:
-    _write_bytes(path, lambda file: file.write(text.encode()))
-
-
 def _write_bytes(path: Path, write: Callable[[Any], Any]) -> None:
-    _folder(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as partial, partial.open("wb") as file:
+        write(file)
 
 
 def _folder(path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -19,7 +17,8 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from fima.errors import InputError, VideoError
+from fima.errors import InputError, VideoError, WriteError
+from fima.files import whole_file
 
 __all__ = ["YUV", "WriteError", "write_frames", "write_video"]
 
@@ -34,10 +33,6 @@ YUV: dict[str, Any] = {
     "threads": 1,
 }
 """What files hold, as arguments of PyAV's ``VideoReformatter.reformat``."""
-
-
-class WriteError(VideoError):
-    """The place refuses the file (no room, no permission), whatever its frames; the message starts with the path."""
 
 
 def write_video(
@@ -104,16 +99,12 @@ def write_frames(
     first = next(iterator, None)
     if first is None:
         raise InputError("frames must hold at least one frame, got none")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _encode(temporary, first, iterator, settings, _FORMATS[path.suffix.lower()])
-        temporary.replace(path)
-    except (av.FFmpegError, PermissionError) as error:
+        with whole_file(path) as partial:
+            _encode(partial, first, iterator, settings, _FORMATS[path.suffix.lower()])
+    except av.FFmpegError as error:
         kind = WriteError if isinstance(error, OSError) else VideoError
         raise kind(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
     return path
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from fima.errors import InputError
+from fima.files import write_text
 
 __all__ = ["FOLDER", "Done", "Manifest", "exclusive", "read_manifest"]
 
@@ -94,10 +95,8 @@ class Manifest:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], kept: Mapping[str, Done]) -> None:
         path = folder / FOLDER / _FILE
-        fresh = path.with_suffix(".tmp")
         rows = [{"version": _VERSION, "settings": dict(settings)}, *(asdict(entry) for entry in kept.values())]
-        fresh.write_text("".join(_line(row) for row in rows), encoding="utf-8")
-        fresh.replace(path)
+        write_text(path, "".join(_line(row) for row in rows))
         self._file = path.open("a", encoding="utf-8")
 
     def add(self, entry: Done) -> None:

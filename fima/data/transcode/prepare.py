@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections.abc import Generator
@@ -16,6 +15,7 @@ from fima.data.transcode.parallel import ProcessDiedError, run_each, stopping
 from fima.data.transcode.preparation import FAILED, Job, Plan
 from fima.data.transcode.reencode import Encoding, reencode
 from fima.errors import InputError
+from fima.files import write_csv
 
 __all__ = ["Failed", "prepare"]
 
@@ -134,8 +134,5 @@ def _write_failures(folder: Path, scratch: Path, failures: list[Failed]) -> None
     if not failures:
         (folder / FAILED).unlink(missing_ok=True)
         return
-    with (scratch / FAILED).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "reason"))
-        rows.writerows(sorted((failure.name, failure.reason) for failure in failures))
-    (scratch / FAILED).replace(folder / FAILED)
+    rows = sorted((failure.name, failure.reason) for failure in failures)
+    write_csv(folder / FAILED, ("path", "reason"), rows, errors="surrogateescape")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +16,13 @@ from fima import __version__
 from fima.data.clip_protocol import TestProtocol
 from fima.engine.parsing import as_yaml
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
+from fima.files import write_csv, write_json, write_text
 from fima.legacy import american_keys
 from fima.presets.supervised import preset
 from fima.tasks.classify.config import SupervisedConfig, flatten
 from fima.tasks.classify.testing import VideoScores
 
-__all__ = ["RESULT", "describe", "differences", "explain_choice", "replace_text", "write_config", "write_results"]
+__all__ = ["RESULT", "describe", "differences", "explain_choice", "write_config", "write_results"]
 
 RESULT = "result.json"
 
@@ -107,17 +106,17 @@ def write_results(
     }
     names = list(class_names)
     rows = zip(found.video_ids, found.labels, predictions, found.scores, strict=True)
-    _write_csv(
+    write_csv(
         folder / "predictions.csv",
         ["video", "label", "prediction", *(f"score_{name}" for name in names)],
         [[video, names[label], names[guess], *(f"{s:.8g}" for s in scores)] for video, label, guess, scores in rows],
     )
-    _write_csv(
+    write_csv(
         folder / "confusion.csv",
         ["label", *names],
         [[name, *map(int, counts)] for name, counts in zip(names, matrix, strict=True)],
     )
-    replace_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    write_json(folder / RESULT, result)
     return folder / RESULT
 
 
@@ -177,20 +176,4 @@ def describe(result: Path) -> str:
 def write_config(path: Path, config: SupervisedConfig) -> None:
     """Write a configuration as a file for ``--config`` that repeats the run."""
     plain = {key: value for key, value in config.to_dict().items() if key != "task"}
-    replace_text(path, yaml.safe_dump(as_yaml(plain), sort_keys=False))
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    partial.replace(path)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    write_text(path, yaml.safe_dump(as_yaml(plain), sort_keys=False))

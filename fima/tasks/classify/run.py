@@ -13,11 +13,12 @@ from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
-from fima.engine.checkpoints import find_resume, sweep
+from fima.engine.checkpoints import find_resume
 from fima.engine.guards import one_run_at_a_time
 from fima.engine.progress import RunProgress
 from fima.engine.trainer import make_trainer
 from fima.errors import CheckpointError, InputError
+from fima.files import write_json
 from fima.models.registry import backbone_info
 from fima.tasks.classify.classifier import (
     Classifier,
@@ -31,7 +32,7 @@ from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.data import fixed_protocol
 from fima.tasks.classify.from_features import run_on_tables
 from fima.tasks.classify.probe import Trial, clip_features, sweep_heads
-from fima.tasks.classify.results import describe, explain_choice, replace_text, write_config, write_results
+from fima.tasks.classify.results import describe, explain_choice, write_config, write_results
 from fima.tasks.classify.sources import Videos, training_spec
 from fima.tasks.classify.start import Start, fit_batch, nothing_left_if_refused, open_start
 from fima.tasks.classify.testing import classify_videos
@@ -80,7 +81,6 @@ def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: 
         config, note = fit_batch(config, len(start.videos.train), given=batch_given)
         notes += [note] if note else []
     with nothing_left_if_refused(folder), one_run_at_a_time(folder, trainer):
-        sweep(folder)
         write_config(folder / "config.yaml", config)
         return _Run(config, trainer, resume_from, command, notes).go(start)
 
@@ -185,7 +185,7 @@ class _Run:
             extra = json.loads(file.read_text())
         else:
             _, extra = self.sweep(classifier, loaded, videos)
-            replace_text(file, json.dumps(extra, indent=2) + "\n")
+            write_json(file, extra)
         found = extra["sweep"]
         options = replace(self.config.optimizer, lr=found["lr"], weight_decay=found["weight_decay"])
         self.config = replace(self.config, optimizer=options)

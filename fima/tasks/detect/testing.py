@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.datasets.layouts.ava import AvaDataset, Keyframe
 from fima.data.read_ahead import ahead
+from fima.files import whole_file
 from fima.presets.detection import DetectionPreset
 from fima.tasks.detect.clips import Films, KeyframeClip, pad_clips
 from fima.tasks.detect.detector import Detector
@@ -97,14 +98,12 @@ def write_detections(path: Path, scored: Iterable[Scored], class_ids: Sequence[i
         evaluated: actions that are written.
     """
     columns = [(place, label) for place, label in enumerate(class_ids) if label in set(evaluated)]
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         for one in scored:
             for box, scores in zip(one.keyframe.boxes, one.scores, strict=True):
                 corners = ",".join(f"{value:.{_DIGITS}f}" for value in box)
                 start = f"{one.keyframe.video},{one.keyframe.second:04d},{corners}"
                 file.writelines(f"{start},{label},{scores[place]:.{_DIGITS}f}\n" for place, label in columns)
-    partial.replace(path)
 
 
 def measure(data: AvaDataset, scored: Sequence[Scored], skipped: Iterable[str]) -> dict[str, Any]:

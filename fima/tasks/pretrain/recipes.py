@@ -21,6 +21,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
+from fima.files import write_text
 from fima.legacy import american_keys
 from fima.tasks.pretrain import config as options
 from fima.tasks.pretrain.config import PretrainConfig
@@ -101,11 +102,9 @@ def parse_pretrain(arguments: Sequence[str]) -> PretrainConfig | None:
 
 def write_config(path: Path, config: PretrainConfig) -> None:
     """Write a configuration as a recipe that repeats the run."""
-    partial = path.with_name(f".{path.name}.partial")
     plain = as_yaml(config.to_dict())
     plain.pop("recipe")
-    partial.write_text(yaml.safe_dump(plain, sort_keys=False))
-    partial.replace(path)
+    write_text(path, yaml.safe_dump(plain, sort_keys=False))
 
 
 def _first_look(arguments: Sequence[str]) -> argparse.Namespace:

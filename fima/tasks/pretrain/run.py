@@ -12,7 +12,7 @@ from fima.checkpoints.files import read_checkpoint
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.engine.agreement import AgreementWatch
 from fima.engine.batches import steps_per_epoch
-from fima.engine.checkpoints import LAST, CheckpointKeeper, find_resume, sweep
+from fima.engine.checkpoints import LAST, CheckpointKeeper, find_resume
 from fima.engine.guards import one_line_errors, one_run_at_a_time
 from fima.engine.interruption import Interruption
 from fima.engine.progress import RunProgress
@@ -93,7 +93,6 @@ def pretrain(config: PretrainConfig) -> Path:
     run.folder.mkdir(parents=True, exist_ok=True)
     with one_run_at_a_time(run.folder, trainer):
         if trainer.is_global_zero:
-            sweep(run.folder)
             write_config(run.folder / "config.yaml", config)
         _fit(run, trainer)
     return run.folder / LAST

@@ -14,7 +14,7 @@ import fima.data.transcode.encode as encode
 from fima.data.readers.file import VideoReader, probe
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import YUV, write_frames, write_video
-from fima.errors import InputError, VideoError
+from fima.errors import InputError, VideoError, WriteError
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, pictures, monkeypatch):
         raise av.error.PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(encode.av, "open", refuse)
-    with pytest.raises(VideoError, match=r"a\.mp4: cannot be written \(Permission denied\)"):
+    with pytest.raises(WriteError, match=r"a\.mp4: cannot be written \(Permission denied\)"):
         write_video(tmp_path / "a.mp4", pictures, fps=25)
 
 

@@ -1,0 +1,142 @@
+"""Files that appear whole or not at all: the one way to write, whatever is written.
+
+A file is written under a hidden name in its own folder and renamed at the end, so that readers, other writers and a
+kill at any moment see the old file or the new one. What a killed process left is removed by the next one that writes
+into the folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import itertools
+import json
+import os
+import platform
+import re
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fima.errors import WriteError
+
+__all__ = ["PARTIAL", "is_abandoned", "partial_name", "sweep", "whole_file", "write_csv", "write_json", "write_text"]
+
+PARTIAL = re.compile(r"\.partial-([0-9a-f]{8})-(\d+)-(\d+)(\..*)?")
+"""Hidden names of what is being written: machine, process and number."""
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+_NUMBERS = itertools.count()
+_OPEN: set[str] = set()
+_SWEPT: set[Path] = set()
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_A_DAY = 24 * 3600.0
+
+
+@contextmanager
+def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A hidden file with the same suffix beside ``path`` that takes its name once the block ends well.
+
+    Args:
+        path: the file; its folder is made if missing. A file that is there is replaced.
+        durable: wait until the content is on the disk, else a power cut could leave the new name on an empty file.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        WriteError: if the system refuses the file, such as on a full disk; names it.
+    """
+    partial = path.with_name(partial_name(path.suffix))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        _OPEN.add(partial.name)
+        try:
+            yield partial
+            if durable:
+                _to_disk(partial)
+            partial.replace(path)
+        finally:
+            _OPEN.discard(partial.name)
+            with suppress(OSError):
+                partial.unlink()
+    except OSError as error:
+        ours = error.filename in (str(path.parent), str(partial))
+        if not ours and (error.filename is not None or error.errno not in _NO_ROOM):
+            raise  # of whoever gives the content
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise WriteError(f"{path}: cannot be written ({reason})") from error
+
+
+def write_text(path: Path, text: str, *, errors: str = "backslashreplace", durable: bool = False) -> None:
+    """A UTF-8 text; by default, what is no text (stray bytes of a file's name) is escaped."""
+    with whole_file(path, durable=durable) as partial, partial.open("w", encoding="utf-8", errors=errors) as file:
+        file.write(text)
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = 2) -> None:
+    """A JSON file, which often is what says that a result is complete."""
+    write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n", durable=True)
+
+
+def write_csv(
+    path: Path,
+    header: Iterable[str],
+    rows: Iterable[Iterable[object]] | Mapping[str, object],
+    *,
+    errors: str = "backslashreplace",
+) -> None:
+    """A .csv file with a header; of a mapping, a row for each item."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", errors=errors, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows.items() if isinstance(rows, Mapping) else rows)
+
+
+def partial_name(suffix: str = "") -> str:
+    """A hidden name that no other writer has, and that tells whose it is."""
+    return f".partial-{_MACHINE}-{os.getpid()}-{next(_NUMBERS)}{suffix}"
+
+
+def sweep(folder: Path) -> None:
+    """Remove, once for each process, the files that dead processes left half-written in a folder."""
+    if folder in _SWEPT:
+        return
+    _SWEPT.add(folder)
+    for path in [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(".partial-")]:
+        if is_abandoned(path) and not path.is_dir():
+            path.unlink(missing_ok=True)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a hidden file or folder is of a process that is no more; of another machine, after a day."""
+    match = PARTIAL.fullmatch(path.name)
+    if match is None:
+        return False
+    machine, process = match[1], int(match[2])
+    if machine != _MACHINE:
+        with suppress(OSError):
+            return time.time() - path.stat().st_mtime > _A_DAY
+        return False
+    return path.name not in _OPEN if process == os.getpid() else not _is_alive(process)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
