@@ -44,11 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure the clips, and write ``explore.html`` and ``explore.npz``."""
+    """Measure the clips, and write ``index.html`` and ``explore.npz``."""
     checkpoints, args.ckpt = args.ckpt or [], None
     settings = settings_from(args)
     from analysis.inputs.allocator import return_large_blocks
     from analysis.output import output_folder, write_npz
+    from analysis.pages.environment import write_page
     from analysis.pages.explorer import explore_sessions, explorer_page, open_sessions
 
     return_large_blocks()
@@ -63,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
             warnings=_warnings(sessions, explored.skipped),
             command=_command(settings, checkpoints, args.name),
         )
-        (folder / "explore.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+        write_page(folder / "index.html", page)
         write_npz(folder / "explore.npz", explored.arrays())
-    lines = [str(Path(args.out) / name) for name in ("explore.html", "explore.npz")]
+    lines = [str(Path(args.out) / name) for name in ("index.html", "explore.npz")]
     lines += [f"skipped {video}: {reason}" for video, reason in explored.skipped.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return SOME_SKIPPED if explored.skipped else 0

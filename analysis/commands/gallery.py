@@ -16,7 +16,7 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 SUMMARY = "retrieval gallery: queries with their nearest training videos, and whether appearance alone finds the same"
 
 _EPILOG = """\
-DIR gets gallery.html (one file; hover or focus plays a clip), gallery.json (the numbers), neighbors.csv (all queries)
+DIR gets index.html (one file; hover or focus plays a clip), gallery.json (the numbers), neighbors.csv (all queries)
 and skipped.csv. Every query is looked for three times with the same backbone: as it is, with its middle frame only,
 and with its frame difference only.
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from analysis.output import output_folder
     from fima.evaluation.neighbor_report import score_lines
 
-    with enough_memory(), output_folder(args.out) as folder:
+    with enough_memory(), output_folder(args.out, replaces=("gallery.html",)) as folder:
         gallery = build_gallery(args, show_progress, command=["fima-analyze", *sys.argv[1:]])
         gallery.save(folder)
         names = sorted(path.name for path in folder.iterdir())

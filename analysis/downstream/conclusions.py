@@ -6,18 +6,9 @@ from collections.abc import Sequence
 
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.table import Cell, Difference, Table
+from analysis.pages.words import percent
 
-__all__ = ["conclude", "percent", "points"]
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent, without the sign."""
-    return "–" if share != share else f"{100 * share:.{digits}f}".replace("-", "−")
-
-
-def points(share: float) -> str:
-    """A difference in points, with its sign."""
-    return "–" if share != share else f"{100 * share:+.1f}".replace("-", "−")
+__all__ = ["conclude"]
 
 
 def conclude(table: Table, differences: Sequence[Difference], *, grouped: bool, seen: Sequence[str] = ()) -> list[str]:

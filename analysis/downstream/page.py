@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
-from analysis.downstream.conclusions import conclude, percent, points
+from analysis.downstream.conclusions import conclude
 from analysis.downstream.folds import Parts
 from analysis.downstream.identity import Known, pretrained_on
 from analysis.downstream.plan import CLIPS, FEATURES, FINETUNE, LINEAR, SPLIT, TASKS, Checkpoint, Job, K
 from analysis.downstream.table import Cell, Difference, Table, differences_csv, results_csv
 from analysis.downstream.videos import Videos
 from analysis.output import timestamp, versions, write_json
+from analysis.pages.environment import render, write_page
+from analysis.pages.pictures import picture
+from analysis.pages.words import listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
 from fima.legacy import american_keys
@@ -88,12 +88,14 @@ def write_report(folder: Path, report: Report) -> None:
     for stem, (figure, title, alt) in _figures(report).items():
         for kind in ("png", "pdf"):
             save_figure(figure, folder / f"{stem}.{kind}", kind)
-        picture = base64.b64encode((folder / f"{stem}.png").read_bytes()).decode()
-        figures.append({"stem": stem, "title": title, "alt": alt, "picture": f"data:image/png;base64,{picture}"})
-    templates = str(resources.files("analysis") / "templates")
-    environment = Environment(loader=FileSystemLoader(templates), autoescape=True)
-    environment.filters |= {"percent": percent, "points": points}
-    page = environment.get_template("downstream.html").render(
+        figures.append({"stem": stem, "title": title, "alt": alt, "picture": picture(folder / f"{stem}.png")})
+    page = render(
+        "downstream.html",
+        title=f"{' against '.join(report.names)}: worth on {Path(report.data).name}",
+        about=f"{report.data}: {len(report.videos)} videos of {len(report.videos.class_names)} classes",
+        warnings=_warnings(report),
+        findings=report.conclusions,
+        command=report.command,
         report=report,
         tasks=TASKS,
         where=_WHERE,
@@ -101,13 +103,38 @@ def write_report(folder: Path, report: Report) -> None:
         figures=figures,
         splits=_splits(report),
         settings={"linear probe": LINEAR, "fine-tuning": FINETUNE},
-        same_input=len({json.dumps(one.input.to_dict(), sort_keys=True) for one in report.known.values()}) == 1,
-        unreadable=report.unreadable(),
         clips=CLIPS,
         k=K,
-        created=timestamp(),
     )
-    (folder / "index.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+    write_page(folder / "index.html", page)
+
+
+def _warnings(report: Report) -> list[str]:
+    """What a reader must know before the numbers."""
+    videos, unreadable, lines = report.videos, report.unreadable(), []
+    if report.waiting:
+        names = listed([job.label for job in report.waiting], 8)
+        share = f"{len(report.waiting)} of {len(report.jobs)}"
+        lines.append(f"Not complete: {share} jobs are not finished, so the numbers will change: {names}")
+    if len({json.dumps(one.input.to_dict(), sort_keys=True) for one in report.known.values()}) > 1:
+        lines.append("The checkpoints expect different clips (below): differences are of the clips too.")
+    if videos.groups is None:
+        lines.append(
+            "No source recordings are known (no --group), so the folds are not grouped: videos of one recording may "
+            "be in training and test."
+        )
+    elif videos.shared_groups:
+        lines.append(
+            f"Training and test of the data set's own split share {videos.shared_groups} source recordings: its "
+            "numbers are too good. The folds share none."
+        )
+    if unreadable:
+        lines.append(
+            f"{plural(len(unreadable), 'test video')} could not be read and are left out: {listed(sorted(unreadable))}"
+        )
+    if videos.missing:
+        lines.append(f"{plural(len(videos.missing), 'listed video')} are not on disk and are left out.")
+    return lines
 
 
 def _rows(tasks: Mapping[str, Mapping[str, Cell]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
+from analysis.gallery.conclusions import conclude
 from analysis.gallery.media import Media, media_of
 from analysis.gallery.page import page_data, write_page
 from analysis.output import timestamp, write_json
@@ -51,7 +52,7 @@ class Gallery:
     spec: InputSpec
 
     def save(self, folder: Path) -> None:
-        """Write ``gallery.html``, ``gallery.json``, ``neighbors.csv`` and ``skipped.csv``.
+        """Write ``index.html``, ``gallery.json``, ``neighbors.csv`` and ``skipped.csv``.
 
         Args:
             folder: It exists (`analysis.output.output_folder`).
@@ -66,7 +67,7 @@ class Gallery:
 
         queries = listed_queries(self.found, self.content["shown"])
         data = page_data(self.found, queries, media, self.backgrounds)
-        write_page(folder / "gallery.html", self.content, data)
+        write_page(folder / "index.html", self.content, data)
         write_json(folder / "gallery.json", self.content)
         write_csv(
             folder / "neighbors.csv",
@@ -100,13 +101,15 @@ def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str
     )
     known = backgrounds_of(train, test)
     ranks = [rank for rank in RANKS if rank <= len(train)]
+    scores = bias_scores(found, ranks, known, seed=args.seed)
     content = {
         "about": {
             **about(sets, chosen, seed=args.seed, command=command),
             "untrained": one.test.metadata["checkpoint"] == "random",
             "created": timestamp(),
         },
-        "scores": bias_scores(found, ranks, known, seed=args.seed),
+        "findings": conclude(found, scores, seed=args.seed),
+        "scores": scores,
         "shown": take_examples(one.test.labels, min(args.queries, len(test)), args.seed),
         "duplicates": sets.duplicates,
     }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from analysis.pages.environment import data_address, jpeg_address
 from fima.data.datasets import VideoRecord
 from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
@@ -61,13 +59,11 @@ def media_of(record: VideoRecord, spec: InputSpec) -> Media:
 
 def still_of(frame: NDArray[np.uint8]) -> str:
     """``(H, W, 3)`` as a data address of a JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=_STILL_QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_address(frame, quality=_STILL_QUALITY)
 
 
 def film_of(frames: NDArray[np.uint8], fps: float) -> str:
     """``(T, H, W, 3)`` as a data address of an mp4."""
     with tempfile.TemporaryDirectory() as folder:
         path = write_video(Path(folder) / "clip.mp4", frames, fps=fps, crf=_FILM_QUALITY)
-        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+        return data_address("video/mp4", path.read_bytes())

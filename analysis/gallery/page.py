@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader
 
 from analysis.gallery.compute import Backgrounds
 from analysis.gallery.media import Media
 from analysis.output import to_plain
+from analysis.pages.environment import render
+from analysis.pages.environment import write_page as write_file
+from analysis.pages.strips import Line, Scale, mark, strip
+from analysis.pages.words import interval, percent, plural
 from fima.evaluation.neighbor_report import Neighbors
 
 __all__ = ["INPUT_NAMES", "MOST_BYTES", "page_data", "write_page"]
 
 MOST_BYTES = 14_000_000
 """Of stills and films; with names and script a page stays under 15 MB."""
+
+_SATURATED = 0.99
+_Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 INPUT_NAMES = {"rgb": "RGB clip", "frozen": "frozen frame", "motion": "motion"}
 
@@ -87,40 +89,73 @@ def page_data(
 def write_page(path: Path, content: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """Write the page; equal contents give equal bytes.
 
-    Names of videos and classes come from files and are only ever shown as text. The page says itself that nothing but
-    its own script may run, and that nothing may be loaded.
-
     Args:
         path: The file.
         content: As ``gallery.json`` holds it (`analysis.gallery.building`).
         data: Of `page_data`.
     """
-    folder = str(resources.files("analysis") / "templates")
-    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True)
-    environment.filters["sha256"] = _sha256
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
-    environment.filters["interval"] = lambda score: f"{100 * score['low']:.1f} to {100 * score['high']:.1f}"
-    page = environment.get_template("gallery.html").render(
-        about=content["about"],
-        checkpoint=Path(content["about"]["checkpoint"]).name,
-        scores=content["scores"],
-        inputs={name: INPUT_NAMES[name] for name in content["scores"]},
-        measures=_measures(content["scores"]),
+    scores, about = content["scores"], content["about"]
+    measures, saturated = _measures(scores)
+    page = render(
+        "gallery.html",
+        title=f"{Path(about['checkpoint']).name}: which videos of {about['test']['path']} its features find alike",
+        about=_about(about),
+        warnings=_warnings(about),
+        findings=content["findings"],
+        command=" ".join(about["command"]),
+        created=about["created"],
+        first=_first(scores),
+        scores=scores,
+        inputs={name: INPUT_NAMES[name] for name in scores},
+        measures=measures,
+        saturated=saturated,
+        chances={name: next(of[name]["chance"] for of in scores.values() if name in of) for name, _ in measures},
         asked=len(content["shown"]),
         data=to_plain(data),
     )
-    path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+    write_file(path, page)
 
 
-def _measures(scores: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Id and name of each measure, in the order of the table."""
+def _about(about: Mapping[str, Any]) -> str:
+    test, train = about["test"], about["train"]
+    return (
+        f"{about['arch']} ({about['checkpoint']}) · {test['used']} queries ({test['split']}), looked for among "
+        f"{train['used']} videos ({train['split']}) · {about['classes']} classes · preset {about['preset']}, "
+        f"centering {about['center']}, clips of a video: {', '.join(map(str, about['clips']))}"
+    )
+
+
+def _warnings(about: Mapping[str, Any]) -> list[str]:
+    lines = ["Untrained weights: this shows how to read the page, not a result."] if about["untrained"] else []
+    if about["skipped"]:
+        lines.append(f"{plural(about['skipped'], 'video')} could not be read (reasons in skipped.csv).")
+    if about["duplicates"]:
+        are = plural(about["duplicates"], "query is a training video", "queries are training videos")
+        lines.append(f"{are} too (pairs in gallery.json): recall is partly memory.")
+    return lines
+
+
+def _first(scores: _Scores) -> Scale:
+    """Recall at 1 by input: what the features live on."""
+    lines = []
+    for place, (shown, of) in enumerate(scores.items()):
+        score = of["recall@1"]
+        drawn = strip(
+            score["value"], score["low"], score["high"], limits=(0.0, 1.0), reference=score["chance"], place=place
+        )
+        lines.append(Line(INPUT_NAMES[shown], mark(place), f"{percent(score['value'])} % [{interval(score)}]", drawn))
+    chance = percent(scores["rgb"]["recall@1"]["chance"])
+    return Scale("R@1: the nearest video is of the same class", [f"chance {chance} %"], ("0", "100 %"), lines)
+
+
+def _measures(scores: _Scores) -> tuple[list[tuple[str, str]], list[str]]:
+    """Id and name of each measure in the order of the table, and names of those that say nothing: all find it."""
     names = list(dict.fromkeys(name for values in scores.values() for name in values))
-    last = [name for name in MEASURES if name in names]
-    return [(name, MEASURES.get(name, name.replace("recall", "R"))) for name in names if name not in last] + [
-        (name, MEASURES[name]) for name in last
+    titles = {name: MEASURES.get(name, name.replace("recall", "R")) for name in names}
+    full = [
+        name
+        for name in names
+        if name not in MEASURES and all(values[name]["value"] >= _SATURATED for values in scores.values())
     ]
-
-
-def _sha256(text: str) -> str:
-    """Of a script, as a content security policy names it."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    kept = sorted((name for name in names if name not in full), key=lambda name: name in MEASURES)
+    return [(name, titles[name]) for name in kept], [titles[name] for name in full]

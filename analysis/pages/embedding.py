@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
-from PIL import Image
 
 from analysis.output import to_plain
+from analysis.pages.environment import jpeg_address, render
+from analysis.pages.environment import write_page as write_file
+from analysis.pages.words import skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
@@ -27,29 +24,30 @@ _TILES = 16  # thumbnails in a row and in a column of a sheet: small enough for 
 def write_page(path: Path, study: Study) -> None:
     """Write the page; equal studies give equal bytes.
 
-    Names of videos and classes come from files and are only ever shown as text. The page says itself that nothing but
-    its own script may run, and that nothing may be loaded.
-
     Args:
         path: The file.
         study: An embedding (``analysis.studies.embedding.study``).
     """
-    folder = str(resources.files("analysis") / "templates")
-    environment = Environment(loader=FileSystemLoader(folder), autoescape=True)
-    environment.filters["sha256"] = _sha256
     checkpoint, inputs = study.provenance["checkpoint"], study.provenance["inputs"]
-    page = environment.get_template("embedding.html").render(
-        checkpoint=checkpoint["path"] or f"seed {study.provenance['seed']}",
-        arch=checkpoint["arch"],
-        source=f"{inputs['data']} ({inputs['split']})" if inputs["split"] else inputs["data"] or "videos",
-        untrained=study.untrained,
-        projection=study.provenance["projection"],
+    projection, data = study.provenance["projection"], page_data(study.arrays)
+    source = f"{inputs['data']} ({inputs['split']})" if inputs["split"] else inputs["data"] or "videos"
+    name = Path(checkpoint["path"]).name if checkpoint["path"] else f"untrained {checkpoint['arch']}"
+    page = render(
+        "embedding.html",
+        title=f"{name}: which clips of {source} its features hold alike",
+        about=f"{checkpoint['arch']} ({checkpoint['path'] or 'seed ' + str(study.provenance['seed'])}) · "
+        f"{len(data['points'])} clips of {len(data['video_id'])} videos · {projection['method']} "
+        f"({projection['components']} components, perplexity {projection['perplexity']:.3g})",
+        warnings=[
+            *(["Untrained weights: this shows how to read the page, not a result."] if study.untrained else []),
+            *skipped_note(list(study.skipped), "skipped.csv"),
+        ],
         scores=study.table(),
-        skipped=len(study.skipped),
+        created="",
         command=study.provenance["command"],
-        data=to_plain(page_data(study.arrays)),
+        data=to_plain(data),
     )
-    path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+    write_file(path, page)
 
 
 def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -99,15 +97,6 @@ def thumbnail_sheets(thumbnails: np.ndarray) -> list[str]:
         tiles[: len(part)] = part
         rows = -(-len(part) // _TILES)
         grid = tiles[: rows * _TILES].reshape(rows, _TILES, height, width, 3).swapaxes(1, 2)
-        buffer = io.BytesIO()
         # Colors at full resolution: a tile would bleed into its neighbor otherwise.
-        Image.fromarray(grid.reshape(rows * height, _TILES * width, 3)).save(
-            buffer, "JPEG", quality=85, subsampling=0, optimize=True
-        )
-        sheets.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
+        sheets.append(jpeg_address(grid.reshape(rows * height, _TILES * width, 3), quality=85, subsampling=0))
     return sheets
-
-
-def _sha256(text: str) -> str:
-    """Of a script, as a content security policy names it."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from analysis.pages.environment import data_address
 from analysis.plotting.films import overlay
 from analysis.studies import Study
 from fima.data.transcode.encode import write_video
@@ -47,7 +47,7 @@ def picture(path: Path) -> Picture:
             buffer = io.BytesIO()
             image.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=2)
             content, kind = buffer.getvalue(), "webp"
-    return Picture(_address(f"image/{kind}", content), width, height)
+    return Picture(data_address(f"image/{kind}", content), width, height)
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,4 @@ def _film(label: str, frames: np.ndarray, study: Study, at: int) -> Film:
     fps = max(float(study.arrays["example_fps"][at]), _SLOWEST)
     with tempfile.TemporaryDirectory() as folder:
         content = write_video(Path(folder) / "film.mp4", frames, fps=fps, crf=_CRF).read_bytes()
-    return Film(label, _address("video/mp4", content), len(frames), fps, frames.shape[2], frames.shape[1])
-
-
-def _address(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return Film(label, data_address("video/mp4", content), len(frames), fps, frames.shape[2], frames.shape[1])

@@ -152,7 +152,7 @@ still.addEventListener("change", () => { if (still.matches) stop(); find("times"
 for (const [i, clip] of data.clips.entries()) {
   const button = choice(find("clips"), "", i, () => setClip(i), clip.name), image = element("img");
   image.alt = "";
-  image.src = `data:image/jpeg;base64,${clip.rgb[0]}`;
+  image.src = clip.rgb[0];
   button.append(image, element("span", "", clip.name));
 }
 find("clips").hidden = data.clips.length < 2;

@@ -44,7 +44,7 @@ function picture(kind) {
   if (!pictures.has(key)) {
     const image = new Image();
     image.addEventListener("load", draw);
-    image.src = `data:image/jpeg;base64,${data.clips[now.clip][kind][now.time]}`;
+    image.src = data.clips[now.clip][kind][now.time];
     pictures.set(key, image);
   }
   return pictures.get(key);

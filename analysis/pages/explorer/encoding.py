@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
+from analysis.pages.environment import jpeg_address
 from analysis.pages.explorer.clip import ExplorerClip, check_clips
 from analysis.plotting.style import SIMILARITY_CMAP
 
@@ -128,9 +128,7 @@ def _text(array: np.ndarray) -> str:
 
 
 def _jpeg(frame: np.ndarray) -> str:
-    """The base64 text of a frame ``(S, S)`` or ``(S, S, 3)`` as JPEG."""
+    """A frame ``(S, S)`` or ``(S, S, 3)`` as the data address of a JPEG that is not larger than it is shown."""
     picture = Image.fromarray(frame)
     picture.thumbnail((_LARGEST, _LARGEST))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_address(np.asarray(picture), quality=_QUALITY)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from collections.abc import Sequence
-from importlib import resources
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from analysis.pages.environment import read_template, render
+from analysis.pages.environment import script_hash as hash_of
 from analysis.pages.explorer.clip import ExplorerClip
 from analysis.pages.explorer.encoding import encode_clips
 
 __all__ = ["ExplorerView", "explorer_fragment", "explorer_page", "script_hash"]
 
 
-def explorer_fragment(clips: Sequence[ExplorerClip], *, title: str | None = None) -> str:
+def explorer_fragment(clips: Sequence[ExplorerClip], *, title: str | None = None, alone: bool = True) -> str:
     """An explorer to put into a page: markup with its own style, data and script.
 
     Everything is found from the fragment's root element (class ``fima-explorer``), so that a page may hold several.
@@ -26,13 +24,12 @@ def explorer_fragment(clips: Sequence[ExplorerClip], *, title: str | None = None
     Args:
         clips: Of the same checkpoints, in the order of the selector.
         title: Its heading (``h3``), if any; a text.
+        alone: Whether the page may be anyone's; False leaves the colors to a page of ``base.html``.
 
     Raises:
         InputError: For no clip, or clips of different checkpoints.
     """
-    return _environment().get_template("explorer.html").render(
-        title=title, data=encode_clips(clips), style=Markup(_template("explorer.css")), script=Markup(_script())
-    )  # fmt: skip
+    return render("explorer.html", title=title, data=encode_clips(clips), script=Markup(_script()), alone=alone)
 
 
 def explorer_page(
@@ -55,15 +52,13 @@ def explorer_page(
     Raises:
         InputError: For no clip, or clips of different checkpoints.
     """
-    return _environment().get_template("explorer_page.html").render(
-        title=title, about=about, warnings=warnings, command=command, script_hash=script_hash(),
-        explorer=Markup(explorer_fragment(clips)),
-    )  # fmt: skip
+    explorer = Markup(explorer_fragment(clips, alone=False))  # escaped by its template
+    return render("explorer_page.html", title=title, about=about, warnings=warnings, command=command, explorer=explorer)
 
 
 def script_hash() -> str:
     """The fragment's script as a content security policy names it: ``sha256-…``."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+    return hash_of(_script())
 
 
 class ExplorerView:
@@ -88,13 +83,5 @@ class ExplorerView:
 
 def _script() -> str:
     """Its parts in one function, so that nothing of it is seen by the page or by another explorer."""
-    parts = "".join(_template(name) for name in ("explorer_data.js", "explorer_draw.js", "explorer.js"))
+    parts = "".join(map(read_template, ("explorer_data.js", "explorer_draw.js", "explorer.js")))
     return f"(() => {{\n{parts}}})();"
-
-
-def _template(name: str) -> str:
-    return (resources.files("analysis") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(str(resources.files("analysis") / "templates")), autoescape=True)

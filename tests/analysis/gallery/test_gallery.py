@@ -200,7 +200,7 @@ def drawn(tmp_path_factory):
 
 def test_all_files_say_the_same(drawn):
     content = json.loads((drawn / "gallery.json").read_text())
-    data = _data_of((drawn / "gallery.html").read_text())
+    data = _data_of((drawn / "index.html").read_text())
     with (drawn / "neighbors.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 14 * 14
@@ -241,11 +241,11 @@ def test_all_files_say_the_same(drawn):
 
 
 def test_the_page_needs_nothing_from_elsewhere(drawn):
-    page = (drawn / "gallery.html").read_text()
+    page = (drawn / "index.html").read_text()
     assert len(page) < 15_000_000
     assert "default-src 'none'" in page
     assert not re.search(r"https?:|<link[^>]*href=\"(?!data:)| src=", page)
-    assert page.count("<script") == page.count("</script>") == 2
+    assert page.count("<script") == page.count("</script>") == 3
 
 
 def _write_folders(root, *, evil=False):
@@ -277,7 +277,7 @@ def test_broken_videos_are_left_out_and_backgrounds_unknown(tmp_path, capsys):
     assert content["about"]["untrained"]
     assert len(content["shown"]) == 5
     assert all("same_background" not in row for row in content["scores"].values())
-    page = (tmp_path / "out" / "gallery.html").read_text()
+    page = (tmp_path / "out" / "index.html").read_text()
     for line in ("Untrained weights", "1 video could not be read", "1 query is a training video"):
         assert line in page
     assert "clip 1" in (tmp_path / "out" / "skipped.csv").read_text()
@@ -340,8 +340,8 @@ def _wait_for_playing(tab, count):
 
 @pytest.mark.slow
 def test_hovered_and_focused_videos_play(drawn, browser):
-    tab, wrong = _open(browser, drawn / "gallery.html", viewport={"width": 1200, "height": 900})
-    data = _data_of((drawn / "gallery.html").read_text())
+    tab, wrong = _open(browser, drawn / "index.html", viewport={"width": 1200, "height": 900})
+    data = _data_of((drawn / "index.html").read_text())
     film, card = tab.locator("video"), tab.locator("article").first
     assert film.count() == 0
     card.locator("li .tile").nth(2).hover()
@@ -372,7 +372,7 @@ def test_hovered_and_focused_videos_play(drawn, browser):
 
 @pytest.mark.slow
 def test_nothing_moves_unasked_where_less_motion_is_wanted(drawn, browser):
-    tab, wrong = _open(browser, drawn / "gallery.html", reduced_motion="reduce")
+    tab, wrong = _open(browser, drawn / "index.html", reduced_motion="reduce")
     tile = tab.locator("li .tile").first
     tile.hover()
     assert tab.locator("video").count() == 0
@@ -387,8 +387,8 @@ def test_nothing_moves_unasked_where_less_motion_is_wanted(drawn, browser):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_filter_order_and_bias_view(drawn, browser, scheme, width):
-    tab, wrong = _open(browser, drawn / "gallery.html", viewport={"width": width, "height": 800}, color_scheme=scheme)
-    data = _data_of((drawn / "gallery.html").read_text())
+    tab, wrong = _open(browser, drawn / "index.html", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    data = _data_of((drawn / "index.html").read_text())
     hit = [query["near"]["rgb"][0][2] == 1 for query in data["queries"]]
 
     def shown():
@@ -428,9 +428,9 @@ def test_names_do_no_harm_in_a_browser(tmp_path, browser):
     root = _write_folders(tmp_path / EVIL, evil=True)
     typed = ["--data", str(root), "--ckpt", "random", "--clips", "1", "--out", str(tmp_path / "out")]
     assert _run(*typed) == 0
-    page = (tmp_path / "out" / "gallery.html").read_text()
+    page = (tmp_path / "out" / "index.html").read_text()
     assert "<img" not in page
-    tab, wrong = _open(browser, tmp_path / "out" / "gallery.html")
+    tab, wrong = _open(browser, tmp_path / "out" / "index.html")
     assert any(EVIL in name for name in tab.locator(".query .name").all_text_contents())
     tab.locator(".query .tile").first.hover()
     _wait_for_playing(tab, 1)

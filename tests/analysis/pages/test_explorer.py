@@ -88,7 +88,7 @@ def test_what_is_encoded_is_the_clip():
         assert _array(maps["ties"], "<u2").tolist() == [1] * 24
         np.testing.assert_array_equal(_array(maps["own"], "<f4").reshape(4, 6), exact[:, range(6), range(6)])
         np.testing.assert_array_equal(_array(maps["top"], "<f4").reshape(4, 6), exact.max(axis=2))
-    pictures = [np.array(Image.open(io.BytesIO(base64.b64decode(text)))) for text in encoded["rgb"]]
+    pictures = [np.array(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2])))) for text in encoded["rgb"]]
     assert [picture.shape for picture in pictures] == [(48, 48, 3)] * 4
     np.testing.assert_array_equal(pictures[0], pictures[2])  # the average shows the middle frame
 
@@ -237,9 +237,9 @@ def _run(*words):
 def test_the_command_writes_page_and_arrays(tmp_path, capsys):
     small = ("--num-frames", "8", "--size", "56")
     assert _run("--ckpt", "tiny-vd", "random", *small, "--out", str(tmp_path)) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["explore.html", "explore.npz"]
-    assert str(tmp_path / "explore.html") in capsys.readouterr().out
-    page = (tmp_path / "explore.html").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["explore.npz", "index.html"]
+    assert str(tmp_path / "index.html") in capsys.readouterr().out
+    page = (tmp_path / "index.html").read_text()
     assert "Untrained weights: untrained." in page
     assert "fima-analyze explore --num-frames 8 --size 56 --ckpt tiny-vd random" in page
     with np.load(tmp_path / "explore.npz") as saved:
@@ -252,7 +252,7 @@ def test_a_broken_video_of_a_data_set_is_left_out(tmp_path, clips_dir):
     (data / EVIL).write_bytes(b"no video")
     shutil.copy(clips_dir / "dog.mp4", data / "dog.mp4")
     assert _run("--data", str(tmp_path / "data"), "--num-frames", "8", "--out", str(tmp_path / "out")) == 3
-    page = (tmp_path / "out" / "explore.html").read_text()
+    page = (tmp_path / "out" / "index.html").read_text()
     assert "Could not be read and left out" in page
     assert "<img" not in page
 

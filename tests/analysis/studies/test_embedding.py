@@ -386,7 +386,7 @@ def test_names_are_never_markup(tmp_path):
     write_page(tmp_path / "page.html", study)
     page = (tmp_path / "page.html").read_text()
     assert "<img" not in page
-    assert page.count("<script") == page.count("</script>") == 2
+    assert page.count("<script") == page.count("</script>") == 3
     assert html.escape(EVIL) in page
     assert _data_of(page)["video_id"][0] == EVIL
 

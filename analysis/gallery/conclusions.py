@@ -1,0 +1,51 @@
+"""What a gallery's numbers let one say, in sentences; by rule, so that no wish writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from analysis.measures.statistics import paired_difference
+from analysis.pages.words import percent, plural, points
+from fima.evaluation.neighbor_report import Neighbors
+
+__all__ = ["conclude"]
+
+_NAMES = {"rgb": "the RGB clip", "frozen": "one frozen frame", "motion": "the frame difference alone"}
+
+
+def conclude(
+    found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, Mapping[str, float]]], *, seed: int = 0
+) -> list[str]:
+    """Sentences, the most important first.
+
+    Args:
+        found: Input → its neighbors; "rgb" among them.
+        scores: Of `analysis.gallery.compute.bias_scores`.
+        seed: Of the bootstrap over queries.
+    """
+    told = ", ".join(f"{_NAMES[shown]} {percent(scores[shown]['recall@1']['value'])} %" for shown in found)
+    chance = percent(scores["rgb"]["recall@1"]["chance"])
+    sentences = [f"The nearest video is of the query's class (R@1; chance {chance} %) with {told}."]
+    sentences += [_against_rgb(shown, found, seed) for shown in found if shown != "rgb"]
+    if low := [shown for shown in found if scores[shown]["recall@1"]["low"] <= scores[shown]["recall@1"]["chance"]]:
+        sentences.append(f"Not above chance by its interval: {', '.join(_NAMES[shown] for shown in low)}.")
+    queries = len(found["rgb"].test)
+    sentences.append(
+        f"Intervals are over {plural(queries, 'query', 'queries')} of this data set; if several videos come from one "
+        "recording they are too narrow. It is one checkpoint: nothing is said of the method that trained it."
+    )
+    return sentences
+
+
+def _against_rgb(shown: str, found: Mapping[str, Neighbors], seed: int) -> str:
+    """One input against the clip as it is, query by query."""
+    difference = paired_difference(found["rgb"].hits[:, 0], found[shown].hits[:, 0], seed=seed)
+    name, interval = _NAMES[shown], f"[{points(difference.low)}, {points(difference.high)}]"
+    if difference.low > 0:
+        return f"With {name} more is found than with the whole clip, by {points(difference.mean)} points {interval}."
+    if difference.high < 0:
+        return f"With {name} less is found than with the whole clip, by {points(-difference.mean)} points {interval}."
+    return (
+        f"Whether {name} finds more or less than the whole clip cannot be told "
+        f"({points(difference.mean)} points {interval})."
+    )
