@@ -21,11 +21,13 @@ __all__ = [
     "FIMA_112",
     "FIMA_224",
     "FIMA_TINY",
+    "IMAGENET_224",
     "KINETICS_MEAN",
     "KINETICS_STD",
     "MACLR",
     "MACLR_FINETUNED",
     "TCLR",
+    "TIMESFORMER",
     "TORCHVISION",
     "InputSpec",
 ]
@@ -198,8 +200,14 @@ FIMA_TINY = FIMA_224.replace(size=56)
 #: which is every 2nd frame of an ordinary 30 frames per second video.
 TORCHVISION = FIMA_112
 
+#: VideoMAE and the V-JEPA family: ImageNet's mean and deviation (MCG-NJU/VideoMAE `datasets.py`, commit 14ef8d8).
+IMAGENET_224 = InputSpec((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), num_frames=16, frame_stride=4, size=224)
+
 #: MaCLR's visual pathway (amazon-science/self-supervised-maclr) and PySlowFast's Slow 8×8.
 MACLR = InputSpec((0.45,) * 3, (0.225,) * 3, num_frames=8, frame_stride=8, size=224)
+
+#: TimeSformer 8×32 (facebookresearch/TimeSformer `config/defaults.py`); Hiera and UniFormer have its colors.
+TIMESFORMER = MACLR.replace(frame_stride=32)
 
 #: MaCLR as fine-tuned on UCF101 by its release (`configs/UCF101/SLOW_32x8_R50.yaml`).
 MACLR_FINETUNED = MACLR.replace(num_frames=32)

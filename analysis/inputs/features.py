@@ -13,7 +13,8 @@ from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 from fima.methods.activation import foreground_mask
-from fima.models.registry import BackboneInfo, FeatureTap, backbone_info
+from fima.models.capture import find_tap, read_maps
+from fima.models.registry import BackboneInfo, backbone_info
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
@@ -107,7 +108,7 @@ class FeatureExtractor:
         self.loaded, self.boundary, self.gradient = loaded, boundary, gradient
         self.device = choose_device(device) if isinstance(device, str) else device
         self.info: BackboneInfo = backbone_info(loaded.backbone, loaded.input)
-        self.tap = self._choose_tap(layer)
+        self.tap = find_tap(loaded.backbone, layer, self.info, arch=loaded.arch)
         self.backbone = _channels_last(loaded.backbone.to(self.device)).eval()
         self.pathway, self.reads = pathway, loaded.input
         if pathway is not None:
@@ -144,15 +145,8 @@ class FeatureExtractor:
 
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
-        output = self._fitting(inputs, lambda: self._read(inputs))
-        if self.tap.to_ncthw is not None and not (isinstance(output, Tensor) and output.ndim == 5):
-            output = self.tap.to_ncthw(output)
-        if not isinstance(output, Tensor) or output.ndim != 5 or 0 in output.shape:
-            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise InputError(
-                f"layer {self.tap.layer or 'output'} of {self.loaded.arch} must give (N, C, T', H', W'), got {got}"
-            )
-        return output
+        maps: dict[str, Tensor] = self._fitting(inputs, lambda: read_maps(self.backbone, inputs, [self.tap]))
+        return maps[self.tap.layer]
 
     def _motion_map(self, clip: Tensor, rgb: torch.Size, pathway: MotionPathway) -> Tensor:
         """The pathway's feature map, averaged over time to the slices of RGB's."""
@@ -176,33 +170,6 @@ class FeatureExtractor:
                 f"a clip of {inputs.shape[2]} frames, {inputs.shape[3]} x {inputs.shape[4]} pixels does not fit "
                 f"{self.loaded.arch}: {_first_line(error)}"
             ) from None
-
-    def _read(self, inputs: Tensor) -> Any:
-        """The tap's raw output; its hook is gone afterwards, whatever happens."""
-        if not self.tap.layer:
-            return self.backbone(inputs)
-        seen: list[Any] = []
-        module = self.backbone.get_submodule(self.tap.layer)
-        handle = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-        try:
-            self.backbone(inputs)
-        finally:
-            handle.remove()
-        if len(seen) != 1:
-            raise InputError(f"layer {self.tap.layer} runs {len(seen)} times in one pass; it must run once")
-        return seen[0]
-
-    def _choose_tap(self, layer: str | None) -> FeatureTap:
-        """A published tap, or any module by name; None is the output."""
-        taps = {tap.layer: tap for tap in self.info.taps}
-        if layer is None:
-            return self.info.taps[-1]
-        if layer in taps:
-            return taps[layer]
-        if layer not in dict(self.loaded.backbone.named_modules()):
-            raise InputError(f"--layer {layer}: not in {self.loaded.arch}; taps: {', '.join(taps)}")
-        # Its shape is known once it has run; a token layer inside is laid out as the output is.
-        return FeatureTap(layer, 0, 0, 0, to_ncthw=self.info.taps[-1].to_ncthw)
 
 
 def _channels_last(backbone: nn.Module) -> nn.Module:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from analysis.studies.base import Session
+from fima.models.capture import capture, find_tap
 
 __all__ = ["Layer", "list_layers", "print_layers"]
 
@@ -32,30 +34,28 @@ class Layer:
 
 def list_layers(session: Session) -> list[Layer]:
     """Every module whose output is a feature map, in the order in which they run."""
-    spec, backbone = session.spec, session.extractor.backbone
-    taps = {tap.layer for tap in session.extractor.info.taps}
-    layers: list[Layer] = []
-
-    def note(name: str, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 5:
-            layers.append(Layer(name, tuple(output.shape[1:]), name in taps))
-
-    def hook(name: str) -> Any:
-        return lambda _module, _inputs, output: note(name, output)
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in _named(backbone)]
-    try:
-        session.extractor.feature_map(
-            torch.full((1, 3, spec.num_frames, spec.size, spec.size), 0.5, device=session.extractor.device)
-        )
-    finally:
-        for handle in handles:
-            handle.remove()
+    spec, extractor = session.spec, session.extractor
+    taps = {tap.layer for tap in extractor.info.taps}
+    clip = torch.full((1, 3, spec.num_frames, spec.size, spec.size), 0.5, device=extractor.device)
+    names = [name for name, _ in extractor.backbone.named_modules() if name]
+    with capture(extractor.backbone, names) as seen:
+        extractor.feature_map(clip)
+    layers = []
+    for name, runs in seen.items():
+        to_ncthw = find_tap(extractor.backbone, name, extractor.info).to_ncthw
+        shape = _shape(runs[0], to_ncthw) if len(runs) == 1 else None
+        if shape is not None:
+            layers.append(Layer(name, shape, name in taps))
     return layers
 
 
-def _named(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(name, module) for name, module in backbone.named_modules() if name]
+def _shape(output: Any, to_ncthw: Callable[[Any], Tensor] | None) -> tuple[int, ...] | None:
+    """``(C, T', H', W')`` of what a layer gave; None if that is no feature map."""
+    try:
+        found = output if to_ncthw is None else to_ncthw(output)
+    except Exception:  # a layer inside a module from elsewhere, which its to_ncthw knows nothing of
+        return None
+    return tuple(found.shape[1:]) if isinstance(found, Tensor) and found.ndim == 5 else None
 
 
 def print_layers(layers: list[Layer], *, as_json: bool = False) -> None:

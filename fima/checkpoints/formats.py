@@ -50,8 +50,8 @@ _CORES = ("encoder_q.", "encoder_q.backbone.", "backbone.", "", "0.")
 
 _TCLR_CORE = "0."
 
-#: Never guessed: it has the names and shapes of r3d_18.
-_NOT_GUESSED = ("r3d_18_dilated",)
+#: What is looked for by names and shapes; not the dilated R3D-18, which has those of r3d_18.
+_GUESSED = ("i3d", "r2plus1d_18", "r3d_18", "slow_r50", "tiny")
 
 #: Settings that a checkpoint's shapes reveal: PySlowFast's plain Slow, and MaCLR's motion pathway at full width.
 _VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
@@ -151,7 +151,7 @@ def find_backbone(source: Unwrapped, path: object, arch: str | None = None) -> F
         CheckpointError: if none is there, or if the names fit two architectures and ``arch`` is not given.
         InputError: if ``arch`` is unknown.
     """
-    names = [arch] if arch else [name for name in backbone_names() if name not in _NOT_GUESSED]
+    names = [arch] if arch else _GUESSED
     candidates = [found for name in names for found in _candidates(source, name)]
     # The first of equals wins: the order of _VARIANTS, _OUTER and _CORES is the order of preference.
     best = max(candidates, key=lambda found: found.share, default=None)

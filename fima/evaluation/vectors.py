@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.clip_protocol import INPUTS, TestProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
+from fima.models.capture import find_tap, read_maps
 from fima.models.registry import backbone_info
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
@@ -170,22 +170,12 @@ class _Pool:
         self._backbone, self._spec = loaded.backbone.to(device).eval(), loaded.input
         self._inputs, self._device = inputs, device
         self._buffer: Tensor | None = None
-        self._to_map: Any = None
-        self._layer: nn.Module | None = None
-        if layer:
-            taps = backbone_info(self._backbone, self._spec).taps
-            try:
-                self._layer = self._backbone.get_submodule(layer)
-            except AttributeError:
-                names = ", ".join(tap.layer for tap in taps if tap.layer)
-                raise InputError(f"--layer {layer}: {loaded.arch} has no such layer; it has {names}") from None
-            self._to_map = next((tap.to_ncthw for tap in taps if tap.layer == layer), None)
+        self._tap = find_tap(self._backbone, layer or None, backbone_info(self._backbone, self._spec), arch=loaded.arch)
 
     def __call__(self, views: Sequence[Tensor]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            pooled = [
-                self._features(self._normalized(views, what)).float().mean(dim=(2, 3, 4)) for what in self._inputs
-            ]
+            pooled = [self._features(self._normalized(views, what)).float() for what in self._inputs]
+            pooled = [found.mean(dim=(2, 3, 4)) for found in pooled]
             return np.asarray(torch.stack(pooled).cpu().numpy())
 
     def _normalized(self, views: Sequence[Tensor], what: str) -> Tensor:
@@ -208,15 +198,4 @@ class _Pool:
         return clip if plain else normalize(show(clip, what), self._spec)
 
     def _features(self, clip: Tensor) -> Tensor:
-        if self._layer is None:
-            return torch.as_tensor(self._backbone(clip))
-        seen: list[Any] = []
-        handle = self._layer.register_forward_hook(lambda module, given, out: seen.append(out))
-        try:
-            self._backbone(clip)
-        finally:
-            handle.remove()
-        found = self._to_map(seen[-1]) if self._to_map is not None else seen[-1]
-        if not isinstance(found, Tensor) or found.ndim != 5:
-            raise InputError("--layer: its output is not a feature map (N, C, T, H, W)")
-        return found
+        return read_maps(self._backbone, clip, [self._tap])[self._tap.layer]

@@ -48,6 +48,14 @@ _FACTORIES = {
     "r3d_18_dilated": "fima.models.resnet3d:r3d_18_dilated",
     "slow_r50": "fima.models.slow:SlowResNet50",
     "tiny": "fima.models.tiny:Tiny",
+    "videomae": "fima.models.hub.vit:VideoTransformer",
+    "videomae-small": "fima.models.hub.vit:videomae_small",
+    "vjepa1": "fima.models.hub.vit:vjepa1",
+    "vjepa2": "fima.models.hub.vit:vjepa2",
+    "vjepa21": "fima.models.hub.vit:vjepa21",
+    "timesformer": "fima.models.hub.timesformer:TimeSformer",
+    "hiera": "fima.models.hub.hiera:Hiera",
+    "uniformer": "fima.models.hub.uniformer:UniFormer",
 }
 
 

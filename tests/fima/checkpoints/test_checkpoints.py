@@ -388,10 +388,17 @@ class TestForeign:
         assert load_backbone(path, "my_net_b:f").input == FIMA_112
 
 
+_TRANSFORMER = {"dim": 128, "depth": 4}
+SMALL = dict.fromkeys(("videomae", "videomae-small", "vjepa1", "vjepa2", "vjepa21", "timesformer"), _TRANSFORMER) | {
+    "hiera": {"dim": 8, "stages": (1, 1, 1, 1)},
+    "uniformer": {"dims": (8, 8, 64, 64), "depth": (1, 1, 1, 1)},
+}
+
+
 class TestOwnFormat:
     @pytest.mark.parametrize("arch", backbone_names())
     def test_round_trip(self, arch, tmp_path):
-        built = untrained_backbone(arch, seed=1)
+        built = untrained_backbone(arch, seed=1, **SMALL.get(arch, {}))
         spec = InputSpec((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", 12, 3, 40)
         path = save_backbone(tmp_path / "new" / "a.pt", built.backbone, arch=arch, input=spec, extra={"epoch": 5})
         assert list(path.parent.iterdir()) == [path]
