@@ -25,7 +25,7 @@ _ABOUT = {
     "all: a bright diagonal says that a place is matched with its own motion. Below, the scores.",
     "compare-temporal": "Similarity of RGB windows with motion windows of the same time and of other times, on the "
     "same axes; below, how it falls with the offset.",
-    "compare-scores": "The scores: gray dots are videos, the mark with its bar the mean with its 95 % bootstrap "
+    "compare-scores": "The scores: gray dots are videos, the mark with its bar the mean with its 95 % "
     "interval over videos, the dashed line chance.",
     "compare-training": "Every score over the optimizer's steps of the runs, with its 95 % band over videos.",
 }

@@ -196,12 +196,12 @@ def _cell(run: RunResult, name: str) -> Cell:
         task=run.task,
         checkpoint=name,
         values=right,
-        summary=summarize(right),
+        summary=summarize(right, limits=(0, 1)),
         by_source=None,
         seeds=(float(right.mean()),),
         folds=(),
         confusion=confusion_matrix(run.labels, run.predictions, classes),
-        classes=tuple(summarize(right[run.labels == label]) for label in range(classes)),
+        classes=tuple(summarize(right[run.labels == label], limits=(0, 1)) for label in range(classes)),
         majority=float("nan"),  # the training labels are not in a result
     )
 

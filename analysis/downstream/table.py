@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from analysis.downstream.answers import Answer
 from analysis.downstream.folds import Parts
-from analysis.downstream.intervals import source_interval
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.videos import Videos
 from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
+from fima.evaluation.intervals import interval
 from fima.evaluation.metrics import confusion_matrix
 
 __all__ = ["Cell", "Difference", "Table", "collect", "compare", "differences_csv", "majority_rate", "results_csv"]
@@ -111,12 +111,12 @@ def _cell(answers: Sequence[Answer], videos: Videos, scopes: Mapping[str, Parts]
         first.task,
         first.checkpoint,
         values,
-        summarize(values[tested], chance=float(np.mean([one.chance for one in answers]))),
-        None if videos.groups is None else source_interval(values, videos.groups),
+        summarize(values[tested], chance=float(np.mean([one.chance for one in answers])), limits=(0, 1)),
+        None if videos.groups is None else interval(values, videos.groups, limits=(0, 1))[:2],
         tuple(float(np.nanmean(row)) for row in right),
         tuple(float(np.nanmean(values[first.folds == number])) for number in numbers),
         confusion_matrix(labels[counted], predictions[counted], len(videos.class_names)),
-        tuple(summarize(values[tested & (videos.labels == label)]) for label in classes),
+        tuple(summarize(values[tested & (videos.labels == label)], limits=(0, 1)) for label in classes),
         majority_rate(videos, scopes, first.where),
     )
 
@@ -138,7 +138,7 @@ def compare(table: Table, videos: Videos) -> list[Difference]:
         for task, cells in tasks.items():
             for first, second in combinations(cells.values(), 2):
                 gap = second.values - first.values
-                by_source = None if videos.groups is None else source_interval(gap, videos.groups)
+                by_source = None if videos.groups is None else interval(gap, videos.groups)[:2]
                 paired = paired_difference(first.values, second.values)
                 found.append(Difference(where, task, first.checkpoint, second.checkpoint, paired, by_source))
     return found

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.measures.statistics import auroc, bootstrap_band, d_prime
+from analysis.measures.statistics import auroc, d_prime
 from fima.errors import InputError
+from fima.evaluation.intervals import interval_band
 
 __all__ = [
     "OFFSET_CHANCE",
@@ -203,7 +204,7 @@ class OffsetResult:
         fps: Frames per second; NaN where videos differ, as then an offset in frames is no one time.
         offsets_frames: ``(D,)`` every offset that occurs, ascending.
         mean: ``(D,)`` mean over the videos that have the offset, each weighing the same.
-        low: ``(D,)`` lower end of the 95 % band of the mean: bootstrap over videos, or for one video mean ± 1.96
+        low: ``(D,)`` lower end of the 95 % band of the mean: over videos, or for one video mean ± 1.96
             standard errors over its window pairs, which overlap and so make the band too narrow. NaN for fewer than 2.
         high: ``(D,)`` upper end.
         change: ``(D,)`` mean over the same videos of the video's similarity at the offset minus its similarity at 0.
@@ -292,7 +293,7 @@ class OffsetSummary:
         """Everything over the videos so far.
 
         Args:
-            seed: Of the bootstrap over videos.
+            seed: Unused: nothing is drawn.
 
         Raises:
             InputError: If no video was added.
@@ -301,10 +302,10 @@ class OffsetSummary:
             raise InputError("offsets need at least one video, got none")
         offsets, table = self._table()
         one = len(table) == 1
-        low, high = self._pair_band if one else bootstrap_band(table, seed=seed)
+        low, high = self._pair_band if one else interval_band(table)
         aligned = table[:, np.flatnonzero(offsets == 0)]  # every video has it: a window is aligned with itself
         change = table - aligned
-        band = (low - aligned[0], high - aligned[0]) if one else bootstrap_band(change, seed=seed)
+        band = (low - aligned[0], high - aligned[0]) if one else interval_band(change)
         names = next(iter(self._scores.values()))
         return OffsetResult(
             unit="window pair" if one else "video",

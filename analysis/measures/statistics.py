@@ -7,7 +7,7 @@ same values in the same order with the same seed give the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fima.errors import InputError
+from fima.evaluation.intervals import interval
 
 __all__ = [
     "PairedDifference",
@@ -22,17 +23,12 @@ __all__ = [
     "Summary",
     "VideoScores",
     "auroc",
-    "bootstrap_band",
-    "bootstrap_interval",
     "d_prime",
     "paired_difference",
     "summarize",
 ]
 
 Array = NDArray[np.float64]
-
-_DRAWS_AT_ONCE = 2_000_000
-"""Bound on the memory of a bootstrap, in drawn indices."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,12 @@ class Summary:
     Attributes:
         mean: Over videos; NaN without any.
         std: Standard deviation over videos (N − 1); NaN for fewer than 2.
-        low: Lower end of the 95 % bootstrap interval of the mean; NaN for fewer than 2 videos.
+        low: Lower end of the 95 % interval of the mean (`fima.evaluation.intervals.interval`); NaN for few units.
         high: Upper end.
         num_videos: Videos that have the score.
         chance: Chance level, where there is one.
         num_missing: Videos left out because their score is NaN.
+        num_units: Independent units behind the interval: source recordings where they are known, else the videos.
     """
 
     mean: float
@@ -56,6 +53,7 @@ class Summary:
     num_videos: int
     chance: float | None = None
     num_missing: int = 0
+    num_units: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,11 @@ class PairedDifference:
 
     Attributes:
         mean: Of the difference over videos.
-        low: Lower end of the 95 % bootstrap interval of the mean, videos drawn in pairs; NaN for fewer than 2.
+        low: Lower end of the 95 % interval of the mean difference; NaN for fewer than 3 units.
         high: Upper end.
         share_higher: Share of videos on which the second is higher, equal ones half, in [0, 1]; chance 0.5.
         num_videos: Videos that have both scores.
+        num_units: Independent units behind the interval, as in `Summary`.
     """
 
     mean: float
@@ -75,93 +74,32 @@ class PairedDifference:
     high: float
     share_higher: float
     num_videos: int
+    num_units: int | None = None
 
 
-def bootstrap_interval(
-    values: ArrayLike, *, level: float = 0.95, samples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over videos.
-
-    Args:
-        values: ``(V,)``, one for each video; NaNs are dropped.
-        level: Confidence level, in (0, 1).
-        samples: Number of resamples.
-        seed: Of the resampling.
-
-    Returns:
-        ``(low, high)``; NaN for fewer than 2 videos.
-
-    Raises:
-        InputError: If the values are not 1-D, or ``level`` or ``samples`` cannot be used.
-    """
-    values = _vector(values, "values")
-    values = values[~np.isnan(values)]
-    low, high = bootstrap_band(values[:, None], level=level, samples=samples, seed=seed)
-    return float(low[0]), float(high[0])
-
-
-def bootstrap_band(
-    values: ArrayLike, *, level: float = 0.95, samples: int = 2000, seed: int = 0
-) -> tuple[Array, Array]:
-    """``bootstrap_interval`` of every column of a table, all columns resampled with the same videos.
-
-    Args:
-        values: ``(V, D)``, a row for each video; NaN where a video has no value, left out of the column's mean.
-        level: Confidence level, in (0, 1).
-        samples: Number of resamples.
-        seed: Of the resampling.
-
-    Returns:
-        Low and high, ``(D,)`` each; NaN for a column with fewer than 2 values.
-
-    Raises:
-        InputError: If the values are not 2-D, or ``level`` or ``samples`` cannot be used.
-    """
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2:
-        raise InputError(f"values must be (V, D), got {table.shape}")
-    if not 0 < level < 1 or samples < 1:
-        raise InputError(f"level must be in (0, 1) and samples at least 1, got {level} and {samples}")
-    interval = np.full((2, table.shape[1]), np.nan)
-    known = (~np.isnan(table)).sum(axis=0) >= 2
-    if known.any():
-        means = _resampled_means(table[:, known], samples, seed)
-        tail = (1 - level) / 2
-        interval[:, known] = np.nanquantile(means, [tail, 1 - tail], axis=0)
-    return interval[0], interval[1]
-
-
-def _resampled_means(table: Array, samples: int, seed: int) -> Array:
-    """Means of the columns over videos drawn with replacement, ``(samples, D)``; memory is bounded."""
-    rng = np.random.default_rng(seed)
-    num_videos = len(table)
-    present = (~np.isnan(table)).astype(np.float64)
-    filled = np.nan_to_num(table)
-    means = np.empty((samples, table.shape[1]))
-    block = max(1, _DRAWS_AT_ONCE // num_videos)
-    for start in range(0, samples, block):
-        size = min(block, samples - start)
-        drawn = rng.integers(num_videos, size=(size, num_videos)) + num_videos * np.arange(size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=size * num_videos).reshape(size, num_videos).astype(np.float64)
-        with np.errstate(invalid="ignore"):  # a resample may miss all the videos that have a value: NaN
-            means[start : start + size] = (times @ filled) / (times @ present)
-    return means
-
-
-def summarize(values: ArrayLike, *, chance: float | None = None, seed: int = 0) -> Summary:
-    """Mean, standard deviation and 95 % bootstrap interval over videos.
+def summarize(
+    values: ArrayLike,
+    *,
+    chance: float | None = None,
+    groups: Sequence[Hashable] | None = None,
+    limits: tuple[float, float] | None = None,
+    seed: int = 0,
+) -> Summary:
+    """Mean, standard deviation and 95 % interval over videos.
 
     Args:
         values: ``(V,)``, one for each video; NaNs are dropped and counted.
         chance: Chance level to keep beside the score.
-        seed: Of the bootstrap.
+        groups: ``(V,)``, the source recording of each video; None: every video is its own.
+        limits: Ends of the score's range.
+        seed: Unused: nothing is drawn.
 
     Raises:
-        InputError: If the values are not 1-D.
+        InputError: If the values are not 1-D, or the groups are not as many.
     """
     values = _vector(values, "values")
     present = values[~np.isnan(values)]
-    low, high = bootstrap_interval(present, seed=seed)
+    low, high, units = interval(values, groups, limits=limits)
     return Summary(
         mean=float(present.mean()) if len(present) else math.nan,
         std=float(present.std(ddof=1)) if len(present) > 1 else math.nan,
@@ -170,16 +108,20 @@ def summarize(values: ArrayLike, *, chance: float | None = None, seed: int = 0) 
         num_videos=len(present),
         chance=chance,
         num_missing=len(values) - len(present),
+        num_units=units,
     )
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> PairedDifference:
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, *, groups: Sequence[Hashable] | None = None, seed: int = 0
+) -> PairedDifference:
     """Compare two checkpoints on the same videos: second minus first.
 
     Args:
         first: ``(V,)`` scores of one checkpoint, one for each video.
         second: ``(V,)`` scores of the other, the same videos in the same order. A video with a NaN is left out.
-        seed: Of the bootstrap.
+        groups: ``(V,)``, the source recording of each video; None: every video is its own.
+        seed: Unused: nothing is drawn.
 
     Raises:
         InputError: If the two are not 1-D and of one length.
@@ -187,9 +129,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> 
     first, second = _vector(first, "first"), _vector(second, "second")
     if len(first) != len(second):
         raise InputError(f"first and second must have the same videos, got {len(first)} and {len(second)}")
-    difference = second - first
-    difference = difference[~np.isnan(difference)]
-    low, high = bootstrap_interval(difference, seed=seed)
+    low, high, units = interval(second - first, groups)
+    difference = (second - first)[~np.isnan(second - first)]
     some = len(difference) > 0
     return PairedDifference(
         mean=float(difference.mean()) if some else math.nan,
@@ -197,6 +138,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> 
         high=high,
         share_higher=float((np.sign(difference) / 2 + 0.5).mean()) if some else math.nan,
         num_videos=len(difference),
+        num_units=units,
     )
 
 

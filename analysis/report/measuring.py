@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -136,10 +137,9 @@ def load_study(folder: Path, measure: str) -> Study:
 
 def _summary(values: Mapping[str, Any]) -> Summary:
     """Not-a-number is null in JSON."""
+    known = {field.name for field in dataclasses.fields(Summary)}
     floats = {n: math.nan if values[n] is None else float(values[n]) for n in ("mean", "std", "low", "high")}
-    return Summary(
-        **floats, num_videos=values["num_videos"], chance=values["chance"], num_missing=values["num_missing"]
-    )
+    return Summary(**{name: value for name, value in values.items() if name in known} | floats)
 
 
 def _drawn_already(study: Study) -> Figure:

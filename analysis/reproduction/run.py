@@ -108,7 +108,7 @@ def _page(table: Table, runs: Sequence[Run], budget: Budget, pictures: Mapping[s
         "but for what makes the method. Numbers are of this world alone; none compares with a published one. "
         "docs/reproduction.md says what was tuned, how, and how to read it.",
         "",
-        "Each cell: mean and 95 % bootstrap interval over test videos; with several seeds, a video's value is its mean "
+        "Each cell: mean and 95 % interval over test videos; with several seeds, a video's value is its mean "
         "over seeds, and the range of the seeds follows.",
         "",
         to_markdown(table),

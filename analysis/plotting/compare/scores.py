@@ -119,7 +119,7 @@ def draw_compared_scores(measures: Mapping[str, Mapping[str, Study]]) -> Figure:
     with printed():
         figure = new_figure(grid_height(panels) + 0.75)
         draw_score_grid(measures, figure, names=len(measures) > 1)
-        figure.suptitle(compared_caption(first, "Scores over videos: mean with 95 % bootstrap interval"))
+        figure.suptitle(compared_caption(first, "Scores over videos: mean with 95 % interval"))
     return figure
 
 

@@ -60,7 +60,7 @@ def draw_training(
                 ax.set_xlabel("optimizer step")
         _training_legend(figure, training, references, marks)
         first = next(iter(measures.values()))
-        figure.suptitle(compared_caption(first, "Scores over training: mean over videos with 95 % bootstrap band"))
+        figure.suptitle(compared_caption(first, "Scores over training: mean over videos with 95 % band"))
     return figure
 
 

@@ -95,7 +95,7 @@ def data_sentences(studies: Mapping[str, Study]) -> str:
     layer = first.provenance["layer"]
     sentences = [f"N = {counted(videos, 'video')}{where}"]
     if videos > 1:
-        sentences.append("brackets: 95 % bootstrap interval over videos")
+        sentences.append("brackets: 95 % interval over videos")
     sentences.append(f"clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px")
     sentences.append(f"features of {'the backbone’s output' if layer == 'output' else f'layer {layer}'}")
     text = "; ".join(sentences) + "."

@@ -233,7 +233,7 @@ def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str
     apart = ", and of misaligned ones that share no frame (dashed)" if "disjoint" in _shown(arrays) else ""
     parts = [
         f"Temporal similarity of RGB to motion features of {checkpoint_names(studies)}. (a) Cosine of the RGB window "
-        f"at a time with the motion window Δ later, minus that at Δ = 0: mean and 95 % bootstrap band over {unit} "
+        f"at a time with the motion window Δ later, minus that at Δ = 0: mean and 95 % band over {unit} "
         f"(videos: {behind}). A peak at Δ = 0 tells the moment.",
         f"({_letters(len(studies))}) Cosines of aligned (Δ = 0) and misaligned (|Δ| ≥ ½ window) pairs of each "
         f"video{apart}, every video weighing alike, on the same axes.",

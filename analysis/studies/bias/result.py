@@ -57,7 +57,11 @@ class BiasResult:
         """Accuracies and gap of one checkpoint, in [-1, 1], with intervals over videos, paired for the gap."""
         gap, level = self.gaps[name], 1 / self.worlds.classes
         return {
-            score: summarize(getattr(gap, score), chance=0.0 if score == "gap" else level, seed=self.asked["seed"])
+            score: summarize(
+                getattr(gap, score),
+                chance=0.0 if score == "gap" else level,
+                limits=(-1, 1) if score == "gap" else (0, 1),
+            )
             for score in SCORES
         }
 

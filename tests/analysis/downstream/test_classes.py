@@ -10,9 +10,9 @@ from PIL import Image
 
 from analysis.cli import main
 from analysis.downstream.class_results import cells_of, name_runs, read_run, read_runs
-from analysis.measures.statistics import bootstrap_interval
 from fima.cli import main as fima
 from fima.errors import InputError
+from fima.evaluation.intervals import interval
 
 CLASSES = ("dog", "cat, tabby", "owl")
 # (video, true class, answer): dogs 2 of 3, cats 1 of 2, no owl is tested
@@ -53,7 +53,7 @@ def test_counts_and_shares_by_hand(tmp_path, make):
     assert [one.mean for one in cell.classes[:2]] == [pytest.approx(2 / 3), 0.5]
     assert np.isnan(cell.classes[2].mean)
     assert cell.summary.mean == 0.6
-    assert (cell.classes[0].low, cell.classes[0].high) == bootstrap_interval([1.0, 1.0, 0.0])
+    assert (cell.classes[0].low, cell.classes[0].high) == interval([1.0, 1.0, 0.0], limits=(0, 1))[:2]
 
 
 def test_votes_are_chosen_and_said(tmp_path):

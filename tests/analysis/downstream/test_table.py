@@ -14,12 +14,11 @@ from analysis.downstream.answers import Answer, gather, write_predictions
 from analysis.downstream.cached import ClipTable, neighbors, probe
 from analysis.downstream.conclusions import conclude
 from analysis.downstream.folds import Parts, make_scopes
-from analysis.downstream.intervals import source_interval
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare, differences_csv, majority_rate, results_csv
 from analysis.downstream.videos import Videos
-from analysis.measures.statistics import bootstrap_interval
 from fima.errors import InputError
+from fima.evaluation.intervals import interval
 
 
 def make_videos(labels: list[int], test: int, groups: list[int] | None = None) -> Videos:
@@ -58,7 +57,7 @@ def test_a_cell_worked_by_hand() -> None:
     assert [one.num_videos for one in cell.classes] == [2, 2]
     assert cell.majority == 0.5  # training has most of "yes", half of the test is
     assert cell.folds == ()
-    assert (cell.summary.low, cell.summary.high) == bootstrap_interval([1.0, 0.0, 0.5, 1.0])
+    assert (cell.summary.low, cell.summary.high) == interval([1.0, 0.0, 0.5, 1.0], limits=(0, 1))[:2]
 
 
 def test_folds_are_scored_fold_by_fold() -> None:
@@ -109,18 +108,11 @@ def test_intervals_over_recordings_are_those_of_recordings() -> None:
     rng = np.random.default_rng(1)
     of_group = (rng.random(30) < 0.5).astype(float)
     values = np.repeat(of_group, 10)  # all ten videos of a recording alike
-    low, high = source_interval(values, np.repeat(np.arange(30), 10))
-    assert (low, high) == pytest.approx(bootstrap_interval(of_group), abs=0.03)
-    inner = bootstrap_interval(values)
-    assert high - low > 2.5 * (inner[1] - inner[0])  # sqrt(10) of it, in the mean
-
-
-def test_intervals_over_recordings_drop_nan_and_need_two() -> None:
-    values = np.array([1.0, np.nan, 0.0, 1.0])
-    assert source_interval(values, np.array([0, 1, 2, 2])) == source_interval(values[[0, 2, 3]], np.array([0, 1, 1]))
-    assert np.isnan(source_interval(values, np.array([0, 1, 0, 0]))).all()
-    with pytest.raises(InputError, match="one length"):
-        source_interval(values, np.array([0, 1]))
+    low, high, units = interval(values, np.repeat(np.arange(30), 10))
+    assert units == 30
+    assert (low, high) == pytest.approx(interval(of_group)[:2])
+    inner = interval(values)
+    assert high - low > 2.5 * (inner.high - inner.low)  # sqrt(10) of it, in the mean
 
 
 def drawn_features(labels: np.ndarray, rng: np.random.Generator) -> ClipTable:

@@ -6,103 +6,22 @@ import sys
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from analysis.measures import statistics
 from analysis.measures.statistics import (
     StreamingMean,
     VideoScores,
     auroc,
-    bootstrap_band,
-    bootstrap_interval,
     d_prime,
     paired_difference,
     summarize,
 )
 from fima.errors import InputError
+from fima.evaluation.intervals import interval
 
 levels = st.lists(st.integers(-4, 4).map(lambda k: k / 4), min_size=1, max_size=12)
-
-
-class TestBootstrap:
-    def test_covers_the_truth_about_as_often_as_it_says(self):
-        # For 40 videos theory expects 0.94: the interval has no correction for an estimated spread.
-        draws = np.random.default_rng(0).normal(0.3, 1, (1000, 40))
-        intervals = [bootstrap_interval(values, samples=400, seed=seed) for seed, values in enumerate(draws)]
-        covered = np.mean([low <= 0.3 <= high for low, high in intervals])
-        normal = np.abs(draws.mean(1) - 0.3) < 1.96 * draws.std(1) / math.sqrt(40)
-        assert 0.91 <= covered <= 0.97
-        assert covered == pytest.approx(normal.mean(), abs=0.015)
-
-    def test_agrees_with_scipy(self):
-        values = np.random.default_rng(0).exponential(1, 60)
-        theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=1)
-        ours = bootstrap_interval(values, samples=9999)
-        width = theirs.confidence_interval.high - theirs.confidence_interval.low
-        assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.05 * width)
-
-    def test_same_seed_same_bits(self):
-        values = np.random.default_rng(0).normal(size=17)
-        assert bootstrap_interval(values, seed=5) == bootstrap_interval(values.copy(), seed=5)
-        assert bootstrap_interval(values, seed=5) != bootstrap_interval(values, seed=6)
-
-    def test_blocks_change_nothing(self, monkeypatch):
-        values = np.random.default_rng(0).normal(size=17)
-        whole = bootstrap_interval(values)
-        monkeypatch.setattr(statistics, "_DRAWS_AT_ONCE", 100)
-        assert bootstrap_interval(values) == pytest.approx(whole, rel=1e-12)
-
-    def test_two_videos_by_hand(self):
-        # Means 0, ½ and 1 with probability ¼, ½ and ¼: a 95 % interval reaches both ends, a 40 % one neither.
-        assert bootstrap_interval([0, 1]) == (0, 1)
-        assert bootstrap_interval([0, 1], level=0.4) == (0.5, 0.5)
-
-    @settings(deadline=None)
-    @given(values=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20), seed=st.integers(0, 50))
-    def test_lies_within_the_values_and_moves_with_them(self, values, seed):
-        low, high = bootstrap_interval(values, samples=50, seed=seed)
-        assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
-        moved = bootstrap_interval(2 * np.array(values) + 1, samples=50, seed=seed)
-        assert moved == pytest.approx((2 * low + 1, 2 * high + 1), rel=1e-9, abs=1e-9)
-
-    def test_higher_level_is_wider(self):
-        values = np.random.default_rng(0).normal(size=30)
-        inner, outer = bootstrap_interval(values, level=0.5), bootstrap_interval(values, level=0.99)
-        assert outer[0] < inner[0] < inner[1] < outer[1]
-
-    @pytest.mark.parametrize("values", [[], [0.5], [0.5, math.nan]])
-    def test_fewer_than_two_videos_have_no_interval(self, values):
-        assert all(math.isnan(end) for end in bootstrap_interval(values))
-
-    def test_band_is_an_interval_for_each_column(self):
-        table = np.random.default_rng(0).normal(size=(12, 3))
-        low, high = bootstrap_band(table, seed=2)
-        for column in range(3):
-            assert (low[column], high[column]) == pytest.approx(bootstrap_interval(table[:, column], seed=2))
-
-    def test_band_leaves_out_what_a_video_lacks(self):
-        table = np.random.default_rng(0).normal(size=(40, 3))
-        table[::2, 1] = math.nan
-        table[1:, 2] = math.nan
-        low, high = bootstrap_band(table)
-        alone = bootstrap_interval(table[:, 1])
-        assert (low[1], high[1]) == pytest.approx(alone, abs=0.1)
-        assert np.isnan([low[2], high[2]]).all()
-
-    @pytest.mark.parametrize(
-        ("values", "kwargs", "message"),
-        [
-            ([[1.0]], {}, r"values must be 1-D, got \(1, 1\)"),
-            ([1.0, 2.0], {"level": 1.0}, r"level must be in \(0, 1\)"),
-            ([1.0, 2.0], {"samples": 0}, "samples at least 1"),
-        ],
-    )
-    def test_refuses(self, values, kwargs, message):
-        with pytest.raises(InputError, match=message):
-            bootstrap_interval(values, **kwargs)
 
 
 class TestSummary:
@@ -110,7 +29,12 @@ class TestSummary:
         summary = summarize([1, 2, math.nan, 6], chance=0.5)
         assert (summary.mean, summary.std) == pytest.approx((3, math.sqrt(7)))
         assert (summary.num_videos, summary.num_missing, summary.chance) == (3, 1, 0.5)
-        assert (summary.low, summary.high) == bootstrap_interval([1, 2, 6])
+        assert (summary.low, summary.high, summary.num_units) == interval([1, 2, 6])
+
+    def test_units_are_groups(self):
+        summary = summarize([1, 1, 2, 6, 6], groups=["a", "a", "b", "c", "c"], limits=(0, 7))
+        assert (summary.num_videos, summary.num_units) == (5, 3)
+        assert (summary.low, summary.high) == interval([1, 1, 2, 6, 6], [0, 0, 1, 2, 2], limits=(0, 7))[:2]
 
     def test_one_video(self):
         summary = summarize([0.7])
@@ -139,7 +63,7 @@ class TestPairedDifference:
         assert summarize(first).high > summarize(second).low
 
     @settings(deadline=None)
-    @given(pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=10))
+    @given(pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=3, max_size=10))
     def test_swapping_the_two_turns_it_round(self, pairs):
         first, second = np.array(pairs, dtype=float).T
         one, other = paired_difference(first, second), paired_difference(second, first)
