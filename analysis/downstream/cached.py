@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.identity import write_result
 from analysis.downstream.plan import RANKS, Job, K
 from analysis.downstream.videos import Videos
+from analysis.jobs import Tell
 from fima.errors import InputError
 
 __all__ = ["ClipTable", "neighbors", "probe", "read_clips", "run_cached"]
@@ -74,9 +74,7 @@ def read_clips(path: Path, videos: Videos) -> ClipTable:
     return ClipTable(found, {back.get(name, name): reason for name, reason in skipped.items()})
 
 
-def run_cached(
-    job: Job, features: Path, videos: Videos, parts: Parts, command: list[str], tell: Callable[[str], None]
-) -> None:
+def run_cached(job: Job, features: Path, videos: Videos, parts: Parts, command: list[str], tell: Tell) -> None:
     """Do one job of linear, knn or retrieve, and write its predictions.csv and result.json.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import Any
 import yaml
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
-from fima.errors import InputError
 from fima.files import write_json
 from fima.input_spec import InputSpec
 from fima.legacy import american_keys
 
-__all__ = ["Known", "claim", "identity", "look", "pretrained_on", "write_result"]
+__all__ = ["Known", "identity", "look", "pretrained_on", "write_result"]
 
 
 @dataclass(frozen=True)
@@ -86,31 +84,6 @@ def identity(job: Job, runs: Path, known: Known) -> dict[str, Any]:
     }
 
 
-def claim(job: Job, runs: Path, known: Known) -> None:
-    """Take a job's folder, or check that it is this job's.
-
-    Raises:
-        InputError: if it holds a job of other weights, videos or settings.
-    """
-    path, wanted = job.folder / "job.json", identity(job, runs, known)
-    if not path.is_file():
-        write_json(path, wanted)
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in wanted.items():
-        if found.get(key) != value:
-            raise InputError(
-                f"{path}: was begun with other {key} ({_short(found.get(key), value)}); give another --runs"
-            )
-
-
 def write_result(job: Job, content: Mapping[str, Any]) -> None:
     """Write result.json, whole: with it the job is finished."""
     write_json(job.folder / "result.json", content)
-
-
-def _short(found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        key = next(key for key in {**found, **wanted} if found.get(key) != wanted.get(key))
-        return f"{key}: {found.get(key)}, now {wanted.get(key)}"
-    return f"{found}, now {wanted}"

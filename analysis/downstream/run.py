@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from analysis.downstream.answers import gather
 from analysis.downstream.cached import run_cached
 from analysis.downstream.folds import Parts, make_scopes, write_lists
-from analysis.downstream.identity import Known, claim, look
+from analysis.downstream.identity import Known, identity, look, write_result
 from analysis.downstream.page import Report, write_report
 from analysis.downstream.plan import FEATURES, Checkpoint, Job, plan_jobs
 from analysis.downstream.table import collect, compare
-from analysis.downstream.train import run_processes
 from analysis.downstream.videos import Videos
+from analysis.jobs import SOME_SKIPPED, Process, Tell, claim, run_processes
 from analysis.output import output_folder
 
 __all__ = ["study"]
-
-Tell = Callable[[str], None]
 
 
 def study(
@@ -72,7 +71,7 @@ def study(
     write_lists(runs / "lists", videos, scopes)
     for job in jobs:
         if training or job.folder.exists():
-            claim(job, runs, known[job.checkpoint])
+            claim(job.folder, identity(job, runs, known[job.checkpoint]))
     if training:
         _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
     table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
@@ -100,9 +99,12 @@ def _work(
     def command(job: Job) -> list[str]:
         return job.command(runs, known[job.checkpoint].arch, threads)
 
+    def process(job: Job) -> Process:
+        return Process(job.label, job.folder, command(job), partial(_finish, job))
+
     def processes(task: str) -> None:
-        todo = [job for job in jobs if job.task == task and not job.finished]
-        run_processes(todo, [command(job) for job in todo], lanes=lanes, threads=threads, tell=tell)
+        todo = [process(job) for job in jobs if job.task == task and not job.finished]
+        run_processes(todo, lanes=lanes, threads=threads, tell=tell)
 
     features = {(job.checkpoint, job.seed): job.folder / "features.parquet" for job in jobs if job.task == FEATURES}
     first = {checkpoint: path for (checkpoint, _), path in reversed(features.items())}
@@ -112,3 +114,9 @@ def _work(
             table = features[job.checkpoint, job.seed] if not job.checkpoint.trained else first[job.checkpoint]
             run_cached(job, table, videos, scopes[job.scope], command(job), tell)
     processes("finetune")
+
+
+def _finish(job: Job, code: int) -> None:
+    """Features are finished when their command is; the others write their result themselves."""
+    if job.task == FEATURES:
+        write_result(job, {"task": job.task, "some_unreadable": code == SOME_SKIPPED})

@@ -88,12 +88,22 @@ class Run:
 
     def command(self, threads: int) -> list[str]:
         """Arguments of ``fima`` that train it, or go on."""
-        data = f"shapes:{self.regime},videos={self.budget.videos}"
         return [
-            "pretrain", "--recipe", f"{self.method}-shapes", "--data", data,
-            "--out", str(self.folder), "--seed", str(self.seed), "--resume", "auto", "--optimizer.epochs",
-            str(self.budget.epochs), "--trainer.threads", str(threads), "--log.progress", "lines",
+            *self.recipe, "--out", str(self.folder), "--seed", str(self.seed), "--resume", "auto",
+            "--trainer.threads", str(threads), "--log.progress", "lines",
         ]  # fmt: skip
+
+    @property
+    def recipe(self) -> list[str]:
+        """What of the command decides, with the seed, what is learnt."""
+        data = f"shapes:{self.regime},videos={self.budget.videos}"
+        epochs = str(self.budget.epochs)
+        return ["pretrain", "--recipe", f"{self.method}-shapes", "--data", data, "--optimizer.epochs", epochs]
+
+    @property
+    def label(self) -> str:
+        """Its name in lines of progress."""
+        return f"{self.method}, {self.regime}, seed {self.seed}"
 
 
 def plan_runs(

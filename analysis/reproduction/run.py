@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from analysis import jobs
+from analysis.jobs import Process, Tell
 from analysis.output import output_folder, timestamp, versions
 from analysis.plotting.style import save_figure
 from analysis.reproduction.figures import draw_table
 from analysis.reproduction.plan import METHODS, Budget, Run
 from analysis.reproduction.score import score
 from analysis.reproduction.table import CLAIMS, Scored, Table, collect, judge, to_csv, to_markdown
-from analysis.reproduction.train import train
 from analysis.settings import Settings
 from fima.errors import InputError
 
@@ -32,7 +34,7 @@ def reproduce(
     threads: int,
     device: str = "cpu",
     training: bool = True,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> Path:
     """Train what is not trained, score what is not scored, and write the page.
 
@@ -53,7 +55,7 @@ def reproduce(
         InputError: if nothing is trained yet, or ``out`` cannot be written.
     """
     if training:
-        train(runs, lanes=lanes, threads=threads, tell=tell)
+        _train(runs, lanes=lanes, threads=threads, tell=tell)
     done = [run for run in runs if run.finished]
     if not done:
         raise InputError(f"{runs[0].folder.parent}: no run is finished yet; leave --no-training out to train them")
@@ -69,7 +71,20 @@ def reproduce(
     return Path(out) / "README.md"
 
 
-def _pictures(done: Sequence[Run], folder: Path, tell: Callable[[str], None]) -> dict[str, str]:
+def _train(runs: Sequence[Run], *, lanes: int, threads: int, tell: Tell) -> None:
+    """Train what is not finished; what was begun goes on."""
+    todo = [run for run in runs if not run.finished]
+    for run in todo:
+        jobs.claim(run.folder, {"recipe": run.recipe, "seed": run.seed})
+    processes = [Process(run.label, run.folder, run.command(threads), partial(_finish, run)) for run in todo]
+    jobs.run_processes(processes, lanes=lanes, threads=threads, tell=tell)
+
+
+def _finish(run: Run, code: int) -> None:
+    (run.folder / "finished").touch()
+
+
+def _pictures(done: Sequence[Run], folder: Path, tell: Tell) -> dict[str, str]:
     """The paper's Figures 3 and 5 for the methods it shows, in the first regime that has two, hard ones first."""
     from analysis.compare import compare
 

@@ -69,7 +69,7 @@ def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None =
         if kept["key"] == key:
             return dict(kept)
     if tell is not None:
-        tell(f"scoring {run.method}, {run.regime}, seed {run.seed}")
+        tell(f"scoring {run.label}")
     values, choices = _probes(loaded, run, device)
     gap, more = _bias_gap(loaded, run, device)
     measured, chance = _measures(run, device)

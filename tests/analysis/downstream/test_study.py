@@ -17,10 +17,11 @@ import pytest
 
 from analysis.commands import downstream
 from analysis.downstream.conclusions import conclude
-from analysis.downstream.identity import Known, claim, pretrained_on
+from analysis.downstream.identity import Known, identity, pretrained_on
 from analysis.downstream.page import Report, write_report
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare
+from analysis.jobs import claim
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
@@ -119,13 +120,13 @@ def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     (lists / "test.csv").write_text("a.mp4,x\n")
     job = Job(Checkpoint("a", "a.ckpt"), "finetune", "split", 0, tmp_path / "job")
     spec = InputSpec((0.5,) * 3, (0.5,) * 3)
-    claim(job, tmp_path, Known("tiny", spec, "12ab"))
-    claim(job, tmp_path, Known("tiny", spec, "12ab"))
+    claim(job.folder, identity(job, tmp_path, Known("tiny", spec, "12ab")))
+    claim(job.folder, identity(job, tmp_path, Known("tiny", spec, "12ab")))
     with pytest.raises(InputError, match=r"other weights.*12ab, now 34cd"):
-        claim(job, tmp_path, Known("tiny", spec, "34cd"))
+        claim(job.folder, identity(job, tmp_path, Known("tiny", spec, "34cd")))
     (lists / "test.csv").write_text("b.mp4,x\n")
     with pytest.raises(InputError, match=r"other videos.*test.csv"):
-        claim(job, tmp_path, Known("tiny", spec, "12ab"))
+        claim(job.folder, identity(job, tmp_path, Known("tiny", spec, "12ab")))
 
 
 def test_pre_training_on_the_same_data_is_found_out_and_said(tmp_path: Path) -> None:
