@@ -21,9 +21,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fima.errors import WriteError
+from fima.errors import InputError, WriteError
 
-__all__ = ["PARTIAL", "is_abandoned", "partial_name", "sweep", "whole_file", "write_csv", "write_json", "write_text"]
+__all__ = [
+    "PARTIAL",
+    "is_abandoned",
+    "make_folder",
+    "partial_name",
+    "remove_empty",
+    "sweep",
+    "whole_file",
+    "write_csv",
+    "write_json",
+    "write_text",
+]
 
 PARTIAL = re.compile(r"\.partial-([0-9a-f]{8})-(\d+)-(\d+)(\..*)?")
 """Hidden names of what is being written: machine, process and number."""
@@ -94,6 +105,34 @@ def write_csv(
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows.items() if isinstance(rows, Mapping) else rows)
+
+
+def make_folder(target: Path, flag: str = "--out") -> list[Path]:
+    """Make a folder with its parents.
+
+    Returns:
+        What was made, innermost first, for `remove_empty`.
+
+    Raises:
+        InputError: if it cannot be made or written to; names the flag.
+    """
+    missing = [path for path in (target, *target.parents) if not path.exists()]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag} {target}: cannot be made ({error.strerror})") from None
+    return missing
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the first one first, as far as they are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
 
 
 def partial_name(suffix: str = "") -> str:

@@ -1,0 +1,292 @@
+"""Result folders belong to the run that wrote them: claimed once, and nothing else in them is ever replaced.
+
+A claimed folder has a hidden ``.fima-results`` with a record for each kind of result: what it was asked for, and the
+names and digests of its files. Only a file that a record lists, and that is still as it was written, is replaced or
+removed; whatever else is there, an input above all, makes the run refuse before it has written anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from fima.errors import InputError, one_line
+from fima.files import is_abandoned, make_folder, partial_name, remove_empty, write_json
+from fima.locks import exclusive
+
+__all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "results_folder"]
+
+RECORDS = ".fima-results"
+"""The hidden folder of records inside a folder of results."""
+_END = 1 << 20
+_SHOWN = 3
+
+
+class Claim:
+    """What a run may write in a folder; made by `claim_output`.
+
+    Attributes:
+        folder: of the results.
+        files: what the run's own record lists: name → digests that the file may have; None: it is being written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: str,
+        settings: Mapping[str, Any],
+        *,
+        inputs: Iterable[str | Path] = (),
+        overwrite: bool = False,
+        shared: Iterable[str] = (),
+        flag: str = "--out",
+    ) -> None:
+        self.folder, self.kind, self.settings = folder, kind, settings
+        self.inputs = {os.path.realpath(path) for path in inputs}
+        self.overwrite, self.shared, self.flag = overwrite, frozenset(shared), flag
+        self._has_written = False
+        found = {path.stem: _read_record(path) for path in sorted((folder / RECORDS).glob("*.json"))}
+        records = {name: record for name, record in found.items() if record is not None}
+        self._others = {name: record["files"] for name, record in records.items() if name != kind}
+        own = records.get(kind)
+        self.before: Mapping[str, Any] | None = None if own is None else own["settings"]
+        self.files: dict[str, list[str | None]] = {} if own is None else dict(own["files"])
+
+    def adopt(self, known: Iterable[str], names: Iterable[str]) -> None:
+        """Take over results of a version that kept no record: known ones, or, as of unknown settings, others."""
+        if self.before is not None:
+            return
+        found = [name for name in known if (self.folder / name).is_file()]
+        if not found and any(_is_ours(self.folder / name) for name in names if name.endswith(".json")):
+            found = [name for name in names if (self.folder / name).is_file()]
+            self.before = {"made by": "an earlier version of fima"}
+        self.files = {name: [digest(self.folder / name)] for name in found}
+
+    def check_settings(self) -> None:
+        """Refuse to replace what was made with other settings.
+
+        Raises:
+            InputError: names the first that differs.
+        """
+        before, now = self.before, self.settings
+        if before in (None, now) or self.overwrite or not any(map(self.owns, self.files)):
+            return
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        raise InputError(
+            f"{self.flag} {self.folder}: holds another run's {self.kind} ({key}: {_short(before.get(key))}, here "
+            f"{_short(now.get(key))}); give another {self.flag}, or --overwrite"
+        )
+
+    def owns(self, name: str) -> bool:
+        """Whether this kind of run wrote the file as it is now."""
+        return self._listed(self.files, name)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names under which something lies that may not be replaced.
+
+        Raises:
+            InputError: names the first few.
+        """
+        foreign = [name for name in names if os.path.lexists(self.folder / name) and not self._may_replace(name)]
+        if foreign:
+            more = ", …" if len(foreign) > _SHOWN else ""
+            raise InputError(
+                f"{self.flag} {self.folder}: holds {', '.join(foreign[:_SHOWN])}{more}, not of this run; nothing was "
+                f"written: {self._way_out(foreign)}"
+            )
+
+    def expect(self, *names: str) -> None:
+        """Files that are written in place from now on, which a killed run may leave in any state.
+
+        Raises:
+            InputError: as `check`.
+        """
+        new = [name for name in names if None not in self.files.get(name, ())]
+        self.check(new)
+        if new:
+            self.files |= {name: [*self.files.get(name, ()), None] for name in new}
+            self._write()
+
+    def forget(self, name: str) -> bool:
+        """Remove a file if it is this run's own; whether it was."""
+        if not self.owns(name) or self._is_input(name):
+            return False
+        (self.folder / name).unlink()
+        return True
+
+    def publish(self, scratch: Path) -> None:
+        """Move the files of a scratch folder into place together, and remove what an earlier run left beside them.
+
+        Raises:
+            InputError: as `check`; nothing was moved then.
+        """
+        new = {str(path.relative_to(scratch)): digest(path) for path in sorted(scratch.rglob("*")) if path.is_file()}
+        self.check(new)
+        for name in self.files.keys() - new.keys():
+            if all(not self._listed(files, name) for files in self._others.values()):
+                self.forget(name)
+        self.files = {name: [*self.files.get(name, ()), written] for name, written in new.items()}
+        self._write()
+        for name in new:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / name).replace(self.folder / name)
+        self.seal()
+
+    @contextmanager
+    def together(self) -> Iterator[Path]:
+        """A scratch folder whose files are published when the block ends well; on an error nothing of it stays."""
+        scratch = self.folder / RECORDS / partial_name()
+        scratch.mkdir(parents=True)
+        try:
+            yield scratch
+            self.publish(scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def seal(self) -> None:
+        """Note how the files are that were written in place."""
+        if not self._has_written:
+            return
+        present = {name: self.folder / name for name in self.files if (self.folder / name).is_file()}
+        self.files = {name: [digest(path)] for name, path in present.items() if self.owns(name)}
+        self._write()
+
+    def _may_replace(self, name: str) -> bool:
+        if self._is_input(name):
+            return False
+        others = any(self._listed(files, name) for files in self._others.values())
+        return self.owns(name) or (others and (self.overwrite or name in self.shared))
+
+    def _is_input(self, name: str) -> bool:
+        return os.path.realpath(self.folder / name) in self.inputs
+
+    def _listed(self, files: Mapping[str, list[str | None]], name: str) -> bool:
+        path, known = self.folder / name, files.get(name)
+        return known is not None and path.is_file() and (None in known or digest(path) in known)
+
+    def _way_out(self, foreign: Iterable[str]) -> str:
+        if any(self._listed(files, name) for name in foreign for files in self._others.values()):
+            return f"give another {self.flag}, or --overwrite to replace another result"
+        return f"give another {self.flag}, or move them away"
+
+    def _write(self) -> None:
+        self._has_written = True
+        content = {"version": 1, "kind": self.kind, "settings": self.settings, "files": self.files}
+        write_json(self.folder / RECORDS / f"{self.kind}.json", content)
+
+
+@contextmanager
+def claim_output(
+    folder: str | Path,
+    kind: str,
+    settings: Mapping[str, Any],
+    *,
+    names: Iterable[str] = (),
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool = False,
+    known: Iterable[str] = (),
+    shared: Iterable[str] = (),
+    flag: str = "--out",
+    lock: str = "lock",
+) -> Iterator[Claim]:
+    """Keep a folder for one run: after all else was checked, and before anything is written.
+
+    Args:
+        folder: of the results; made, with its parents, if missing. What was made goes again if nothing is written.
+        kind: of the results, such as ``cam``; results of several kinds may lie side by side.
+        settings: what the results depend on, as JSON has it; the same ones may replace their own earlier results.
+        names: what will be written for sure, so that a conflict is found before the work; ``*`` stands for anything.
+        inputs: files that are read, which are never replaced.
+        overwrite: also replace the results of other settings and kinds that a record lists.
+        known: files of an earlier version of this project, without a record, that the caller knows by their content.
+        shared: names that all kinds write alike.
+        flag: what the folder was given with.
+        lock: runs of one lock cannot be at work at the same time.
+
+    Raises:
+        InputError: if another run is writing there, or has written there, or something is there that no run wrote.
+    """
+    target = Path(folder)
+    made = make_folder(target, flag)
+    try:
+        with exclusive(target / RECORDS / lock, f"{flag} {target}"):
+            for left in filter(is_abandoned, (target / RECORDS).iterdir()):
+                shutil.rmtree(left, ignore_errors=True)
+            plain = json.loads(json.dumps(settings, default=os.fspath))
+            claim = Claim(target, kind, plain, inputs=inputs, overwrite=overwrite, shared=shared, flag=flag)
+            claim.adopt(known, names)
+            claim.check_settings()
+            there = {str(path.relative_to(target)) for name in names if "*" in name for path in target.glob(name)}
+            claim.check([*(name for name in names if "*" not in name), *sorted(there)])
+            try:
+                yield claim
+            finally:
+                claim.seal()
+    finally:
+        remove_empty([target / RECORDS, *made])
+
+
+@contextmanager
+def results_folder(folder: str | Path, kind: str, settings: Mapping[str, Any], **rules: Any) -> Iterator[Path]:
+    """Results that appear together: a scratch folder of a claim (`claim_output`, which takes the rules)."""
+    with claim_output(folder, kind, settings, **rules) as claim, claim.together() as scratch:
+        yield scratch
+
+
+def claim_file(
+    path: Path, by: str, *, inputs: Iterable[str | Path] = (), overwrite: bool = False, known: bool = False
+) -> AbstractContextManager[Claim]:
+    """The same for one file, which may lie among others.
+
+    Args:
+        path: of the file.
+        by: the command that writes it, which alone may replace it.
+        inputs: as `claim_output`.
+        overwrite: as `claim_output`.
+        known: whether what is there is known by its content.
+    """
+    kind = f"file {path.name}"
+    return claim_output(
+        path.parent, kind, {"command": by}, names=[path.name], inputs=inputs, overwrite=overwrite,
+        known=[path.name] if known else [], lock=f"{kind}.lock",
+    )  # fmt: skip
+
+
+def digest(path: Path) -> str:
+    """Size and a hash of the first and the last MiB; the end of a checkpoint has the checksums of all of it."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        content = hashlib.sha256(file.read(_END))
+        file.seek(max(size - _END, _END if size > _END else size))
+        content.update(file.read())
+    return f"{size}:{content.hexdigest()}"
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """None for what is no record."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        good = isinstance(record["settings"], dict) and all(isinstance(own, list) for own in record["files"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return record if good else None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a .json file says by which of our commands it was written."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        command = content.get("command") or content["provenance"]["command"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+    return " ".join(command if isinstance(command, list) else [str(command)]).startswith("fima")
+
+
+def _short(value: Any) -> str:
+    return one_line(json.dumps(value, ensure_ascii=False))[:80]
