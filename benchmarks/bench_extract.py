@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from fima.checkpoints import untrained_backbone
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.protocol_clips import read_test_clips
 from fima.data.shapes.export import write_shapes
@@ -57,7 +57,7 @@ def main() -> None:
 def measure(title: str, case: Case) -> None:
     """Print the ratios of a case."""
     loaded = untrained_backbone(case.arch, input_spec=case.input_spec)
-    protocol = TestProtocol(case.clips)
+    protocol = ClipProtocol(case.clips)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_shapes(folder / "videos", "shapes:easy", {"train": case.videos}, truth=())

@@ -106,7 +106,7 @@ def neighbors(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> t
     """
     from fima.evaluation.feature_store import FeatureSet
     from fima.evaluation.neighbor_report import find_neighbors, knn_scores, recall_scores
-    from fima.presets.retrieval import comparison
+    from fima.presets.retrieval import retrieval_preset
 
     def features(places: Ints) -> FeatureSet:
         known = table.known(places)
@@ -115,7 +115,7 @@ def neighbors(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> t
         return FeatureSet(ids, videos.labels[known], videos.class_names, table.means(known), clips, (None,) * len(ids))
 
     train, test = features(parts.gallery), features(parts.test)
-    chosen = comparison("fima", center="none" if task == "knn" else None)
+    chosen = retrieval_preset("fima", center="none" if task == "knn" else None)
     found = find_neighbors(train, test, min(max(K, *RANKS), len(train)), center=chosen.center)
     if task == "knn":
         k = min(K, len(train))

@@ -25,7 +25,7 @@ from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
 from fima.files import write_csv
 from fima.input_spec import InputSpec
-from fima.presets.retrieval import comparison
+from fima.presets.retrieval import retrieval_preset
 
 __all__ = ["Gallery", "backgrounds_of", "build_gallery"]
 
@@ -88,7 +88,7 @@ def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str
     Raises:
         InputError: If a flag, the checkpoint or the videos cannot be used.
     """
-    chosen = comparison(args.preset, clips=args.clips, center=args.center)
+    chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
     sets = sets_of_checkpoint(args, chosen, INPUTS, tell)
     found = {
         shown: find_neighbors(train, sets.test[shown], max(RANKS), center=chosen.center)

@@ -1,14 +1,22 @@
-"""Backbones in and out of files: formats by table, safe reading, a report that accounts for every key."""
+"""Backbones in and out of files: formats by table, safe reading, a report that accounts for every key.
 
-from fima.checkpoints.loading import (
-    IncompleteCheckpointError,
-    LoadedBackbone,
-    load_backbone,
-    save_backbone,
-    untrained_backbone,
-)
-from fima.checkpoints.report import LoadReport
+What needs torch is imported when it is asked for, so that the names of shipped checkpoints do not.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from fima.checkpoints.shipped import SHIPPED
+
+if TYPE_CHECKING:
+    from fima.checkpoints.loading import (
+        IncompleteCheckpointError,
+        LoadedBackbone,
+        load_backbone,
+        save_backbone,
+        untrained_backbone,
+    )
+    from fima.checkpoints.report import LoadReport
 
 __all__ = [
     "SHIPPED",
@@ -19,3 +27,10 @@ __all__ = [
     "save_backbone",
     "untrained_backbone",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "report" if name == "LoadReport" else "loading"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

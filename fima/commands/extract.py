@@ -45,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
         InputError: if a flag, the checkpoint or the data set cannot be used.
     """
     from fima.errors import InputError
-    from fima.presets.retrieval import comparison
+    from fima.presets.retrieval import retrieval_preset
 
     out = Path(args.out)
     if out.suffix != ".parquet" or out.is_dir():
         raise InputError(f"--out must be a .parquet file, got {out}")
-    chosen = comparison(args.preset, clips=args.clips)
+    chosen = retrieval_preset(args.preset, clips=args.clips)
     rank, world = _place()
 
     from fima.data.datasets import open_dataset

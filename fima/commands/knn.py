@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
         InputError: if a flag, the checkpoint, the videos or the tables cannot be used.
     """
     from fima.errors import InputError
-    from fima.presets.retrieval import comparison
+    from fima.presets.retrieval import retrieval_preset
 
-    chosen = comparison(args.preset, clips=args.clips, center=args.center or "none")
+    chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center or "none")
     counts = positive(args.k or list(_COUNTS), "--k")
     if not 0 < args.temperature < float("inf"):
         raise InputError(f"--temperature must be more than 0, got {args.temperature}")

@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: if a flag, the checkpoint, the videos or the tables cannot be used.
     """
-    from fima.presets.retrieval import comparison
+    from fima.presets.retrieval import retrieval_preset
 
-    chosen = comparison(args.preset, clips=args.clips, center=args.center)
+    chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
     ranks = positive(args.ranks, "--ranks")
     folder = out_folder(args, "retrieval.json")
 

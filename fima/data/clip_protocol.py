@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fima.errors import InputError
 
-__all__ = ["CROPS", "INPUTS", "TestProtocol"]
+__all__ = ["CROPS", "INPUTS", "ClipProtocol"]
 
 CROPS = (1, 3, 10)
 """Crops of a frame that there are."""
@@ -19,7 +19,7 @@ INPUTS = ("rgb", "frozen", "motion")
 
 
 @dataclass(frozen=True)
-class TestProtocol:
+class ClipProtocol:
     """Clips and crops of every test video.
 
     Attributes:
@@ -39,8 +39,6 @@ class TestProtocol:
         overlap and ten crops: CoCLR ``eval/main_classifier.py``. The share of the short side, whatever its size, is
         ours (spec fima.md, section 6).
     """
-
-    __test__ = False  # not a test case, whatever its name says to pytest
 
     clips: int = 10
     crops: int = 1

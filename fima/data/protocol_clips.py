@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.readers.pictures import open_video
 from fima.data.sampling import clip_indices, sliding_window_starts, uniform_clip_starts
 from fima.errors import VideoError
 from fima.input_spec import InputSpec
 
-__all__ = ["TestProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
+__all__ = ["ClipProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
 
 
-def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: TestProtocol) -> Tensor:
+def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: ClipProtocol) -> Tensor:
     """Every clip and crop of a video; each frame is decoded once, however many clips hold it.
 
     Args:
@@ -50,7 +50,7 @@ def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: TestProtocol
     return clips[0] if len(clips) == 1 else torch.stack(clips, dim=1).flatten(0, 1)
 
 
-def clip_starts(video_length: int, spec: InputSpec, protocol: TestProtocol) -> list[int]:
+def clip_starts(video_length: int, spec: InputSpec, protocol: ClipProtocol) -> list[int]:
     """First frames of a video's clips, ascending."""
     if protocol.placement == "half_overlap":
         hop = max(spec.num_frames * spec.frame_stride // 2, 1)
@@ -64,7 +64,7 @@ def cut_crops(frames: Tensor, size: int, crops: int) -> list[Tensor]:
     Args:
         frames: any type.
         size: pixels.
-        crops: 1, 3 or 10, in the order that `TestProtocol` gives.
+        crops: 1, 3 or 10, in the order that `ClipProtocol` gives.
     """
     free = frames.shape[-2] - size, frames.shape[-1] - size
     middle = free[0] // 2, free[1] // 2
@@ -81,7 +81,7 @@ def cut_crops(frames: Tensor, size: int, crops: int) -> list[Tensor]:
 
 
 def iterate_test_clips(
-    videos: Sequence[VideoRecord], spec: InputSpec, protocol: TestProtocol, *, ahead: int = 8, threads: int = 1
+    videos: Sequence[VideoRecord], spec: InputSpec, protocol: ClipProtocol, *, ahead: int = 8, threads: int = 1
 ) -> Iterator[tuple[int, VideoRecord, Tensor | str]]:
     """Videos in order with their clips, which are read in threads while the caller works.
 

@@ -19,7 +19,7 @@ import torch
 
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoDataset
 from fima.data.duplicates import content_key
 from fima.errors import InputError
@@ -54,7 +54,7 @@ class Extraction:
 def describe_features(
     loaded: LoadedBackbone,
     data: VideoDataset,
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     *,
     source: Mapping[str, Any] | None = None,
     shown: str = "rgb",
@@ -100,7 +100,7 @@ def describe_features(
 def extract(
     loaded: LoadedBackbone,
     data: VideoDataset,
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     out: Path,
     metadata: Mapping[str, Any],
     *,

@@ -22,7 +22,7 @@ from fima.evaluation.neighbors import (
     recall,
     vote,
 )
-from fima.presets.retrieval import Comparison
+from fima.presets.retrieval import RetrievalPreset
 
 __all__ = ["Neighbors", "about", "find_neighbors", "knn_scores", "neighbor_rows", "recall_scores", "score_lines"]
 
@@ -106,12 +106,12 @@ def neighbor_rows(found: Neighbors, shown: str) -> Iterator[tuple[object, ...]]:
             yield query, rank + 1, name, f"{similarity[rank]:.6f}", int(hit[rank]), shown
 
 
-def about(sets: Sets, chosen: Comparison, *, seed: int, command: Sequence[str]) -> dict[str, Any]:
+def about(sets: Sets, chosen: RetrievalPreset, *, seed: int, command: Sequence[str]) -> dict[str, Any]:
     """What scores were made from and how."""
     train, test = (next(iter(part.values())) for part in (sets.train, sets.test))
     return {
         **{key: test.metadata.get(key) for key in ("checkpoint", "sha256", "arch", "settings", "input", "layer")},
-        "preset": chosen.preset,
+        "preset": chosen.name,
         "notes": list(chosen.notes),
         "protocol": test.metadata.get("protocol"),
         "clips": sorted({int(count) for count in np.concatenate([train.clips, test.clips])}),

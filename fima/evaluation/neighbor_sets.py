@@ -16,7 +16,7 @@ from fima.evaluation.checks import duplicates
 from fima.evaluation.extract import describe_features
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, read_features
 from fima.evaluation.vectors import iterate_vectors, open_backbone
-from fima.presets.retrieval import Comparison
+from fima.presets.retrieval import RetrievalPreset
 
 __all__ = ["Sets", "check_sets", "open_sets", "sets_of_checkpoint", "sets_of_tables"]
 
@@ -46,7 +46,7 @@ class Sets:
         return {**self.train[first].skipped, **self.test[first].skipped}
 
 
-def open_sets(args: argparse.Namespace, chosen: Comparison, inputs: Sequence[str], tell: Tell) -> Sets:
+def open_sets(args: argparse.Namespace, chosen: RetrievalPreset, inputs: Sequence[str], tell: Tell) -> Sets:
     """What the flags of ``fima knn`` and ``fima retrieve`` name.
 
     Raises:
@@ -64,7 +64,7 @@ def open_sets(args: argparse.Namespace, chosen: Comparison, inputs: Sequence[str
     return sets_of_checkpoint(args, chosen, inputs, tell)
 
 
-def sets_of_tables(train: Path, test: Path, chosen: Comparison) -> Sets:
+def sets_of_tables(train: Path, test: Path, chosen: RetrievalPreset) -> Sets:
     """The sets of two tables of ``fima extract``.
 
     Raises:
@@ -83,7 +83,7 @@ def sets_of_tables(train: Path, test: Path, chosen: Comparison) -> Sets:
     return _checked(Sets({shown: sets[0]}, {shown: sets[1]}, twins), (str(train), str(test)))
 
 
-def sets_of_checkpoint(args: argparse.Namespace, chosen: Comparison, inputs: Sequence[str], tell: Tell) -> Sets:
+def sets_of_checkpoint(args: argparse.Namespace, chosen: RetrievalPreset, inputs: Sequence[str], tell: Tell) -> Sets:
     """The sets of two splits, whose features are computed here.
 
     Raises:
@@ -174,9 +174,14 @@ def _check_classes(train: Sequence[str], test: Sequence[str], names: tuple[str, 
 
 
 def _describe(
-    loaded: Any, part: VideoDataset, chosen: Comparison, source: dict[str, Any], shown: str, args: argparse.Namespace
+    loaded: Any,
+    part: VideoDataset,
+    chosen: RetrievalPreset,
+    source: dict[str, Any],
+    shown: str,
+    args: argparse.Namespace,
 ) -> dict[str, Any]:
     return describe_features(
-        loaded, part, chosen.protocol, source=source, shown=shown, layer=args.layer, preset=chosen.preset,
+        loaded, part, chosen.protocol, source=source, shown=shown, layer=args.layer, preset=chosen.name,
         seed=args.seed,
     )  # fmt: skip

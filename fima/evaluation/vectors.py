@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
-from fima.data.clip_protocol import INPUTS, TestProtocol
+from fima.data.clip_protocol import INPUTS, ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
@@ -80,7 +80,7 @@ def open_backbone(
 def iterate_vectors(
     loaded: LoadedBackbone,
     videos: Sequence[VideoRecord],
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     *,
     inputs: Sequence[str] = ("rgb",),
     layer: str | None = None,

@@ -1,1 +1,1 @@
-"""Every published or own setting by task and name, with its source."""
+"""Every published or own setting by task and name: ``<task>/<name>.yaml``, with its source and notes."""

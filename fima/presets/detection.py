@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from fima.errors import InputError
+from fima.presets.loader import preset_names, read_preset
 
-__all__ = ["PRESETS", "DetectionPreset", "detection_preset"]
+__all__ = ["DetectionPreset", "detection_preset"]
 
 
 @dataclass(frozen=True)
@@ -103,66 +104,17 @@ class DetectionPreset:
         return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
 
 
-PRESETS: dict[str, DetectionPreset] = {
-    preset.name: preset
-    for preset in (
-        DetectionPreset(
-            "severe",
-            "fmthoker/SEVERE-BENCHMARK action_detection_multi_label_classification/configs/AVA/VSSL/"
-            "32x2_112x112_R18_v2.2_*.yaml",
-            num_frames=32,
-            frame_stride=2,
-            train_sides=(256, 320),
-            train_crop=112,
-            test_side=112,
-            notes=(
-                "the source also trains on a person detector's boxes on the training films; here true boxes alone",
-                "a crop is placed so that at least one box stays, and boxes outside it are not trained on",
-            ),
-        ),
-        DetectionPreset(
-            "maclr",
-            "facebookresearch/SlowFast configs/AVA/SLOW_8x8_R50_SHORT.yaml, whose code MaCLR's is; its paper's own "
-            "settings for AVA are in neither repository",
-            num_frames=8,
-            frame_stride=8,
-            train_sides=(256, 320),
-            train_crop=224,
-            test_side=256,
-            finer_map=True,
-            notes=(
-                "8 frames, stride 8, as MaCLR is trained (the named file says 4 and 16)",
-                "the source also trains on a person detector's boxes on the training films; here true boxes alone",
-                "a crop is placed so that at least one box stays, and boxes outside it are not trained on",
-            ),
-        ),
-        DetectionPreset(
-            "small",
-            "ours: for small backbones and few films",
-            algorithm="adamw",
-            batch_size=16,
-            epochs=12,
-            lr=1e-3,
-            weight_decay=1e-4,
-            milestones=(8, 11),
-            warmup_epochs=0.5,
-            warmup_start=1e-4,
-            dropout=0.2,
-        ),
-    )
-}
-"""By name."""
-
-
 def detection_preset(name: str) -> DetectionPreset:
     """A preset by name.
 
     Raises:
         InputError: if there is none; the message lists those there are.
     """
-    if name not in PRESETS:
-        raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    return PRESETS[name]
+    if name not in preset_names("detection"):
+        raise InputError(f"--preset must be one of {', '.join(preset_names('detection'))}, got {name!r}")
+    content = read_preset(name, "detection", {item.name for item in fields(DetectionPreset)} - {"name"})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return DetectionPreset(name, **values)
 
 
 def _plain(value: Any) -> Any:

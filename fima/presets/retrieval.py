@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.errors import InputError
+from fima.presets.loader import preset_names, read_preset
 
-__all__ = ["CENTERS", "PRESETS", "Center", "Comparison", "comparison"]
+__all__ = ["CENTERS", "Center", "RetrievalPreset", "retrieval_preset"]
 
 Center = Literal["none", "train", "each"]
 
 CENTERS: tuple[Center, ...] = ("none", "train", "each")
 """What is subtracted: nothing; the training videos' mean from all; from either set its own mean."""
 
+_INPUT = ("mean", "std")
+
 
 @dataclass(frozen=True)
-class Comparison:
+class RetrievalPreset:
     """A way to compare videos.
 
     Attributes:
-        preset: its name.
+        name: of the preset.
+        source: the code that it is from.
         protocol: clips and crops of every video, of both sets.
         center: one of `CENTERS`.
-        notes: what the preset says, and what differs from its source.
+        notes: what differs from the source.
         unit_clips: whether every clip's vector is scaled to length 1 before a video's clips are averaged.
         input: words of the input spec that the preset overrides.
     """
 
-    preset: str
-    protocol: TestProtocol
+    name: str
+    source: str
+    protocol: ClipProtocol
     center: Center
     notes: tuple[str, ...] = ()
     unit_clips: bool = False
@@ -42,62 +47,43 @@ class Comparison:
         return asdict(self)
 
 
-# Where no retrieval is published: the clips of the same code's classification test, and either set centered.
-_UNPUBLISHED = "its code has no retrieval: clips are its classification test's, centering is FAME's, CoCLR's and MSCL's"
+def retrieval_preset(name: str = "fima", *, clips: int | None = None, center: str | None = None) -> RetrievalPreset:
+    """A preset of ``fima knn`` and ``fima retrieve`` with the user's changes.
 
-PRESETS: Mapping[str, Comparison] = {
-    one.preset: one
-    for one in (
-        Comparison("fima", TestProtocol(10), "each", (_UNPUBLISHED,)),
-        Comparison(
-            "fame",
-            TestProtocol(10),
-            "each",
-            ("its crop is 112 pixels of the stored frame, ours 0.875 of the short side",),
-            unit_clips=True,  # its network ends in a normalization, so clips are scaled before they are averaged
-            input={"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
-        ),
-        Comparison("tclr", TestProtocol(9, crop_fraction=0.8), "none", ("its features keep time, ours are averaged",)),
-        Comparison("coclr", TestProtocol(placement="half_overlap"), "each", ("its random colors are left out",)),
-        Comparison(
-            "mscl",
-            TestProtocol(1),
-            "each",
-            ("its frames are spread over the whole video; ours are one clip from the middle",),
-        ),
-        Comparison("maclr", TestProtocol(10, crops=3, crop_fraction=None), "each", (_UNPUBLISHED,)),
-        Comparison("severe", TestProtocol(10), "each", (_UNPUBLISHED,)),
-    )
-}
-"""Presets of ``fima knn`` and ``fima retrieve``.
-
-Source: Mark12Ding/FAME ``main_retrieve.py``, DAVEISHAN/TCLR ``nn_retrieval``, TengdaHan/CoCLR
-``eval/main_classifier.py``, megvii-research/MSCL ``tools/test_retrival.py``. FAME, CoCLR and MSCL subtract from either
-set its own mean, scale to length 1 and take the dot product.
-"""
-
-
-def comparison(name: str = "fima", *, clips: int | None = None, center: str | None = None) -> Comparison:
-    """A preset with the user's changes.
+    FAME, CoCLR and MSCL subtract from either set its own mean, scale to length 1 and take the dot product.
 
     Args:
-        name: a key of `PRESETS`.
+        name: of the preset.
         clips: of a video, evenly spread; None: as the preset says.
         center: one of `CENTERS`; None: as the preset says.
 
     Raises:
         InputError: for an unknown name or value.
     """
-    if name not in PRESETS:
-        raise InputError(f"--preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    chosen = PRESETS[name]
+    if name not in preset_names("retrieval"):
+        raise InputError(f"--preset must be one of {', '.join(preset_names('retrieval'))}, got {name!r}")
+    chosen = _read(name)
     if clips is not None:
         if clips < 1:
             raise InputError(f"--clips must be at least 1, got {clips}")
         chosen = replace(chosen, protocol=replace(chosen.protocol, clips=clips, placement="uniform"))
     if center is None:
         return chosen
-    known = next((one for one in CENTERS if one == center), None)
+    known = next((word for word in CENTERS if word == center), None)
     if known is None:
         raise InputError(f"--center must be one of {', '.join(CENTERS)}, got {center!r}")
     return replace(chosen, center=known)
+
+
+def _read(name: str) -> RetrievalPreset:
+    clips = {f"test.{item.name}": item.name for item in fields(ClipProtocol)}
+    content = read_preset(name, "retrieval", {*clips, *(f"input.{word}" for word in _INPUT), "center", "unit_clips"})
+    return RetrievalPreset(
+        name,
+        content["source"],
+        ClipProtocol(**{word: content[key] for key, word in clips.items() if key in content}),
+        content["center"],
+        tuple(content["notes"]),
+        content.get("unit_clips", False),
+        {word: tuple(content[f"input.{word}"]) for word in _INPUT if f"input.{word}" in content},
+    )

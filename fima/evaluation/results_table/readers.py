@@ -13,8 +13,9 @@ from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.results_table.number import Backbone, Data, Number, Protocol
 from fima.legacy import american_keys
-from fima.presets.detection import PRESETS as DETECTION
-from fima.presets.retrieval import PRESETS
+from fima.presets.detection import detection_preset
+from fima.presets.loader import preset_names
+from fima.presets.retrieval import retrieval_preset
 
 __all__ = ["read_detection", "read_neighbors", "read_supervised"]
 
@@ -100,6 +101,8 @@ def read_neighbors(file: Path, content: dict[str, Any]) -> list[Number]:
         content["classes"],
     )  # fmt: skip
     numbers = []
+    name = content["preset"]
+    source = retrieval_preset(name).source if name in preset_names("retrieval") else ""
     for shown, scores in content["scores"].items():
         changes = {"clips scaled to length 1": True} if content["unit_clips"] else {}
         if content["task"] == "knn":
@@ -132,7 +135,7 @@ def read_neighbors(file: Path, content: dict[str, Any]) -> list[Number]:
                     low=score["low"],
                     high=score["high"],
                     chance=score.get("chance"),
-                    source=PRESETS[content["preset"]].notes[0] if content["preset"] in PRESETS else "",
+                    source=source,
                     remarks=tuple(remarks),
                     command=shlex.join(content["command"]),
                     version=(content["versions"] or {}).get("fima", ""),
@@ -147,7 +150,7 @@ def read_detection(file: Path, content: dict[str, Any]) -> list[Number]:
     """Of ``fima detect``."""
     kept = dict(content["preset"])
     name = kept.pop("name")
-    usual = DETECTION[name].settings() if name in DETECTION else {}
+    usual = detection_preset(name).settings() if name in preset_names("detection") else {}
     settings = {key: value for key, value in kept.items() if key not in usual or usual[key] != value}
     path = content["data"]
     boxes = content["person_boxes"]

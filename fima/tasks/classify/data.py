@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import read_test_clips
 from fima.data.readers.pictures import open_video
@@ -52,7 +52,7 @@ class ClipDataset(Dataset[ClipBatch]):
         *,
         seed: int = 0,
         clips: int = 1,
-        fixed: TestProtocol | None = None,
+        fixed: ClipProtocol | None = None,
         short_side: int | None = None,
     ) -> None:
         self.videos, self.spec, self.seed = tuple(videos), spec, seed
@@ -106,9 +106,9 @@ class ClipDataset(Dataset[ClipBatch]):
             return reader.frames(indices, short_side=self.short_side).permute(0, 2, 3, 1)
 
 
-def fixed_protocol(config: SupervisedConfig) -> TestProtocol:
+def fixed_protocol(config: SupervisedConfig) -> ClipProtocol:
     """The clips of training without augmentation: evenly spaced, cut as the test does, one crop."""
-    return TestProtocol(config.input.clips_per_epoch, 1, "uniform", config.test.crop_fraction, config.test.average)
+    return ClipProtocol(config.input.clips_per_epoch, 1, "uniform", config.test.crop_fraction, config.test.average)
 
 
 def collate(samples: Sequence[ClipBatch]) -> ClipBatch:

@@ -17,7 +17,7 @@ from fima.evaluation.checks import hold_out, take_examples
 from fima.evaluation.feature_store import FeatureSet, read_clip_vectors
 from fima.evaluation.metrics import average_logits
 from fima.evaluation.neighbor_sets import sets_of_tables
-from fima.presets.retrieval import comparison
+from fima.presets.retrieval import retrieval_preset
 from fima.tasks.classify.classifier import ClassifierHead, classifier_extra
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.probe import ClipFeatures, Trial, sweep_heads
@@ -118,7 +118,7 @@ def run_on_tables(config: SupervisedConfig, *, command: str = "", batch_given: b
 
 def _read(config: SupervisedConfig) -> _Tables:
     paths = Path(str(config.features_train)), Path(str(config.features_test))
-    sets = sets_of_tables(*paths, comparison("fima"))
+    sets = sets_of_tables(*paths, retrieval_preset("fima"))
     (train,), (test,) = sets.train.values(), sets.test.values()
     warnings: tuple[str, ...] = ()
     if sets.duplicates:

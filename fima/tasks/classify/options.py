@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 
 __all__ = [
     "AugmentOptions",
@@ -149,9 +149,9 @@ class TestOptions:
     size: int | None = None
     batch_size: int = 32
 
-    def protocol(self) -> TestProtocol:
+    def protocol(self) -> ClipProtocol:
         """As `fima.data.protocol_clips` takes it."""
-        return TestProtocol(self.clips, self.crops, self.placement, self.crop_fraction, self.average)
+        return ClipProtocol(self.clips, self.crops, self.placement, self.crop_fraction, self.average)
 
 
 @dataclass

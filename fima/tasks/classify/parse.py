@@ -15,7 +15,8 @@ from jsonargparse import ArgumentParser, Namespace
 from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
 from fima.legacy import american_keys
-from fima.presets.supervised import preset, preset_names
+from fima.presets.loader import preset_names
+from fima.presets.supervised import preset
 from fima.tasks.classify import options
 from fima.tasks.classify.config import SupervisedConfig, flatten
 from fima.tasks.pretrain.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import iterate_test_clips
 from fima.engine.batches import BatchStream
@@ -71,7 +71,7 @@ def clip_features(
     classifier: Classifier,
     videos: Sequence[VideoRecord],
     spec: InputSpec,
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     *,
     batch_size: int = 32,
     device: torch.device | str = "cpu",

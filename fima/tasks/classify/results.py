@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from fima import __version__
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.engine.parsing import as_yaml
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
 from fima.files import write_csv, write_json, write_text
@@ -36,7 +36,7 @@ def write_results(
     chosen: dict[str, Any],
     checkpoint: dict[str, Any],
     input: dict[str, Any],
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     missing: int,
     warnings: Sequence[str],
     command: str,

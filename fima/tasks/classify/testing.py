@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
@@ -49,7 +49,7 @@ def classify_videos(
     classifier: nn.Module,
     videos: Sequence[VideoRecord],
     spec: InputSpec,
-    protocol: TestProtocol,
+    protocol: ClipProtocol,
     *,
     batch_size: int = 32,
     device: torch.device | str = "cpu",

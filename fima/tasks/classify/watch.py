@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.engine.record import Means, MetricsFile
 from fima.tasks.classify.classifier import save_classifier
@@ -123,7 +123,7 @@ class EpochChoice(pl.Callback):
         self,
         folder: Path,
         videos: Sequence[VideoRecord],
-        protocol: TestProtocol,
+        protocol: ClipProtocol,
         config: SupervisedConfig,
         tell: Callable[[str], None],
     ) -> None:

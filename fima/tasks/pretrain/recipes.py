@@ -1,15 +1,14 @@
 """From a recipe and flags to a typed configuration.
 
-A recipe is a YAML file with the groups of `fima.tasks.pretrain.config`; the shipped ones are in ``fima/recipes``. Flags
-override it one by one (``--optimizer.lr 0.01``). What a method may be given is in
-`fima.tasks.pretrain.method_options`, so a
-setting that it does not know, or a value of another type, is refused before anything is loaded.
+A recipe is a YAML file with the groups of `fima.tasks.pretrain.config`; the shipped ones are in
+``fima/presets/pretrain``. Flags override it one by one (``--optimizer.lr 0.01``). What a method may be given is in
+`fima.tasks.pretrain.method_options`, so a setting that it does not know, or a value of another type, is refused before
+anything is loaded.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -23,14 +22,12 @@ from fima.engine.parsing import argument_docs, as_yaml, explain
 from fima.errors import InputError
 from fima.files import write_text
 from fima.legacy import american_keys
+from fima.presets.loader import nearest_hint, preset_names, preset_path
 from fima.tasks.pretrain import config as options
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.tasks.pretrain.method_options import METHODS, ColorOptions
 
-__all__ = ["RECIPES", "parse_pretrain", "recipe_names", "recipe_path", "write_config"]
-
-RECIPES = Path(__file__).parents[2] / "presets" / "pretrain"
-"""Folder of the shipped recipes."""
+__all__ = ["parse_pretrain", "recipe_names", "recipe_path", "write_config"]
 
 _GROUPS = {
     "windows": options.WindowOptions,
@@ -45,11 +42,12 @@ _USAGE = (
     "fima pretrain [--recipe NAME|FILE] --data PATH [--split NAME] [--out DIR] [--resume auto] [--GROUP.NAME VALUE …]"
 )
 _PRINT = "--print_config"
+_ABOUT = ("recipe", "source", "notes", "__default_config__")
 
 
 def recipe_names() -> tuple[str, ...]:
     """The shipped recipes, sorted."""
-    return tuple(sorted(file.stem for file in RECIPES.glob("*.yaml")))
+    return preset_names("pretrain")
 
 
 def recipe_path(recipe: str) -> Path:
@@ -58,14 +56,12 @@ def recipe_path(recipe: str) -> Path:
     Raises:
         InputError: if it is neither; the message lists the shipped ones.
     """
-    shipped = RECIPES / f"{recipe}.yaml"
-    if shipped.is_file() and "/" not in recipe:
-        return shipped
+    names = recipe_names()
+    if recipe in names:
+        return preset_path(recipe, "pretrain")
     if Path(recipe).is_file():
         return Path(recipe)
-    close = difflib.get_close_matches(recipe, recipe_names(), 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise InputError(f"--recipe {recipe}: no such file, and not one of {', '.join(recipe_names())}{hint}")
+    raise InputError(f"--recipe {recipe}: no such file, and not one of {', '.join(names)}{nearest_hint(recipe, names)}")
 
 
 def parse_pretrain(arguments: Sequence[str]) -> PretrainConfig | None:
@@ -140,6 +136,8 @@ def _parser(name: str, recipe: Path | None) -> ArgumentParser:
         default_config_files=[str(recipe)] if recipe else [],
     )
     parser.add_argument("--recipe", type=str | None, help="a shipped recipe's name, or a YAML file")
+    for about, kind in (("source", str), ("notes", list[str])):  # of a preset's file; no setting of a run
+        parser.add_argument(f"--{about}", type=kind | None, help=argparse.SUPPRESS)
     _add_fields(parser, PretrainConfig, skip={"recipe", "method", "colors", *_GROUPS})
     parser.add_argument("--method.name", type=str, default=name, help=f"one of {', '.join(METHODS)}")
     parser.add_argument("--method.arch", type=str, default="i3d", help="backbone, or package.module:factory")
@@ -177,5 +175,5 @@ def _build(parsed: Namespace, recipe: str | None) -> PretrainConfig:
 
 
 def _dump(parsed: Namespace) -> str:
-    values = {name: value for name, value in parsed.as_dict().items() if name not in ("recipe", "__default_config__")}
+    values = {name: value for name, value in parsed.as_dict().items() if name not in _ABOUT}
     return yaml.safe_dump(as_yaml(values), sort_keys=False)

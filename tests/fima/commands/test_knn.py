@@ -18,7 +18,7 @@ from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, schema
 from fima.evaluation.neighbor_report import find_neighbors, knn_scores, recall_scores
 from fima.evaluation.neighbor_sets import check_sets, sets_of_tables
-from fima.presets.retrieval import comparison
+from fima.presets.retrieval import retrieval_preset
 
 CLASSES = ("run", "jump", "sit")
 
@@ -228,7 +228,7 @@ def test_sets_that_cannot_be_compared(tmp_path, changes, line):
     write_table(tmp_path / "train.parquet", 1)
     write_table(tmp_path / "test.parquet", 2, 5, **changes)
     with pytest.raises(InputError, match=line):
-        sets_of_tables(tmp_path / "train.parquet", tmp_path / "test.parquet", comparison())
+        sets_of_tables(tmp_path / "train.parquet", tmp_path / "test.parquet", retrieval_preset())
 
 
 def test_vectors_of_other_lengths():
@@ -251,7 +251,10 @@ def test_vectors_of_other_lengths():
         (["--ckpt", "random", "--data", "shapes:easy", "--features-train", "a", "--features-test", "b"], "give --ckpt"),
         (["--features-train", "a.parquet", "--features-test", "b.parquet"], "a.parquet: no such file"),
         (["--ckpt", "random", "--data", "shapes:easy,videos=2", "--clips", "0"], "--clips must be at least 1, got 0"),
-        (["--ckpt", "random", "--data", "shapes:easy,videos=2", "--preset", "none"], "--preset must be one of fima"),
+        (
+            ["--ckpt", "random", "--data", "shapes:easy,videos=2", "--preset", "none"],
+            "--preset must be one of coclr, fame, fima",
+        ),
         (["--ckpt", "random", "--data", "shapes:easy,videos=2", "--test-split", "x"], "the split must be one of"),
         (["--ckpt", "random", "--data", "shapes:easy,videos=2", "--k", "9"], "--k must be at most 2"),
         (["--ckpt", "random", "--data", "shapes:easy,videos=2", "--k", "0"], "--k must be at least 1, got 0"),

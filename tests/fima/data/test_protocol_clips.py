@@ -8,7 +8,7 @@ import torch
 
 from fima.cli import main
 from fima.data.datasets import VideoRecord, open_dataset
-from fima.data.protocol_clips import TestProtocol, clip_starts, cut_crops, iterate_test_clips, read_test_clips
+from fima.data.protocol_clips import ClipProtocol, clip_starts, cut_crops, iterate_test_clips, read_test_clips
 from fima.data.readers.pictures import open_video
 from fima.data.shapes.dataset import ShapesReader
 from fima.errors import InputError, VideoError
@@ -27,7 +27,7 @@ def test_clips_are_the_videos_frames_scaled_and_cut(video):
         length = len(reader)
         last = length - 10
         for clips, starts in ((1, [last // 2]), (3, [0, (last + 1) // 2, last])):
-            got = read_test_clips(video, SPEC, TestProtocol(clips, crop_fraction=0.75))
+            got = read_test_clips(video, SPEC, ClipProtocol(clips, crop_fraction=0.75))
             assert got.dtype == torch.uint8
             assert got.shape == (clips, 4, 3, 24, 24)
             for clip, start in zip(got, starts, strict=True):
@@ -49,8 +49,8 @@ def test_crops_of_a_frame_that_tells_where_it_was_cut():
 
 
 def test_crops_follow_each_other_within_a_clip(video):
-    ten = read_test_clips(video, SPEC, TestProtocol(2, crops=10))
-    one = read_test_clips(video, SPEC, TestProtocol(2, crops=1))
+    ten = read_test_clips(video, SPEC, ClipProtocol(2, crops=10))
+    one = read_test_clips(video, SPEC, ClipProtocol(2, crops=1))
     assert len(ten) == 20
     assert torch.equal(ten[4], one[0])
     assert torch.equal(ten[14], one[1])
@@ -58,7 +58,7 @@ def test_crops_follow_each_other_within_a_clip(video):
 
 
 def test_half_overlapping_windows_share_half_their_frames():
-    protocol = TestProtocol(placement="half_overlap")
+    protocol = ClipProtocol(placement="half_overlap")
     spec = SPEC.replace(num_frames=32, frame_stride=1)
     assert clip_starts(100, spec, protocol) == [0, 16, 32, 48, 64]
     assert clip_starts(96, spec, protocol) == [0, 16, 32, 48, 64]
@@ -75,7 +75,7 @@ def test_each_frame_is_asked_for_in_one_call(video, monkeypatch):
         return original(self, indices, **options)
 
     monkeypatch.setattr(ShapesReader, "frames", frames)
-    read_test_clips(video, SPEC, TestProtocol(10))
+    read_test_clips(video, SPEC, ClipProtocol(10))
     assert len(asked) == 1
 
 
@@ -87,7 +87,7 @@ def test_videos_come_in_order_and_a_broken_one_says_why(tmp_path):
     absent = VideoRecord(tmp_path / "absent.mp4", "absent", 0, "x")
     videos = [*data.records[:2], broken, *data.records[2:], absent]
     for threads in (1, 3):
-        got = list(iterate_test_clips(videos, SPEC, TestProtocol(2), ahead=2, threads=threads))
+        got = list(iterate_test_clips(videos, SPEC, ClipProtocol(2), ahead=2, threads=threads))
         assert [place for place, _, _ in got] == list(range(7))
         assert [record.video_id for _, record, _ in got] == [record.video_id for record in videos]
         for _, record, clips in got:
@@ -95,15 +95,15 @@ def test_videos_come_in_order_and_a_broken_one_says_why(tmp_path):
                 assert isinstance(clips, str)
                 assert clips.startswith(str(record.path)) or "absent.mp4" in clips
             else:
-                assert torch.equal(clips, read_test_clips(record, SPEC, TestProtocol(2)))
+                assert torch.equal(clips, read_test_clips(record, SPEC, ClipProtocol(2)))
     with pytest.raises(VideoError, match=r"broken\.mp4"):
-        read_test_clips(broken, SPEC, TestProtocol(2))
+        read_test_clips(broken, SPEC, ClipProtocol(2))
     assert len(list(csv.reader((tmp_path / "s" / "train.csv").open()))) >= 5
 
 
 def test_leaving_early_ends_the_threads(video):
     videos = [video] * 50
-    got = iterate_test_clips(videos, SPEC, TestProtocol(1), ahead=4)
+    got = iterate_test_clips(videos, SPEC, ClipProtocol(1), ahead=4)
     next(got)
     got.close()
     with pytest.raises(StopIteration):
@@ -122,9 +122,9 @@ def test_leaving_early_ends_the_threads(video):
 )
 def test_a_protocol_that_cannot_be(words, line):
     with pytest.raises(InputError, match=line):
-        TestProtocol(**words)
+        ClipProtocol(**words)
 
 
 def test_a_protocol_as_plain_values():
-    assert TestProtocol(**TestProtocol(3, crops=10).to_dict()) == TestProtocol(3, crops=10)
-    assert np.isclose(TestProtocol().crop_fraction, 0.875)
+    assert ClipProtocol(**ClipProtocol(3, crops=10).to_dict()) == ClipProtocol(3, crops=10)
+    assert np.isclose(ClipProtocol().crop_fraction, 0.875)

@@ -17,7 +17,7 @@ import torch
 from fima.checkpoints import load_backbone, save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
-from fima.data.protocol_clips import TestProtocol, read_test_clips
+from fima.data.protocol_clips import ClipProtocol, read_test_clips
 from fima.errors import InputError
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.feature_parts import skipped_path
@@ -27,7 +27,7 @@ from fima.evaluation.vectors import iterate_vectors, show
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
-CLIPS = TestProtocol(2)
+CLIPS = ClipProtocol(2)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_batches_change_nothing_that_shows(backbone, data, tmp_path):
 
 def test_crops_are_averaged_within_their_clip(backbone, data):
     record = data[0]
-    protocol = TestProtocol(3, crops=10)
+    protocol = ClipProtocol(3, crops=10)
     (found,) = iterate_vectors(backbone, [record], protocol, batch_size=7)
     views = to_clip_batch(read_test_clips(record, backbone.input, protocol))
     with torch.inference_mode():
@@ -185,8 +185,8 @@ def test_other_features_are_not_overwritten(backbone, data, tmp_path):
     out = tmp_path / "f.parquet"
     make(backbone, data, out)
     with pytest.raises(InputError, match=r"is of other features: protocol is .*; pass --overwrite"):
-        make(backbone, data, out, TestProtocol(1))
-    make(backbone, data, out, TestProtocol(1), overwrite=True)
+        make(backbone, data, out, ClipProtocol(1))
+    make(backbone, data, out, ClipProtocol(1), overwrite=True)
     assert read_features(out).clips.tolist() == [1] * 9
     with pytest.raises(InputError, match="--overwrite is for one process"):
         make(backbone, data, out, overwrite=True, world=2)

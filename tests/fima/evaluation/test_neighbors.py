@@ -20,7 +20,7 @@ from fima.evaluation.neighbors import (
     unit,
     vote,
 )
-from fima.presets.retrieval import PRESETS, comparison
+from fima.presets.retrieval import retrieval_preset
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,19 +132,10 @@ def test_what_cannot_be_compared():
         nearest(np.full((2, 3), np.nan), np.ones((2, 3)), 1)
 
 
-def test_presets_say_what_their_code_does():
-    assert {name: one.center for name, one in PRESETS.items()} == {
-        "fima": "each", "fame": "each", "tclr": "none", "coclr": "each", "mscl": "each", "maclr": "each",
-        "severe": "each",
-    }  # fmt: skip
-    assert comparison("tclr").protocol.clips == 9
-    assert comparison("coclr").protocol.placement == "half_overlap"
-    assert comparison("coclr", clips=4).protocol.placement == "uniform"
-    assert comparison("fame", center="none").center == "none"
-    assert comparison("fame").unit_clips
+def test_a_preset_that_is_not_there_is_refused():
     for words, line in (({"name": "x"}, "--preset"), ({"clips": 0}, "--clips"), ({"center": "x"}, "--center")):
         with pytest.raises(InputError, match=line):
-            comparison(**{"name": "fima", **words})
+            retrieval_preset(**{"name": "fima", **words})
 
 
 def test_duplicates_are_told_by_content_and_drawn_ones_by_id(tmp_path):

@@ -337,7 +337,7 @@ def test_no_torch(tmp_path):
     supervised(tmp_path / "a")
     code = (
         "import sys; from fima.cli import main; main(['table', sys.argv[1]]); "
-        "print([m for m in ('torch', 'matplotlib', 'pandas') if m in sys.modules])"
+        "print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -1,4 +1,4 @@
-"""Presets of k-NN and retrieval against the table of protocols (D1), typed again here, and as the commands use them."""
+"""Presets of k-NN and retrieval as the commands use them, by the words of docs/protocols.md."""
 
 import csv
 import json
@@ -9,60 +9,13 @@ import pytest
 
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
-from fima.data.clip_protocol import TestProtocol
 from fima.data.datasets import open_dataset
 from fima.data.readers.pictures import open_video
-from fima.presets.retrieval import PRESETS, comparison
+from fima.presets.loader import preset_names
 
-
-def row(clips, crops, fraction, center, **other):
-    return {"clips": clips, "crops": crops, "fraction": fraction, "center": center, **other}
-
-
-# Clips of a video (None: as many half-overlapping ones as fit), crops, side of the crop as a share of the frame's short
-# side, what is subtracted. FAME, TCLR, CoCLR and MSCL publish retrieval; of the others it is the classification test's.
-TABLE = {
-    "fame": row(10, 1, 0.875, "each", unit_clips=True, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "tclr": row(9, 1, 0.8, "none"),  # 9 clips; center crop 0.8 · 240; L2 only, not centered
-    "coclr": row(None, 1, 0.875, "each"),  # half-overlap windows, centered, L2; its ten crops are of classification
-    "mscl": row(1, 1, 0.875, "each"),  # one clip of segments, centered, L2
-    "fima": row(10, 1, 0.875, "each"),  # eval.py: 10 uniform clips, center crop 0.875 · 256
-    "maclr": row(10, 3, None, "each"),  # 10 × 3
-    "severe": row(10, 1, 0.875, "each"),  # 10 clips
-}
+NAMES = preset_names("retrieval")
 FRAMES = len(open_video(open_dataset("shapes:easy,videos=1", split="test")[0]))
 RANKS = ["recall@1", "recall@5", "recall@10", "recall@20", "recall@50"]
-
-
-def test_every_preset_is_in_the_table():
-    assert set(PRESETS) == set(TABLE)
-
-
-@pytest.mark.parametrize("name", TABLE)
-def test_numbers_are_the_tables(name):
-    expected, found = TABLE[name], comparison(name)
-    assert found.preset == name
-    assert found.protocol.placement == ("half_overlap" if expected["clips"] is None else "uniform")
-    if expected["clips"] is not None:
-        assert found.protocol.clips == expected["clips"]
-    assert found.protocol.crops == expected["crops"]
-    assert found.protocol.crop_fraction == expected["fraction"]
-    assert found.center == expected["center"]
-    assert found.unit_clips == expected.get("unit_clips", False)
-    assert dict(found.input) == {key: expected[key] for key in ("mean", "std") if key in expected}
-
-
-@pytest.mark.parametrize("name", TABLE)
-def test_what_is_not_published_or_not_the_same_is_said(name):
-    notes = " ".join(PRESETS[name].notes)
-    assert notes
-    assert ("its code has no retrieval" in notes) == (name in ("fima", "maclr", "severe"))
-
-
-def test_changes_of_a_preset_change_only_themselves():
-    assert comparison("maclr", clips=2).protocol == TestProtocol(2, crops=3, crop_fraction=None)
-    assert comparison("tclr", center="train").protocol == comparison("tclr").protocol
-    assert comparison("coclr", clips=3).protocol == TestProtocol(3)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +25,7 @@ def drawn(tmp_path_factory):
     made = untrained_backbone(seed=3, input_spec="num_frames=4;size=32")
     kept = save_backbone(folder / "tiny.pt", made.backbone, arch="tiny", input=made.input)
     backbone = ["--ckpt", str(kept), "--device", "cpu"]
-    for name in TABLE:
+    for name in NAMES:
         for split, videos in (("train", 60), ("test", 12)):
             out = folder / f"{name}-{split}.parquet"
             data = ["--data", f"shapes:easy,videos={videos}", "--split", split]
@@ -94,16 +47,16 @@ def by_video(path, unit):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TABLE)
-def test_commands_do_as_the_table_says(drawn, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_do_as_the_table_says(drawn, preset_tables, name):
     """Recall from the stored clips by the words of the table: mean over clips, centered or not, L2, cosine."""
-    expected = TABLE[name]
+    expected = preset_tables["k-NN and retrieval"][0][name]
     content = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())
     train, test = (by_video(drawn / f"{name}-{s}.parquet", expected.get("unit_clips")) for s in ("train", "test"))
     counts = {len(clips) for clips in test.values()}
     fit = (content["input"]["num_frames"] * content["input"]["frame_stride"]) // 2  # a clip every half clip
     span = (content["input"]["num_frames"] - 1) * content["input"]["frame_stride"] + 1
-    assert counts == {expected["clips"] or (FRAMES - span) // fit + 1}
+    assert counts == {expected.get("test.clips") or (FRAMES - span) // fit + 1}
     means = [np.stack([np.mean(clips, axis=0) for clips in one.values()]) for one in (train, test)]
     if expected["center"] == "each":
         means = [one - one.mean(axis=0) for one in means]
@@ -114,15 +67,19 @@ def test_commands_do_as_the_table_says(drawn, name):
     assert list(content["scores"]["rgb"]) == RANKS
     for rank in (1, 5, 10, 20, 50):
         assert content["scores"]["rgb"][f"recall@{rank}"]["value"] == pytest.approx(right[:, :rank].any(axis=1).mean())
-    assert (content["preset"], content["center"], content["crops"]) == (name, expected["center"], expected["crops"])
+    assert (content["preset"], content["center"], content["crops"]) == (
+        name,
+        expected["center"],
+        expected["test.crops"],
+    )
     assert content["unit_clips"] == expected.get("unit_clips", False)
-    assert content["protocol"]["crop_fraction"] == expected["fraction"]
+    assert content["protocol"]["crop_fraction"] == expected["test.crop_fraction"]
     assert content["clips"] == sorted(counts)
-    assert content["input"]["mean"] == pytest.approx(expected.get("mean", (0.43216, 0.394666, 0.37645)))
+    assert content["input"]["mean"] == pytest.approx(expected.get("input.mean", (0.43216, 0.394666, 0.37645)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", NAMES)
 def test_knn_takes_the_same_clips_and_does_not_center(drawn, name):
     content = json.loads((drawn / f"{name}-knn/knn.json").read_text())
     other = json.loads((drawn / f"{name}-retrieve/retrieval.json").read_text())

@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.protocol_clips import read_test_clips
 from fima.data.transcode.encode import write_video
@@ -191,7 +191,7 @@ def test_the_chosen_epoch_is_the_best_one_and_is_what_was_tested(whole, colors):
     videos = open_dataset(colors, split="test")
     for record, row in zip(videos, table(whole / "predictions.csv"), strict=True):
         with torch.no_grad():
-            clip = normalize(to_clip_batch(read_test_clips(record, spec, TestProtocol(2))), spec)
+            clip = normalize(to_clip_batch(read_test_clips(record, spec, ClipProtocol(2))), spec)
             scores = average_logits(trained.classifier(clip).numpy(), "log_softmax")
         assert row["video"] == record.video_id
         assert [float(row[f"score_{name}"]) for name in COLORS] == pytest.approx(scores, abs=1e-4)
@@ -399,8 +399,8 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(colors):
     assert first.clips[0].shape == (8, 40, 48, 3)
     drawn = {data[epoch, 37].clips[0].sum().item() for epoch in range(8)}
     assert len(drawn) > 1
-    fixed = ClipDataset(videos, SPEC, clips=2, fixed=TestProtocol(2))
-    expected = read_test_clips(videos[3], SPEC, TestProtocol(2))
+    fixed = ClipDataset(videos, SPEC, clips=2, fixed=ClipProtocol(2))
+    expected = read_test_clips(videos[3], SPEC, ClipProtocol(2))
     for k in range(2):
         assert torch.equal(fixed[5, 6 + k].clips[0], expected[k].permute(0, 2, 3, 1))
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
-from fima.data.clip_protocol import TestProtocol
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.engine.batches import BatchStream
 from fima.errors import InputError, TrainingError
@@ -310,9 +310,9 @@ def test_features_of_clips_are_the_pooled_map():
     spec = loaded.input.replace(num_frames=8, size=24)
     videos = open_dataset("shapes:easy,videos=2,num_frames=20,size=40")
     classifier = Classifier(loaded.backbone, ClassifierHead(128, 3), frozen=True)
-    found = clip_features(classifier, videos, spec, TestProtocol(3), batch_size=2)
+    found = clip_features(classifier, videos, spec, ClipProtocol(3), batch_size=2)
     for record, vectors in zip(videos, found.vectors, strict=True):
-        clips = normalize(to_clip_batch(read_test_clips(record, spec, TestProtocol(3))), spec)
+        clips = normalize(to_clip_batch(read_test_clips(record, spec, ClipProtocol(3))), spec)
         with torch.no_grad():
             assert torch.allclose(vectors, loaded.backbone(clips).mean(dim=(2, 3, 4)), atol=1e-5)
     assert found.labels.tolist() == [record.label for record in videos]

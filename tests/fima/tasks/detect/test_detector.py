@@ -10,7 +10,7 @@ from fima.data.datasets.layouts.ava import AvaDataset
 from fima.data.datasets.layouts.ava_files import Keyframe
 from fima.errors import InputError
 from fima.input_spec import InputSpec
-from fima.presets.detection import PRESETS, detection_preset
+from fima.presets.detection import detection_preset
 from fima.seeding import SampleKeys
 from fima.tasks.detect.detector import ActionHead, Detector, action_loss, keep_last_stage_fine
 from fima.tasks.detect.testing import Scored, measure, write_detections
@@ -95,14 +95,14 @@ def test_published_numbers_and_rates():
     for bad in ({"lr": -1.0}, {"epochs": 0}, {"train_crop": 300}):
         with pytest.raises(InputError):
             severe.changed(**bad)
-    with pytest.raises(InputError, match="severe, maclr, small"):
+    with pytest.raises(InputError, match="maclr, severe, small"):
         detection_preset("ava")
 
 
 def test_variations_depend_on_the_seed_and_the_epoch_alone():
     keys = SampleKeys(1, 2, np.arange(500))
-    drawn = variations(keys, PRESETS["small"], SPEC)
-    assert drawn[7:9] == variations(SampleKeys(1, 2, np.array([7, 8])), PRESETS["small"], SPEC)
+    drawn = variations(keys, detection_preset("small"), SPEC)
+    assert drawn[7:9] == variations(SampleKeys(1, 2, np.array([7, 8])), detection_preset("small"), SPEC)
     assert {v.short_side for v in drawn} == set(range(32, 41))
     assert 200 < sum(v.flip for v in drawn) < 300
     assert {v.crop for v in drawn} == {None}
@@ -180,4 +180,4 @@ def test_a_head_learns_separable_features():
 
 
 def test_presets_can_be_stored():
-    assert dataclasses.replace(PRESETS["maclr"]).settings()["train_sides"] == [256, 320]
+    assert dataclasses.replace(detection_preset("maclr")).settings()["train_sides"] == [256, 320]
