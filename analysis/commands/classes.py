@@ -90,7 +90,8 @@ def _given_names(args: argparse.Namespace, runs: list[Any]) -> list[str] | None:
 
 
 def _about(run: Any, name: str) -> dict[str, Any]:
-    kept = run.about["checkpoint"] if isinstance(run.about["checkpoint"], dict) else run.about
+    checkpoint = run.about.get("checkpoint")
+    kept = checkpoint if isinstance(checkpoint, dict) else run.about
     return {
         "name": name,
         "folder": str(run.folder),

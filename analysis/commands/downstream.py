@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-split", default="test", metavar="S", help="of the data set (default: test)")
     parser.add_argument(
         "--group", metavar="RULE",
-        help="which recording a video is from: FILE.csv:COLUMN, or a regular expression on its id (its first group)",
+        help="which recording a video is from: FILE.csv:COLUMN, a regular expression on its id (its first group), or "
+        "none (default: the data set's annotations/groups.csv, if it has one)",
     )  # fmt: skip
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="T", help=f"default: {' '.join(TASKS)}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2")

@@ -94,7 +94,16 @@ def run_cached(job: Job, features: Path, videos: Videos, parts: Parts, command: 
     write_predictions(job.folder / "predictions.csv", videos, test, predictions)
     skipped = {name: reason for name, reason in table.skipped.items() if name in {videos.ids[p] for p in parts.test}}
     right = float((predictions == videos.labels[test]).mean())
-    write_result(job, {"task": job.task, "seed": job.seed, "top1": right, "unreadable": skipped, **about})
+    content = {
+        "task": job.task,
+        "seed": job.seed,
+        "top1": right,
+        "unreadable": skipped,
+        "checkpoint": {"path": job.checkpoint.path},
+        "class_names": list(videos.class_names),
+        **about,
+    }
+    write_result(job, content)
     tell(f"{job.label}: {100 * right:.1f} % of {len(test)}")
 
 

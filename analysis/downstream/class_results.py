@@ -109,7 +109,9 @@ def read_run(folder: Path, *, votes: str | None = None) -> RunResult:
     if not rows:
         raise InputError(f"{path}: holds no video")
     try:
-        return (_of_votes if task == "knn" else _of_classifier)(folder, about, header, rows, votes)
+        # The jobs of a downstream study write k-NN as they do the others: one prediction, by its name.
+        voted = task == "knn" and "prediction" not in header
+        return (_of_votes if voted else _of_classifier)(folder, about, header, rows, votes)
     except (KeyError, IndexError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -119,21 +121,30 @@ def read_run(folder: Path, *, votes: str | None = None) -> RunResult:
 def _of_classifier(
     folder: Path, about: dict[str, Any], header: list[str], rows: list[list[str]], votes: str | None
 ) -> RunResult:
-    """Of ``fima finetune`` and ``fima linear``: rows of video, label, prediction (names) and scores."""
-    names = tuple(about["per_class"]) if "per_class" in about else ()
-    if not names:
-        raise InputError(f"{folder}: its result lists no classes (per_class)")
-    label_of = {name: label for label, name in enumerate(names)}
+    """Of ``fima finetune`` and ``linear`` and of downstream jobs: rows of video, label, prediction (names), scores."""
     video, label, guess = (header.index(name) for name in ("video", "label", "prediction"))
+    names = _class_names(about) or tuple(sorted({row[place] for row in rows for place in (label, guess)}))
+    label_of = {name: number for number, name in enumerate(names)}
     for row in rows:
         wrong = next((row[place] for place in (label, guess) if row[place] not in label_of), None)
         if wrong is not None:
             raise InputError(f"{folder / 'predictions.csv'}: {row[video]} is of {wrong!r}, which is no class of it")
-    return RunResult(
-        folder, about["task"], _source(about["checkpoint"]["path"]), names, tuple(row[video] for row in rows),
-        np.array([label_of[row[label]] for row in rows], np.int64),
-        np.array([label_of[row[guess]] for row in rows], np.int64), "", about,
-    )  # fmt: skip
+    how = f"weighted@{about['k']}" if about["task"] == "knn" else ""
+    if votes not in (None, how) and how:
+        raise InputError(f"--votes {votes}: {folder} has {how}")
+    labels, guesses = (np.array([label_of[row[place]] for row in rows], np.int64) for place in (label, guess))
+    ids = tuple(row[video] for row in rows)
+    return RunResult(folder, about["task"], _checkpoint(folder, about), names, ids, labels, guesses, how, about)
+
+
+def _class_names(about: dict[str, Any]) -> tuple[str, ...]:
+    """By label; none of a downstream job of older versions, which names the classes in its rows alone."""
+    return tuple(about.get("per_class") or about.get("class_names") or ())
+
+
+def _checkpoint(folder: Path, about: dict[str, Any]) -> str:
+    """Path of the checkpoint; of a downstream job of older versions, the name that its study gave it."""
+    return _source(about["checkpoint"]["path"]) if "checkpoint" in about else folder.resolve().parent.name
 
 
 def _of_votes(

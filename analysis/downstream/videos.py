@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         data: its folder.
         train_split: of the data set.
         test_split: likewise.
-        group: see `group_rule`.
+        group: See `group_rule`; None takes the data set's own table (``annotations/groups.csv`` or ``groups.csv``,
+            its second column) if there is one, "none" nothing.
 
     Raises:
         FileNotFoundError: if there is no such data.
@@ -82,6 +84,7 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         raise InputError(f"{data}: {unlabeled.video_id} has no label")
     _refuse_shared(train, test, data)
     ids = tuple(record.video_id for record in records)
+    rule = _own_rule(Path(data)) if group is None else group.removeprefix("none")
     return Videos(
         ids,
         tuple(record.path.resolve() for record in records),
@@ -89,10 +92,21 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         train.class_names,
         np.arange(len(train)),
         np.arange(len(train), len(records)),
-        None if group is None else group_rule(group, ids, Path(data)),
-        group or "",
+        group_rule(rule, ids, Path(data)) if rule else None,
+        rule,
         (*train.missing, *test.missing),
     )
+
+
+def _own_rule(folder: Path) -> str:
+    """The rule of a data set that says itself what its videos were cut from; else empty."""
+    for name in ("annotations/groups.csv", "groups.csv"):
+        if (folder / name).is_file():
+            with (folder / name).open(newline="", encoding="utf-8") as file:
+                columns = next(csv.reader(file), [])
+            if len(columns) > 1:
+                return f"{name}:{columns[1]}"
+    return ""
 
 
 def group_rule(rule: str, ids: tuple[str, ...], folder: Path) -> Ints:

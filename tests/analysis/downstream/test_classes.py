@@ -56,6 +56,24 @@ def test_counts_and_shares_by_hand(tmp_path, make):
     assert (cell.classes[0].low, cell.classes[0].high) == interval([1.0, 1.0, 0.0], limits=(0, 1))[:2]
 
 
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("task", ["knn", "linear"])
+def test_jobs_of_a_downstream_study_are_read(tmp_path, capsys, task, older):
+    folder = classifier_run(tmp_path / "split" / "moco" / f"{task}-0")
+    content = {"task": task, "seed": 0, "top1": 0.6, "unreadable": {}, **({"k": 5} if task == "knn" else {})}
+    if not older:
+        content |= {"checkpoint": {"path": "x/moco.ckpt"}, "class_names": CLASSES}
+    (folder / "result.json").write_text(json.dumps(content))
+    run = read_run(folder)
+    assert name_runs([run]) == ["moco"]
+    assert run.class_names == (tuple(sorted(CLASSES)) if older else CLASSES)
+    assert run.how == ("weighted@5" if task == "knn" else "")
+    ((cell,),) = [part.values() for part in cells_of([run], ["moco"]).values()]
+    assert cell.summary.mean == 0.6
+    assert main(["classes", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert "classes.csv" in capsys.readouterr().out
+
+
 def test_votes_are_chosen_and_said(tmp_path):
     folder = knn_run(tmp_path / "r")
     assert read_run(folder).how == "weighted@20"

@@ -85,6 +85,24 @@ def test_a_rule_is_a_pattern_or_a_column(tmp_path: Path) -> None:
     assert group_rule("groups.csv:source", ids, tmp_path).tolist() == [0, 1, 0]
 
 
+def test_a_data_set_may_say_itself_what_its_videos_are_cut_from(tmp_path: Path) -> None:
+    names = [f"{split}/{label}/{split}{number}" for split in ("train", "test") for label in "ab" for number in range(2)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
+    assert open_videos(str(tmp_path)).groups is None
+    (tmp_path / "annotations").mkdir()
+    ids = open_videos(str(tmp_path)).ids
+    rows = "".join(f"{video}.mp4,{number // 2}\n" for number, video in enumerate(ids))
+    (tmp_path / "annotations" / "groups.csv").write_text("video,source\n" + rows)
+    found = open_videos(str(tmp_path))
+    assert (found.rule, np.asarray(found.groups).tolist()) == (
+        "annotations/groups.csv:source",
+        [0, 0, 1, 1, 2, 2, 3, 3],
+    )
+    assert open_videos(str(tmp_path), group="none").groups is None
+
+
 @pytest.mark.parametrize(
     ("rule", "what"),
     [("z(\\d)", "says nothing of 2 of 2"), ("(", "regular expression"), ("no.csv:source", "there is no"),
@@ -131,7 +149,7 @@ def test_drawn_data_is_refused() -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real clips here")
 def test_folds_of_the_real_clips_share_no_recording() -> None:
-    videos = open_videos(str(REAL), group="annotations/groups.csv:source_group")
+    videos = open_videos(str(REAL))
     assert len(videos) == 218
     assert videos.groups is not None
     assert videos.shared_groups == 0
