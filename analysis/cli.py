@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from signal import SIGTERM
+from collections.abc import Sequence
 
 from analysis.commands import embed, study
-from fima import __version__
-from fima.commands.base import Parser, run
-from fima.legacy import american_flags
+from fima.commands.base import Parser, add_global_flags, begin, run
 
 __all__ = ["COMMANDS", "main"]
 
@@ -32,28 +26,17 @@ examples:
   fima-analyze temporal --ckpt fima.pth.tar --data UCF101 --split test1
   fima-analyze report --ckpt fima.pth.tar --video a.mp4 b.mp4 --out reports/fima
   fima-analyze compare --ckpt random moco.pth.tar fima.pth.tar --data UCF101 --split test1
-exit codes: 0 done, 2 bad input, 3 done but some videos of --data were skipped, 130 interrupted
+exit codes: 0 done, 2 bad input, 3 done but some videos of --data were skipped, 70 a fault of
+  fima (--traceback shows it), 130 or 143 interrupted
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fima-analyze``; returns the exit code."""
-    args = _parser().parse_args(american_flags(sys.argv[1:] if argv is None else argv))
-    with _stopped_as_by_ctrl_c():
-        return run(args.run, args, f"fima-analyze {args.command}")
-
-
-@contextmanager
-def _stopped_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM, as a scheduler sends it, leaves nothing half-written either."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(SIGTERM, signal.SIG_DFL)
+    arguments, shown = begin(argv)
+    args = _parser().parse_args(arguments)
+    args.traceback = shown
+    return run(args.run, args, f"fima-analyze {args.command}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"fima {__version__}")
+    add_global_flags(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for measure, what in study.SUMMARIES.items():
         subparser = commands.add_parser(measure, aliases=_ALIASES.get(measure, ()), help=what, description=what)

@@ -8,9 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fima import __version__
-from fima.commands.base import Parser, run
-from fima.legacy import american_flags
+from fima.commands.base import Parser, add_global_flags, begin, run
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -64,24 +62,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0 done, 2 bad input (one line on stderr), 130 interrupted.
+        The exit code: 0 done, 2 bad input (one line on stderr), others as `fima.commands.base` has them.
     """
-    arguments = american_flags(sys.argv[1:] if argv is None else argv)
+    arguments, shown = begin(argv)
     typed = next((c for c in COMMANDS if c.typed and arguments[:1] == [c.name]), None)
     if typed is not None:
         module = importlib.import_module(typed.module)
-        rest = argparse.Namespace(arguments=arguments[1:])
+        rest = argparse.Namespace(arguments=arguments[1:], traceback=shown)
         return run(lambda args: module.run(module.parse(args.arguments)), rest, f"fima {typed.name}")
     try:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse leaves this way after --help and after its own errors
         return int(stop.code or 0)
+    args.traceback = shown
     return run(args.run, args, f"fima {args.command}")
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(prog="fima", description="Train a motion-aware video representation; look into checkpoints.")
-    parser.add_argument("--version", action="version", version=f"fima {__version__}")
+    add_global_flags(parser)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from analysis.commands.flags import SOME_SKIPPED, tell
 from fima.errors import InputError
@@ -59,20 +57,12 @@ def run(args: argparse.Namespace) -> int:
     from analysis.downstream.videos import open_videos
 
     videos = open_videos(args.data, train_split=args.train_split, test_split=args.test_split, group=args.group)
-    before = signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: the processes save and end
-    try:
-        report = study(
-            videos, checkpoints, Path(args.runs), Path(args.out), tasks=args.tasks, seeds=args.seeds,
-            fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, arch=args.arch, lanes=args.lanes,
-            threads=args.threads, training=not args.no_training, data=args.data,
-            command=shlex.join(["fima-analyze", *sys.argv[1:]]), tell=tell,
-        )  # fmt: skip
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    report = study(
+        videos, checkpoints, Path(args.runs), Path(args.out), tasks=args.tasks, seeds=args.seeds,
+        fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, arch=args.arch, lanes=args.lanes,
+        threads=args.threads, training=not args.no_training, data=args.data,
+        command=shlex.join(["fima-analyze", *sys.argv[1:]]), tell=tell,
+    )  # fmt: skip
     sys.stdout.writelines(f"{line}\n" for line in report.conclusions)
     sys.stdout.write(f"{Path(args.out) / 'index.html'}\n")
     return SOME_SKIPPED if report.unreadable() else 0
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt

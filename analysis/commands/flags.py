@@ -22,7 +22,8 @@ from analysis.settings import (
     SPACES,
     Settings,
 )
-from fima.errors import InputError
+from fima.commands.base import lacks_memory
+from fima.errors import InputError, one_line
 
 __all__ = [
     "SOME_SKIPPED",
@@ -132,10 +133,10 @@ def enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        if not lacks_memory(error):
             raise
         raise InputError(
-            f"not enough memory ({str(error).splitlines()[0][:120]}); try a smaller --size or --batch-size, "
+            f"not enough memory ({one_line(str(error))[:120]}); try a smaller --size or --batch-size, "
             "or a later --layer"
         ) from None
 

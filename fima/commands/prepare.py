@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fima.data.transcode.preparation import Plan
@@ -102,7 +100,7 @@ def _prepare(todo: Plan, workers: int) -> int:
     from fima.data.transcode.prepare import prepare
 
     read = written = failed = 0
-    with _told_to_end(), _progress(len(todo.jobs)) as progress, closing(prepare(todo, workers=workers)) as outcomes:
+    with _progress(len(todo.jobs)) as progress, closing(prepare(todo, workers=workers)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome, Done):
                 read, written = read + outcome.source_bytes, written + outcome.output_bytes
@@ -113,20 +111,6 @@ def _prepare(todo: Plan, workers: int) -> int:
     if done:
         sys.stdout.write(f"{_videos(done)} prepared: {_megabytes(read)} became {_megabytes(written)}\n")
     return failed
-
-
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, with its own exit code."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Lines:

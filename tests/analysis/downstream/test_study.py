@@ -97,7 +97,7 @@ def test_a_stopped_fine_tuning_goes_on(drawn: Path, tmp_path: Path) -> None:
     while child.poll() is None and not (folder / "last.ckpt").exists():
         time.sleep(0.1)
     child.send_signal(signal.SIGTERM)
-    assert child.wait() == 130
+    assert child.wait() == 143
     assert not (folder / "result.json").exists()
     deadline = time.monotonic() + 120
     while "stopped after a whole step" not in (folder / "log.txt").read_text() and time.monotonic() < deadline:

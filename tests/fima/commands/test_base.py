@@ -1,4 +1,8 @@
 import argparse
+import io
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -39,9 +43,76 @@ def test_interrupt(capsys):
     assert capsys.readouterr().err == "fima x: error: interrupted\n"
 
 
-def test_bugs_keep_their_traceback():
-    with pytest.raises(ValueError, match="a bug"):
-        run(raising(ValueError("a bug")), ARGS, "fima x")
+def test_faults_are_one_line_and_a_traceback_only_if_asked(capsys):
+    def divide(_args):
+        return 1 // 0
+
+    assert run(divide, ARGS, "fima x") == 70
+    line = "fima x: error: this is a fault of fima: ZeroDivisionError at fima/commands/base.py:"
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.endswith("; --traceback shows it\n")
+    assert said.count("\n") == 1
+    assert run(divide, argparse.Namespace(traceback=True), "fima x") == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last):")
+    assert said.splitlines()[-1].startswith(line)
+
+
+def test_another_librarys_advice_is_not_shown_as_ours(capsys):
+    torch = pytest.importorskip("torch")
+    assert run(lambda _: torch.load(io.BytesIO(b"junk")), ARGS, "fima x") == 70
+    assert "weights_only" not in capsys.readouterr().err
+
+
+def test_what_leaves_the_program_is_a_fault_too(capsys):
+    assert run(lambda _: sys.exit(0), ARGS, "fima x") == 70
+    assert "SystemExit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] data. DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
+    ],
+    ids=["python", "torch", "cuda"],
+)
+def test_too_little_memory_is_bad_input(error, capsys):
+    assert run(raising(error), ARGS, "fima x") == 2
+    assert "not enough memory" in capsys.readouterr().err
+
+
+def test_memory_in_another_sense_is_no_lack_of_it(capsys):
+    assert run(raising(RuntimeError("views share memory; clone() first")), ARGS, "fima x") == 70
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+@pytest.mark.parametrize("words", [("fima", "info", "tiny-fima"), ("analysis", "cam", "--help")], ids=" ".join)
+def test_terminals_of_any_encoding(encoding, words):
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-m", f"{words[0]}.cli", *words[1:]], env=env, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_sigterm_cleans_up_and_has_its_own_code(tmp_path):
+    code = (
+        "import argparse, sys, time; from pathlib import Path\n"
+        "from fima.commands.base import run; from fima.files import whole_file\n"
+        "def write(_):\n"
+        "    with whole_file(Path(sys.argv[1])) as partial:\n"
+        "        partial.touch(); print('writing', flush=True); time.sleep(60)\n"
+        "sys.exit(run(write, argparse.Namespace(), 'fima x'))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "a.txt"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "writing\n"
+    process.terminate()
+    assert process.communicate()[1] == "fima x: error: interrupted\n"
+    assert process.returncode == 143
+    assert not list(tmp_path.iterdir())
 
 
 def test_code_and_arguments_pass_through():
