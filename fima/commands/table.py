@@ -28,11 +28,11 @@ exit codes: 0 done, 2 bad input
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima table``."""
-    from fima.evaluation.results_table.render import FORMATS
-
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a result, or a folder that is searched for results")
-    parser.add_argument("--format", choices=FORMATS, default="markdown", help="(default: markdown)")
+    parser.add_argument(
+        "--format", choices=("markdown", "latex", "csv"), default="markdown", help="(default: markdown)"
+    )
     parser.add_argument("--metrics", nargs="+", metavar="M", help="such as top-1 recall (all ranks) recall@1 mAP")
     parser.add_argument(
         "--published", nargs="*", metavar="WHO", help="fima, fame, tclr, coclr, slowfast; none named: all of them"
@@ -54,29 +54,24 @@ def run(args: argparse.Namespace) -> int:
     """
     from dataclasses import replace
 
-    from fima.evaluation.results_table.collect import collect
-    from fima.evaluation.results_table.layout import chosen_metrics, make_table
-    from fima.evaluation.results_table.published_numbers import published
+    from fima.evaluation.results_table.layout import chosen_metrics, make_table, published_numbers
+    from fima.evaluation.results_table.readers import collect
     from fima.evaluation.results_table.render import to_csv, to_latex, to_markdown
 
-    names = _pairs(args.name, "--name")
-    data_names = _pairs(args.data_name, "--data-name")
-    theirs = () if args.published is None else published(args.published)
+    names, data_names = _pairs(args.name, "--name"), _pairs(args.data_name, "--data-name")
+    theirs = published_numbers(args.published)
     found = collect(args.runs)
-    _check_used(names, {n.checkpoint for n in found} | {n.backbone.sha256 or "" for n in found}, "--name")
-    _check_used(data_names, {n.data.name for n in found} | {n.data_path for n in found}, "--data-name")
-    found = [
-        replace(n, data=replace(n.data, name=data_names.get(n.data_path, data_names.get(n.data.name, n.data.name))))
-        for n in found
-    ]
+    _check_used(names, {n.checkpoint for n in found} | {n.sha256 or "" for n in found}, "--name")
+    _check_used(data_names, {n.data for n in found} | {n.data_path for n in found}, "--data-name")
+    found = [replace(n, data=data_names.get(n.data_path, data_names.get(n.data, n.data))) for n in found]
     if args.format != "csv" or args.metrics is not None:
         found = chosen_metrics(found, args.metrics)
     table = make_table(found, names, theirs)
     if args.format == "csv":
-        text = to_csv(found, {row.backbone: row.name for row in table.rows}, theirs)
+        text = to_csv(found, table, theirs)
     else:
         text = to_latex(table) if args.format == "latex" else to_markdown(table)
-    if args.published is not None and not table.published and args.format != "csv":
+    if args.published is not None and not len(table.published) and args.format != "csv":
         sys.stderr.write("fima table: no published number is of a task, data set and metric of these runs\n")
     if args.out is None:
         sys.stdout.write(text)

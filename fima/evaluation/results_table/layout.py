@@ -1,21 +1,24 @@
-"""Numbers put together: a row for each backbone, a column for each task × data set × metric of one protocol."""
+"""Entries put together: a row for each backbone, a column for each task × data set × metric with the same settings."""
 
 from __future__ import annotations
 
 import re
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from fima.errors import InputError
-from fima.evaluation.results_table.number import TASKS, Backbone, Data, Number, Protocol
-from fima.evaluation.results_table.published_numbers import Published
+from fima.evaluation.results_table.entries import TASKS, ResultEntry
 
-__all__ = ["DEFAULT_METRICS", "Cell", "Column", "PublishedRow", "Row", "Table", "chosen_metrics", "make_table"]
+__all__ = ["DEFAULT_METRICS", "Head", "ResultsTable", "chosen_metrics", "make_table", "published_numbers"]
 
 DEFAULT_METRICS = ("top-1", "top-5", "mean class", "weighted", "recall", "mAP")
 """Metrics that a table shows unless told; one before an ``@`` stands for all its ranks."""
 
+_PUBLISHED = Path(__file__).with_name("published.csv")
 _DATA = {
     "ucf101": "UCF101",
     "hmdb51": "HMDB51",
@@ -30,174 +33,192 @@ _DATA = {
 }
 
 
-@dataclass(frozen=True)
-class Column:
-    """What a column's numbers have in common; two columns with other protocols are two columns."""
+class Head(NamedTuple):
+    """The head of a column; ``note`` is the number of its footnote, from 1."""
 
     task: str
-    data: Data
+    where: str
     metric: str
-    protocol: Protocol
-
-    @property
-    def measured_by(self) -> tuple[str, Data, Protocol]:
-        """All but the metric."""
-        return self.task, self.data, self.protocol
+    note: int
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The runs of a backbone in a column, one for each seed.
+@dataclass(frozen=True, eq=False)
+class ResultsTable:
+    """The whole table; rows and columns of the frames are numbered alike.
 
     Attributes:
-        numbers: by seed, at least one.
+        heads: of the columns, in the order of tasks, then of the runs.
+        backbones: a row for each backbone, in the order of the runs: checkpoint, backbone, input.
+        cells: ``mean``, ``std`` (n − 1) and ``count`` of the seeds of each cell: row × (statistic, column), shares.
+        remarks: of each cell, what a reader must know: row × column, tuples of texts.
+        published: rows of (source, method, backbone) × columns, per cent.
+        settings: an entry of each footnote, in its order.
+        seedless: whether a cell of several seeds is of k-NN or retrieval with a trained checkpoint, alike for all.
     """
 
-    numbers: tuple[Number, ...]
-
-    @property
-    def mean(self) -> float:
-        """Over seeds."""
-        return statistics.fmean(number.value for number in self.numbers)
-
-    @property
-    def sd(self) -> float | None:
-        """Of the seeds, with n − 1; None of one seed."""
-        return statistics.stdev(number.value for number in self.numbers) if len(self.numbers) > 1 else None
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Of all its runs, with the seed where there are several."""
-        several = len(self.numbers) > 1
-        return tuple(
-            dict.fromkeys(
-                f"seed {number.seed}: {text}" if several else text for number in self.numbers for text in number.remarks
-            )
-        )
+    heads: tuple[Head, ...]
+    backbones: pd.DataFrame
+    cells: pd.DataFrame
+    remarks: pd.DataFrame
+    published: pd.DataFrame
+    settings: tuple[ResultEntry, ...]
+    seedless: bool
 
 
-@dataclass(frozen=True)
-class Row:
-    """A backbone; ``cells`` has one entry for each column, None where nothing was measured."""
-
-    name: str
-    backbone: Backbone
-    cells: tuple[Cell | None, ...]
-
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """What a source states of a method; ``percents`` has one entry for each column."""
-
-    source: str
-    method: str
-    arch: str
-    percents: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The whole table.
-
-    Attributes:
-        columns: in the order of tasks, then of the runs.
-        rows: ours, in the order of the runs.
-        published: theirs.
-        protocols: what columns were measured by, in their order.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    published: tuple[PublishedRow, ...]
-    protocols: tuple[tuple[str, Data, Protocol], ...]
-
-    def mark(self, column: Column) -> int:
-        """The number of a column's footnote, from 1."""
-        return self.protocols.index(column.measured_by) + 1
-
-
-def chosen_metrics(numbers: Iterable[Number], metrics: Sequence[str] | None) -> list[Number]:
+def chosen_metrics(entries: Iterable[ResultEntry], metrics: Sequence[str] | None) -> list[ResultEntry]:
     """Those of some metrics.
 
     Args:
-        numbers: any.
+        entries: any.
         metrics: names, or what is before their ``@``; None: `DEFAULT_METRICS`.
 
     Raises:
-        InputError: if one of the names is of none of the numbers, or none is left.
+        InputError: if one of the names is of none of the entries.
     """
-    numbers = list(numbers)
-    there = {name for number in numbers for name in (number.metric, _stem(number.metric))}
+    entries = list(entries)
+    there = {name for entry in entries for name in (entry.metric, _stem(entry.metric))}
     for name in metrics or ():
         if name not in there:
-            known = ", ".join(dict.fromkeys(number.metric for number in numbers))
+            known = ", ".join(dict.fromkeys(entry.metric for entry in entries))
             raise InputError(f"--metrics: no run has {name!r}, only {known}")
     wanted = set(DEFAULT_METRICS if metrics is None else metrics)
-    return [number for number in numbers if {number.metric, _stem(number.metric)} & wanted]
+    return [entry for entry in entries if {entry.metric, _stem(entry.metric)} & wanted]
 
 
-def make_table(numbers: Sequence[Number], names: Mapping[str, str], theirs: Sequence[Published] = ()) -> Table:
+def published_numbers(groups: Sequence[str] | None) -> pd.DataFrame:
+    """Numbers that other code's README files state (``docs/protocols.md``), never our own.
+
+    Args:
+        groups: which sources; none named: all; None: no number.
+
+    Returns:
+        Columns group, source, method, arch, task, data, metric, percent.
+
+    Raises:
+        InputError: for a group that there is not.
+    """
+    numbers = pd.read_csv(_PUBLISHED)
+    known = list(numbers["group"].unique())
+    for name in groups or ():
+        if name not in known:
+            raise InputError(f"--published must be some of {', '.join(known)}, got {name!r}")
+    return numbers[numbers["group"].isin([] if groups is None else groups or known)]
+
+
+def make_table(
+    entries: Sequence[ResultEntry], names: Mapping[str, str], theirs: pd.DataFrame | None = None
+) -> ResultsTable:
     """Rows, columns and cells.
 
     Args:
-        numbers: at least one.
+        entries: at least one.
         names: path of a checkpoint as recorded, or its SHA-256 → what to call it.
-        theirs: published numbers; those whose task, data set and metric have a column are shown.
+        theirs: of `published_numbers`; those whose task, data set and metric have a column are shown.
 
     Raises:
-        InputError: if there is no number, or two runs of a cell have the same seed.
+        InputError: if there is no entry, or two runs of a cell have the same seed.
     """
-    if not numbers:
+    if not entries:
         raise InputError("table: the runs hold no numbers")
-    order = list(TASKS)
-    columns = list(dict.fromkeys(Column(n.task, n.data, n.metric, n.protocol) for n in numbers))
-    protocols = list(dict.fromkeys(column.measured_by for column in columns))
-    protocols.sort(key=lambda one: order.index(one[0]))  # otherwise as in the runs
-    columns.sort(key=lambda column: protocols.index(column.measured_by))
-    cells: dict[tuple[Backbone, Column], dict[int, Number]] = {}
-    for number in numbers:
-        cell = cells.setdefault((number.backbone, Column(number.task, number.data, number.metric, number.protocol)), {})
-        twin = cell.setdefault(number.seed, number)
-        if twin is not number:
-            raise InputError(
-                f"{twin.file} and {number.file}: the same {TASKS[number.task]} of the same checkpoint with the same "
-                f"seed, {number.seed}; give one of them"
-            )
-    titles = _names(numbers, names)
-    rows = [
-        Row(titles[backbone], backbone, tuple(_cell(cells.get((backbone, column))) for column in columns))
-        for backbone in dict.fromkeys(number.backbone for number in numbers)
-    ]
-    return Table(tuple(columns), tuple(rows), _published(columns, theirs), tuple(protocols))
+    settings = sorted(
+        _firsts(entries, lambda entry: entry.measured_by), key=lambda entry: list(TASKS).index(entry.task)
+    )
+    notes = {entry.measured_by: number for number, entry in enumerate(settings, 1)}
+    columns = sorted(
+        _firsts(entries, lambda entry: (entry.measured_by, entry.metric)), key=lambda entry: notes[entry.measured_by]
+    )
+    rows = _firsts(entries, lambda entry: entry.backbone)
+    frame = _numbered(entries, rows, columns)
+    pivot = {"index": "row", "columns": "column"}
+    several = frame[frame.duplicated(["row", "column"])]["entry"]
+    return ResultsTable(
+        tuple(
+            Head(TASKS[entry.task], f"{entry.data} ({entry.test_split})", entry.metric, notes[entry.measured_by])
+            for entry in columns
+        ),
+        _backbones(rows, names),
+        frame.pivot_table(**pivot, values="value", aggfunc=["mean", "std", "count"], dropna=False),
+        frame.pivot_table(**pivot, values="entry", aggfunc=_remarks),
+        _published(columns, theirs),
+        tuple(settings),
+        any(entry.task in ("knn", "retrieval") and entry.sha256 is not None for entry in several),
+    )
 
 
-def _cell(found: Mapping[int, Number] | None) -> Cell | None:
-    return None if found is None else Cell(tuple(found[seed] for seed in sorted(found)))
+def _firsts(entries: Iterable[ResultEntry], key: Callable[[ResultEntry], Hashable]) -> list[ResultEntry]:
+    """The first entry of each key, in their order."""
+    found: dict[Hashable, ResultEntry] = {}
+    for entry in entries:
+        found.setdefault(key(entry), entry)
+    return list(found.values())
 
 
-def _names(numbers: Iterable[Number], names: Mapping[str, str]) -> dict[Backbone, str]:
-    """As told, else the end of the path; with the first digits of the hash where that would not tell them apart."""
-    found: dict[Backbone, str] = {}
-    for number in numbers:
-        one = number.backbone
-        told = names.get(number.checkpoint, names.get(one.sha256 or ""))
-        found.setdefault(one, told or "/".join(number.checkpoint.rstrip("/").split("/")[-2:]))
-    alike: dict[str, set[str | None]] = {}
-    for one, name in found.items():
-        alike.setdefault(name, set()).add(one.sha256)
-    return {
-        one: name if len(alike[name]) == 1 else f"{name} ({(one.sha256 or 'untrained')[:8]})"
-        for one, name in found.items()
-    }
+def _numbered(
+    entries: Sequence[ResultEntry], rows: Sequence[ResultEntry], columns: Sequence[ResultEntry]
+) -> pd.DataFrame:
+    """Entries by seed, with the numbers of their row and column.
+
+    Raises:
+        InputError: if two of a cell have the same seed.
+    """
+    row = {entry.backbone: number for number, entry in enumerate(rows)}
+    column = {(entry.measured_by, entry.metric): number for number, entry in enumerate(columns)}
+    frame = pd.DataFrame(
+        {
+            "row": [row[entry.backbone] for entry in entries],
+            "column": [column[entry.measured_by, entry.metric] for entry in entries],
+            "seed": [entry.seed for entry in entries],
+            "value": [entry.value for entry in entries],
+            "entry": list(entries),
+        }
+    )
+    twins = frame[frame.duplicated(["row", "column", "seed"], keep=False)]
+    if len(twins):
+        cell = ["row", "column", "seed"]
+        first, second = twins[(twins[cell] == twins.iloc[0][cell]).all(axis=1)]["entry"].iloc[:2]
+        raise InputError(
+            f"{first.file} and {second.file}: the same {TASKS[first.task]} of the same checkpoint with the same seed, "
+            f"{first.seed}; give one of them"
+        )
+    return frame.sort_values("seed", kind="stable")
 
 
-def _published(columns: Sequence[Column], theirs: Sequence[Published]) -> tuple[PublishedRow, ...]:
-    rows: dict[tuple[str, str, str], dict[tuple[str, str, str], float]] = {}
-    for one in theirs:
-        rows.setdefault((one.source, one.method, one.arch), {})[one.task, one.data, one.metric] = one.percent
-    keys = [(column.task, _DATA.get(_plain(column.data.name), ""), column.metric) for column in columns]
-    made = (PublishedRow(*about, tuple(values.get(key) for key in keys)) for about, values in rows.items())
-    return tuple(row for row in made if any(percent is not None for percent in row.percents))
+def _remarks(entries: pd.Series[ResultEntry]) -> tuple[str, ...]:
+    """Of a cell's runs, with the seed where there are several."""
+    several = len(entries) > 1
+    return tuple(
+        dict.fromkeys(f"seed {entry.seed}: {text}" if several else text for entry in entries for text in entry.remarks)
+    )
+
+
+def _backbones(rows: Sequence[ResultEntry], names: Mapping[str, str]) -> pd.DataFrame:
+    """Names as told, else the ends of paths; with the first digits of the hash where they do not tell them apart."""
+    frame = pd.DataFrame(
+        {
+            "checkpoint": [
+                names.get(row.checkpoint, names.get(row.sha256 or "", ""))
+                or "/".join(row.checkpoint.rstrip("/").split("/")[-2:])
+                for row in rows
+            ],
+            "backbone": [row.arch for row in rows],
+            "frames × stride, size": [f"{row.input}, {row.layer}" if row.layer else row.input for row in rows],
+        }
+    )
+    hashes = pd.Series([(row.sha256 or "untrained")[:8] for row in rows])
+    alike = hashes.groupby(frame["checkpoint"]).transform("nunique") > 1
+    frame["checkpoint"] = frame["checkpoint"].where(~alike, frame["checkpoint"] + " (" + hashes + ")")
+    return frame
+
+
+def _published(columns: Sequence[ResultEntry], theirs: pd.DataFrame | None) -> pd.DataFrame:
+    """What sources state of the columns' task, data set and metric."""
+    if theirs is None or theirs.empty:
+        return pd.DataFrame(columns=range(len(columns)))
+    keys = [(entry.task, _DATA.get(_plain(entry.data), ""), entry.metric) for entry in columns]
+    ours = pd.DataFrame(keys, columns=["task", "data", "metric"]).assign(column=range(len(keys)))
+    found = theirs.merge(ours, on=["task", "data", "metric"])
+    rows = found.pivot_table(index=["source", "method", "arch"], columns="column", values="percent", sort=False)
+    return rows.reindex(columns=range(len(columns)))
 
 
 def _plain(name: str) -> str:

@@ -1,20 +1,17 @@
-"""A table as Markdown or LaTeX, and its numbers as csv."""
+"""A table as Markdown or LaTeX, and its entries as csv."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from fima.evaluation.results_table.layout import Cell, Column, Table
-from fima.evaluation.results_table.number import TASKS, Backbone, Data, Number, Protocol
-from fima.evaluation.results_table.published_numbers import Published
+import pandas as pd
 
-__all__ = ["CSV_COLUMNS", "FORMATS", "to_csv", "to_latex", "to_markdown"]
+from fima.evaluation.results_table.entries import TASKS, ResultEntry
+from fima.evaluation.results_table.layout import ResultsTable
 
-FORMATS = ("markdown", "latex", "csv")
+__all__ = ["CSV_COLUMNS", "to_csv", "to_latex", "to_markdown"]
 
 CSV_COLUMNS = (
     *("origin", "method", "checkpoint", "sha256", "arch", "input", "layer", "task", "data", "data_path"),
@@ -55,115 +52,102 @@ _LATEX = {
 }
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(table: ResultsTable) -> str:
     """Ours first, then published rows, then what the marks mean; percentages."""
-    notes = _Notes(table)
-    names = ("checkpoint", "backbone", "frames × stride, size")
-    heads = [f"{TASKS[c.task]}, {_where(c.data)}, {c.metric} [{table.mark(c)}]" for c in table.columns]
-    rows = [
-        [row.name, row.backbone.arch, _input(row.backbone.input, row.backbone.layer)]
-        + [_marked(cell, notes) for cell in row.cells]
-        for row in table.rows
-    ]
-    rows += [
-        [f"published, {row.source}: {row.method}", row.arch, "–"] + [_percent(p) for p in row.percents]
-        for row in table.published
-    ]
-    lines = [_pipe([*names, *heads]), _pipe_rule(len(names), len(heads)), *(_pipe(row) for row in rows), ""]
-    lines += [f"- {_markdown(note)}" for note in notes.lines()]
-    return "\n".join(lines) + "\n"
+    texts, marks, remarks = _cells(table)
+    marked = (texts + marks.map(lambda letters: letters and f" ({letters})")).map(_markdown)
+    marked.columns = [_markdown(f"{h.task}, {h.where}, {h.metric} [{h.note}]") for h in table.heads]
+    whole = pd.concat([_left(table).map(_markdown), marked], axis=1)
+    aligned = ["left"] * 3 + ["right"] * len(table.heads)
+    body = whole.to_markdown(index=False, disable_numparse=True, colalign=aligned)
+    return "\n".join([body, "", *(f"- {_markdown(note)}" for note in _notes(table, remarks))]) + "\n"
 
 
-def to_latex(table: Table) -> str:
+def to_latex(table: ResultsTable) -> str:
     r"""A ``tabular`` of booktabs with its notes; needs ``\usepackage{booktabs}``."""
-    notes = _Notes(table)
-    columns = table.columns
-    lines = [
-        r"% needs \usepackage{booktabs}; written by fima table",
-        rf"\begin{{tabular}}{{lll{'c' * len(columns)}}}",
-        r"\toprule",
-        _spanned([TASKS[c.task] for c in columns], [c.task for c in columns]),
-        _spanned([_where(c.data) for c in columns], [(c.task, c.data) for c in columns]),
-        _line(["checkpoint", "backbone", "frames × stride, size"], [_head(c, table.mark(c)) for c in columns]),
-        r"\midrule",
-    ]
-    for row in table.rows:
-        cells = [_tex_cell(cell, notes) for cell in row.cells]
-        lines.append(_line([row.name, row.backbone.arch, _input(row.backbone.input, row.backbone.layer)], cells))
-    if table.published:
-        lines.append(r"\midrule")
-    for theirs in table.published:
-        cells = [_latex(_percent(percent)) for percent in theirs.percents]
-        lines.append(_line([f"published, {theirs.source}: {theirs.method}", theirs.arch, "–"], cells))
-    lines += [r"\bottomrule", r"\end{tabular}", ""]
-    lines += [rf"\par\noindent{{\footnotesize {_latex(note)}}}" for note in notes.lines()]
-    return "\n".join(lines) + "\n"
+    texts, marks, remarks = _cells(table)
+    marked = texts.map(_latex) + marks.map(lambda letters: letters and rf"\textsuperscript{{{letters}}}")
+    whole = pd.concat([_left(table).map(_latex), marked], axis=1)
+    heads = [(_latex(h.task), _latex(h.where), rf"{_latex(h.metric)}\textsuperscript{{{h.note}}}") for h in table.heads]
+    whole.columns = pd.MultiIndex.from_tuples([("", "", _latex(name)) for name in _left(table)] + heads)
+    form = "lll" + "c" * len(heads)
+    lines = whole.to_latex(index=False, escape=False, column_format=form, multicolumn_format="c").splitlines()
+    if len(table.published):
+        lines.insert(lines.index(r"\bottomrule") - len(table.published), r"\midrule")
+    notes = [rf"\par\noindent{{\footnotesize {_latex(note)}}}" for note in _notes(table, remarks)]
+    return "\n".join([r"% needs \usepackage{booktabs}; written by fima table", *lines, "", *notes]) + "\n"
 
 
-def to_csv(numbers: Iterable[Number], names: Mapping[Backbone, str], theirs: Sequence[Published]) -> str:
-    """A row for each number of each run, then one for each published number.
+def to_csv(entries: Sequence[ResultEntry], table: ResultsTable, theirs: pd.DataFrame) -> str:
+    """A row for each entry of each run, then one for each published number.
 
     Args:
-        numbers: ours.
-        names: backbone → what it is called.
-        theirs: published ones.
+        entries: ours, that the table was made of.
+        table: says what backbones are called.
+        theirs: of `fima.evaluation.results_table.layout.published_numbers`.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_ours(number, names[number.backbone]) for number in numbers)
-    for one in theirs:
-        writer.writerow(
-            {
-                **{"origin": f"published, {one.source}", "method": one.method, "arch": one.arch, "task": one.task},
-                **{"data": one.data, "metric": one.metric, "percent": one.percent},
-            }
-        )
-    return text.getvalue()
+    rows = dict.fromkeys(entry.backbone for entry in entries)
+    names = dict(zip(rows, table.backbones["checkpoint"], strict=True))
+    ours = pd.DataFrame([_row(entry, names[entry.backbone]) for entry in entries], dtype=object)
+    stated = theirs.assign(origin="published, " + theirs["source"], source=None).drop(columns="group").astype(object)
+    whole = pd.concat([ours, stated]).reindex(columns=list(CSV_COLUMNS))
+    return str(whole.to_csv(index=False, lineterminator="\n"))
 
 
-def _ours(number: Number, name: str) -> dict[str, object]:
-    one, data, how = number.backbone, number.data, number.protocol
-    shares = {"percent": number.value, "low": number.low, "high": number.high, "chance": number.chance}
-    row = {
-        **{"origin": "measured", "method": name, "checkpoint": number.checkpoint, "sha256": one.sha256},
-        **{"arch": one.arch, "input": one.input, "layer": one.layer, "task": number.task},
-        **{"data": data.name, "data_path": number.data_path, "train_split": data.train_split},
-        **{"test_split": data.test_split, "listed": data.listed, "tested": number.tested, "classes": data.classes},
-        **{"metric": number.metric, **{key: None if v is None else f"{100 * v:.6g}" for key, v in shares.items()}},
-        **{"seed": number.seed, "preset": how.preset, "source": number.source, "clips": how.clips},
-        **{"crops": how.crops, "placement": how.placement, "crop_fraction": how.crop_fraction},
-        **{"average": how.average, "centering": how.centering, "chosen": how.chosen, "changes": "; ".join(how.changes)},
-        **{"remarks": "; ".join(number.remarks), "file": number.file, "command": number.command},
-        "version": number.version,
-    }
-    return {key: "" if value is None else value for key, value in row.items()}
+def _row(entry: ResultEntry, name: str) -> dict[str, object]:
+    row = asdict(entry)
+    settings = row.pop("settings")
+    shares = {"percent": row.pop("value"), **{key: row[key] for key in ("low", "high", "chance")}}
+    numbers = {key: None if share is None else f"{100 * share:.6g}" for key, share in shares.items()}
+    texts = {"changes": "; ".join(settings["changes"]), "remarks": "; ".join(entry.remarks)}
+    return {**row, **settings, **numbers, **texts, "origin": "measured", "method": name}
 
 
-class _Notes:
-    """Marks of remarks, given in the order that cells ask for them."""
+def _cells(table: ResultsTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Texts and marks of all cells, ours above published ones; and remark → its mark, in the order of the cells."""
+    places = range(len(table.heads))
+    mean, sd, count = (table.cells[name].reindex(columns=places) for name in ("mean", "std", "count"))
+    remarks: dict[str, str] = {}
+    marks = []
+    for told in table.remarks.reindex(columns=places).itertuples(index=False):
+        texts = [text if isinstance(text, tuple) else () for text in told]
+        marks.append([",".join(remarks.setdefault(t, _letter(len(remarks))) for t in texts[place]) for place in places])
+    ours = pd.DataFrame(
+        [
+            [_cell(mean.iat[row, place], sd.iat[row, place], count.iat[row, place]) for place in places]
+            for row in range(len(mean))
+        ]
+    )
+    theirs = table.published.map(lambda percent: "–" if pd.isna(percent) else f"{percent:g}")
+    texts = pd.concat([ours, theirs], ignore_index=True)
+    return texts, pd.DataFrame(marks).reindex(texts.index, fill_value=""), remarks
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.letters: dict[str, str] = {}
 
-    def marks(self, cell: Cell) -> str:
-        return ",".join(self.letters.setdefault(text, _letter(len(self.letters))) for text in cell.remarks)
-
-    def lines(self) -> list[str]:
-        found = [f"[{n + 1}] {_how(*one)}" for n, one in enumerate(self.table.protocols)]
-        found += [f"({mark}) {text}" for text, mark in self.letters.items()]
-        cells = [cell for row in self.table.rows for cell in row.cells if cell is not None]
-        several = [cell.numbers[0] for cell in cells if len(cell.numbers) > 1]
-        same = any(one.task in ("knn", "retrieval") and one.backbone.sha256 for one in several)
-        extra = [(_SEEDS, bool(several)), (_SAME, same), (_THEIRS, bool(self.table.published))]
-        return found + [text for text, needed in extra if needed]
+def _cell(mean: float, sd: float, count: float) -> str:
+    if pd.isna(mean):
+        return "–"
+    return f"{100 * mean:.1f}" if count == 1 else f"{100 * mean:.1f} ± {100 * sd:.1f} (n = {count:.0f})"
 
 
-def _how(task: str, data: Data, how: Protocol) -> str:
+def _left(table: ResultsTable) -> pd.DataFrame:
+    """The first three columns."""
+    theirs = [(f"published, {source}: {method}", arch, "–") for source, method, arch in table.published.index]
+    return pd.concat([table.backbones, pd.DataFrame(theirs, columns=table.backbones.columns)], ignore_index=True)
+
+
+def _notes(table: ResultsTable, remarks: dict[str, str]) -> list[str]:
+    lines = [f"[{number}] {_how(entry)}" for number, entry in enumerate(table.settings, 1)]
+    lines += [f"({mark}) {text}" for text, mark in remarks.items()]
+    several = bool((table.cells["count"] > 1).to_numpy().any())
+    extra = [(_SEEDS, several), (_SAME, table.seedless), (_THEIRS, len(table.published) > 0)]
+    return lines + [text for text, needed in extra if needed]
+
+
+def _how(entry: ResultEntry) -> str:
+    how = entry.settings
     crops = "" if how.crops is None else f" × {how.crops} crop{'s' if how.crops > 1 else ''}"
     clips = "half-overlapping clips" if how.placement == "half_overlap" else f"{how.clips} clips"
-    parts = [f"{TASKS[task]} on {data.name}", f"preset {how.preset}"]
+    parts = [f"{TASKS[entry.task]} on {entry.data}", f"preset {how.preset}"]
     if how.clips is not None or how.placement is not None:
         parts.append(clips + crops)
     if how.placement is not None:
@@ -171,53 +155,17 @@ def _how(task: str, data: Data, how: Protocol) -> str:
         parts.append(f"crops of {side}")
     if how.average is not None:
         parts.append(f"mean of {how.average}")
-    if task != "detection":
+    if entry.task != "detection":
         parts.append("no centering" if how.centering is None else _CENTERS.get(how.centering, how.centering))
     if how.chosen is not None:
         parts.append(_CHOSEN.get(how.chosen, how.chosen))
-    size = "" if data.listed is None else f" ({data.listed} listed)"
-    parts.append(f"trained on {data.train_split}, tested on {data.test_split}{size}, {data.classes} classes")
+    size = "" if entry.listed is None else f" ({entry.listed} listed)"
+    parts.append(f"trained on {entry.train_split}, tested on {entry.test_split}{size}, {entry.classes} classes")
     return "; ".join([*parts, *how.changes])
-
-
-def _cell(cell: Cell | None) -> str:
-    if cell is None:
-        return "–"
-    text = f"{100 * cell.mean:.1f}"
-    return text if cell.sd is None else f"{text} ± {100 * cell.sd:.1f} (n = {len(cell.numbers)})"
-
-
-def _marked(cell: Cell | None, notes: _Notes) -> str:
-    return f"{_cell(cell)} ({notes.marks(cell)})" if cell is not None and cell.remarks else _cell(cell)
-
-
-def _tex_cell(cell: Cell | None, notes: _Notes) -> str:
-    marks = rf"\textsuperscript{{{notes.marks(cell)}}}" if cell is not None and cell.remarks else ""
-    return _latex(_cell(cell)) + marks
-
-
-def _percent(percent: float | None) -> str:
-    return "–" if percent is None else f"{percent:g}"
-
-
-def _where(data: Data) -> str:
-    return f"{data.name} ({data.test_split})"
-
-
-def _input(text: str, layer: str) -> str:
-    return f"{text}, {layer}" if layer else text
 
 
 def _letter(place: int) -> str:
     return ("" if place < 26 else _letter(place // 26 - 1)) + chr(ord("a") + place % 26)
-
-
-def _pipe(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_markdown, cells))} |"
-
-
-def _pipe_rule(texts: int, numbers: int) -> str:
-    return "|" + "---|" * texts + "---:|" * numbers
 
 
 def _markdown(text: str) -> str:
@@ -226,20 +174,3 @@ def _markdown(text: str) -> str:
 
 def _latex(text: str) -> str:
     return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
-
-
-def _head(column: Column, mark: int) -> str:
-    return rf"{_latex(column.metric)}\textsuperscript{{{mark}}}"
-
-
-def _line(texts: Sequence[str], cells: Sequence[str]) -> str:
-    return " & ".join([*map(_latex, texts), *cells]) + r" \\"
-
-
-def _spanned(texts: Sequence[str], keys: Sequence[object]) -> str:
-    """Equal neighbors under one head."""
-    parts = []
-    for _, group in groupby(zip(keys, texts, strict=True), key=lambda pair: pair[0]):
-        found = list(group)
-        parts.append(rf"\multicolumn{{{len(found)}}}{{c}}{{{_latex(found[0][1])}}}")
-    return " & ".join(["", "", "", *parts]).lstrip() + r" \\"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import statistics
 import subprocess
@@ -15,9 +16,8 @@ from hypothesis import strategies as st
 
 from fima.cli import main
 from fima.errors import InputError
-from fima.evaluation.results_table.collect import collect, read_result
-from fima.evaluation.results_table.layout import make_table
-from fima.evaluation.results_table.published_numbers import PUBLISHED, published
+from fima.evaluation.results_table.layout import make_table, published_numbers
+from fima.evaluation.results_table.readers import collect, read_result
 from fima.evaluation.results_table.render import CSV_COLUMNS, to_latex, to_markdown
 from fima.tasks.detect.miniature import write_miniature
 
@@ -107,8 +107,8 @@ def test_other_protocols_are_other_columns(tmp_path, changes):
     supervised(tmp_path / "a", 0.5)
     supervised(tmp_path / "b", 0.7, **{"seed": 1, **changes})
     table = make_table([n for n in collect([tmp_path]) if n.metric == "top-1"], {})
-    assert [[cell and round(cell.mean, 3) for cell in row.cells] for row in table.rows] in ([[0.5, 0.7]], [[0.7, 0.5]])
-    assert len(set(table.protocols)) == 2
+    assert sorted(table.cells["mean"].round(3).to_numpy().tolist()[0]) == [0.5, 0.7]
+    assert sorted(head.note for head in table.heads) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_other_protocols_are_other_columns(tmp_path, changes):
 def test_other_ways_to_retrieve_are_other_columns(tmp_path, changes):
     retrieval(tmp_path / "a")
     retrieval(tmp_path / "b", **changes)
-    assert len(make_table(collect([tmp_path]), {}).columns) == 4
+    assert len(make_table(collect([tmp_path]), {}).heads) == 4
 
 
 def test_a_searched_rate_is_no_other_protocol(tmp_path):
@@ -125,7 +125,7 @@ def test_a_searched_rate_is_no_other_protocol(tmp_path):
         swept = {"differs_from_preset": {"optimizer.lr": rate}, "sweep": {"lr": rate}, "task": "linear"}
         supervised(tmp_path / str(seed), seed=seed, **swept)
     table = make_table(collect([tmp_path]), {})
-    assert [len(cell.numbers) for cell in table.rows[0].cells] == [2, 2, 2]
+    assert table.cells["count"].to_numpy().tolist() == [[2, 2, 2]]
     assert "[1] linear probe on UCF101; preset fima" in to_markdown(table)
     assert 'rate="chosen on validation"' in to_markdown(table)
 
@@ -156,15 +156,18 @@ def test_every_number_is_in_one_cell(tmp_path_factory, runs):
         expected.setdefault((name, str(clips)), []).append(place / 100)
     table = make_table([n for n in collect([folder]) if n.metric == "top-1"], {})
     found = {
-        (row.name[0], column.protocol.clips): cell
-        for row in table.rows
-        for column, cell in zip(table.columns, row.cells, strict=True)
-        if cell is not None
+        (table.backbones["checkpoint"][row][0], table.settings[head.note - 1].settings.clips): [
+            table.cells[name, place][row] for name in ("mean", "std", "count")
+        ]
+        for row in table.cells.index
+        for place, head in enumerate(table.heads)
+        if table.cells["count", place][row] > 0
     }
     assert found.keys() == expected.keys()
-    for key, cell in found.items():
-        assert cell.mean == pytest.approx(statistics.mean(expected[key]))
-        assert cell.sd == (pytest.approx(statistics.stdev(expected[key])) if len(expected[key]) > 1 else None)
+    for key, (mean, sd, count) in found.items():
+        assert count == len(expected[key])
+        assert mean == pytest.approx(statistics.mean(expected[key]))
+        assert math.isnan(sd) if count == 1 else sd == pytest.approx(statistics.stdev(expected[key]))
 
 
 def test_footnotes_say_how_and_what_went_wrong(tmp_path, capsys):
@@ -215,16 +218,20 @@ def test_published_numbers_need_their_data_set(tmp_path, capsys):
     assert named[2] == ["published, FAME README.md: FAME (K400)", "I3D", "–", "88.9"]
 
 
-def test_published_numbers_are_those_of_the_protocols_document(shared_dir):
-    """Every number is in the row of its source of section E."""
-    text = (shared_dir / "spec/protocols.md").read_text().split("## E.")[1].split("## F.")[0]
-    for one in PUBLISHED:
-        marks = {"fima": "FIMA", "fame": "FAME", "tclr": "TCLR", "coclr": "CoCLR", "slowfast": "Slow-R50"}
-        lines = [line for line in text.splitlines() if marks[one.group] in line and line.startswith("|")]
-        assert any(re.search(rf"(?<![\d.]){re.escape(f'{one.percent:g}')}(?![\d])", line) for line in lines), one
-    assert {one.group for one in published([])} == {"fima", "fame", "tclr", "coclr", "slowfast"}
+def test_published_numbers_are_those_of_the_protocols_page(protocols):
+    (lines,) = protocols["Published numbers"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    heads = [tuple(head.split(", ")) for head in cells[0][4:]]
+    stated = {
+        (*row[:4], *heads[place]): float(cell) for row in cells[2:] for place, cell in enumerate(row[4:]) if cell != "–"
+    }
+    numbers = published_numbers([])
+    keys = numbers.drop(columns="percent").itertuples(index=False, name=None)
+    assert dict(zip(keys, numbers["percent"], strict=True)) == stated
+    assert len(numbers) == len(stated) == 40
+    assert list(numbers["group"].unique()) == ["fima", "fame", "tclr", "coclr", "slowfast"]
     with pytest.raises(InputError, match=r"--published must be some of fima, .*, got 'mscl'"):
-        published(["mscl"])
+        published_numbers(["mscl"])
 
 
 AWKWARD = r"a|b_c*<i>&%$#{x}~^\d `e` [1]"
@@ -244,7 +251,7 @@ def test_latex_is_escaped_and_has_as_many_cells_in_every_line(tmp_path):
     supervised(tmp_path / "b", 0.8, seed=1, warnings=["50 % & more_of_it"])
     retrieval(tmp_path / "c")
     numbers = collect([tmp_path])
-    text = to_latex(make_table(numbers, {"runs/fima/last.ckpt": AWKWARD}, published(["fima"])))
+    text = to_latex(make_table(numbers, {"runs/fima/last.ckpt": AWKWARD}, published_numbers(["fima"])))
     line = next(line for line in text.splitlines() if line.startswith("a\\textbar{}"))
     assert line.startswith(
         r"a\textbar{}b\_c*\textless{}i\textgreater{}\&\%\$\#\{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}d"
@@ -291,9 +298,9 @@ def test_alike_names_are_told_apart_by_their_hash(tmp_path):
     supervised(tmp_path / "a")
     other = {"path": "/x/runs/fima/last.ckpt", "sha256": "b" * 64, "arch": "r2plus1d_18", "format": "x"}
     supervised(tmp_path / "b", checkpoint=other)
-    names = [row.name for row in make_table(collect([tmp_path]), {}).rows]
-    assert names == ["fima/last.ckpt (aaaaaaaa)", "fima/last.ckpt (bbbbbbbb)"]
-    assert make_table(collect([tmp_path]), {"b" * 64: "B"}).rows[1].name == "B"
+    names = make_table(collect([tmp_path]), {}).backbones["checkpoint"]
+    assert names.tolist() == ["fima/last.ckpt (aaaaaaaa)", "fima/last.ckpt (bbbbbbbb)"]
+    assert make_table(collect([tmp_path]), {"b" * 64: "B"}).backbones["checkpoint"][1] == "B"
 
 
 def test_top5_of_few_classes_says_nothing(tmp_path):
@@ -307,7 +314,7 @@ def test_top5_of_few_classes_says_nothing(tmp_path):
         (["{}/empty"], r"{}/empty: holds no result, expected result.json, knn.json, retrieval.json in it or"),
         (["{}/nowhere"], r"{}/nowhere: no such file or folder, expected a run"),
         (["{}/other"], r"{}/other/result.json: is no result of fima finetune, linear, knn, retrieve or detect"),
-        (["{}/half"], r"{}/half/result.json: lacks what a result of finetune has (KeyError: 'checkpoint')"),
+        (["{}/half"], r"{}/half/result.json: lacks what a result of finetune has (KeyError: 'videos')"),
         (["{}/text"], r"{}/text/knn.json: cannot be read as a result (Expecting value"),
         (["{}/bare"], r"{}/bare/config.yaml: is needed beside result.json, for the data set"),
         (["{}/good", "--metrics", "top-3"], r"--metrics: no run has 'top-3', only top-1, top-5, mean class"),
