@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench clean
+.PHONY: help setup demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench gpu gpu-wheels clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ test: setup  ## unit tests, golden numbers, command line (under 6 minutes)
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: setup  ## what is heavy: notebooks, browser, wheel
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m "slow and not gpu"
 
 lint: setup  ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -50,6 +50,14 @@ reproduce-small: setup  ## train all methods alike on moving shapes and compare 
 
 reproduce-quick: setup  ## the same in 20 minutes, too short to conclude from
 	@$(BIN)/fima-analyze reproduce --budget quick --out reports/reproduction-quick
+
+gpu:  ## on a machine with a GPU: tests, speed and the reproduction, within 9 minutes, into reports/gpu
+	@bash benchmarks/gpu.sh
+
+gpu-wheels:  ## wheels that such a machine may lack, into wheels/ (PYVERSION=3.12)
+	@$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --python-version $(or $(PYVERSION),3.12) \
+	    --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --dest wheels \
+	    $$(grep -E '^(av|captum|docstring_parser|jsonargparse|typeshed_client)==' constraints.txt)
 
 bench: setup  ## speed and memory, each as a ratio measured in one run
 	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done

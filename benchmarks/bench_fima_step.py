@@ -26,6 +26,7 @@ import torch
 
 from fima.methods import FIMA
 from fima.seeding import SampleKeys
+from fima.tasks.pretrain.module import compile_encoders
 from fima.transforms.views import make_views
 
 SIZE, FRAMES, BATCH, HEIGHT, WIDTH = 112, 16, 4, 240, 320
@@ -38,8 +39,10 @@ KEY_PASSES, QUERY_PASSES, LONG_QUEUE, MEMORY_STEPS = 8, 2, 65536, 3
 class Bench:
     """The networks of one method, and a batch as the loader leaves it."""
 
-    def __init__(self, device: str, precision: str, *, batch: int = BATCH, queue_size: int = 2240) -> None:
-        self.device, self.dtype, self.batch = torch.device(device), PRECISIONS[precision], batch
+    def __init__(
+        self, device: str, precision: str, *, batch: int = BATCH, queue_size: int = 2240, size: int = SIZE
+    ) -> None:
+        self.device, self.dtype, self.batch, self.size = torch.device(device), PRECISIONS[precision], batch, size
         torch.manual_seed(0)
         self.method = FIMA("i3d", queue_size=queue_size).to(self.device)
         shape = (2, 2 * FRAMES, HEIGHT, WIDTH, 3)
@@ -54,14 +57,14 @@ class Bench:
             keys = SampleKeys(0, self.count, np.arange(self.batch))
             self.method.zero_grad(set_to_none=True)
             with self._precision():  # as in training, no name keeps the views until the backward
-                total = self.method(make_views(self.windows, keys, size=SIZE))["total"]
+                total = self.method(make_views(self.windows, keys, size=self.size))["total"]
             torch.autograd.backward(total)
 
         return step
 
     def make_passes(self) -> Callable[[], None]:
         """The bare passes. Both queries' graphs live until the backward, as any loss that compares them needs."""
-        shape = (self.batch, 3, FRAMES, SIZE, SIZE)
+        shape = (self.batch, 3, FRAMES, self.size, self.size)
         random = (torch.randn(shape, device=self.device, dtype=self.dtype) for _ in range(KEY_PASSES))
         clips = [clip.contiguous(memory_format=torch.channels_last_3d) for clip in random]
 
@@ -88,6 +91,9 @@ def main() -> int:
         return 0
     if args.busy:
         torch.set_num_threads(1)
+    if args.sizes_only:
+        _largest(args)
+        return 0
     print(f"FIMA step, I3D, {FRAMES} × {SIZE}², batch {BATCH}, {_where(args)}, medians of {args.rounds}", flush=True)
     # Memory first: a child starts with its parent's peak as its own.
     missed = [_memory(args.device, precision) for precision in PRECISIONS]
@@ -107,6 +113,28 @@ def _time(args: argparse.Namespace, precision: str) -> bool:
     step, passes = medians(args, bench.make_step(), bench.make_passes())
     said = f"{precision}: step {step:.2f} s, bare passes {passes:.2f} s"
     return _tell(said, step / passes, TIME_LIMITS[precision])
+
+
+def _largest(args: argparse.Namespace) -> None:
+    """Step against bare passes in bfloat16, batch after batch, until memory is full; nothing here has a limit."""
+    print(f"FIMA step, I3D, {FRAMES} × {args.size}², bf16, {'compiled' if args.compile else 'eager'}, {_where(args)}")
+    batch = BATCH
+    while batch <= (BATCH if args.device == "cpu" else 512):
+        try:
+            bench = Bench(args.device, "bf16", batch=batch, size=args.size)
+            if args.compile:
+                compile_encoders(bench.method)
+            step, passes = medians(args, bench.make_step(), bench.make_passes())
+        except torch.OutOfMemoryError:
+            print(f"batch {batch}: out of memory", flush=True)
+            return
+        peak = torch.cuda.max_memory_allocated() / 2**30 if args.device != "cpu" else float("nan")
+        print(
+            f"batch {batch}: step {step:.3f} s, bare passes {passes:.3f} s = {step / passes:.2f} x; "
+            f"{batch / step:.1f} videos/s, peak {peak:.1f} GiB",
+            flush=True,
+        )
+        batch *= 2
 
 
 def _growth(args: argparse.Namespace) -> list[bool]:
@@ -133,6 +161,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--busy", action="store_true", help="one thread, its processor time instead of the clock's: others do not count"
     )
+    parser.add_argument("--size", type=int, default=SIZE, help="of the clips, with --sizes-only")
+    parser.add_argument("--sizes-only", action="store_true", help="growing batches in bf16, up to what fits")
+    parser.add_argument("--compile", action="store_true", help="with --sizes-only: encoders compiled")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help=argparse.SUPPRESS)
     parser.add_argument("--memory", choices=("step", "passes"), help=argparse.SUPPRESS)  # for the fresh process
     return parser.parse_args()
