@@ -78,7 +78,7 @@ def _decode(session: Session) -> list[torch.Tensor]:
     for video in session.videos:
         assert video.path is not None
         with VideoReader(video.path) as reader:
-            clips.append(read_clip(reader, place(len(reader), reader.fps)[0], session.spec))
+            clips.append(read_clip(reader, place(reader.seconds, reader.duration_seconds)[0], session.spec))
     frames = torch.stack(clips).permute(0, 2, 1, 3, 4)
     return [b.to(torch.float32, memory_format=torch.channels_last_3d) / 255 for b in torch.split(frames, BATCH)]
 

@@ -89,7 +89,7 @@ def _decode(videos: list[Path], loaded: LoadedBackbone) -> list[torch.Tensor]:
     clips = []
     for path in videos:
         with VideoReader(path) as reader:
-            clips.append(read_clip(reader, place(len(reader), reader.fps)[0], loaded.input))
+            clips.append(read_clip(reader, place(reader.seconds, reader.duration_seconds)[0], loaded.input))
     frames = torch.stack(clips).permute(0, 2, 1, 3, 4)
     return [b.to(torch.float32, memory_format=torch.channels_last_3d) / 255 for b in torch.split(frames, BATCH)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.pages.environment import data_address, jpeg_address
 from fima.data.datasets import VideoRecord
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.data.transcode.encode import write_video
 from fima.input_spec import InputSpec

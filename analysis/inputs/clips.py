@@ -29,8 +29,8 @@ __all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "center_crop", "place
 TruthOf = Callable[[VideoSource, FrameReader, NDArray[np.int64], InputSpec], "ClipTruth | None"]
 """(video, its open reader, frames of a clip, how clips are cut) → where the object is, if that is known."""
 
-Placement = Callable[[int, float], Sequence[int]]
-"""(number of frames, frames per second) → start frames of a video's clips."""
+Placement = Callable[[NDArray[np.float64], float], Sequence[int]]
+"""(when each frame of a video is shown, its duration, both in seconds) → start frames of its clips."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,11 @@ class Clip:
         video: Where it comes from.
         video_index: Place of that video in the study's list.
         start: Its first frame.
-        fps: Of the video.
-        video_length: Its number of frames.
+        fps: Of the video, on average.
+        video_seconds: When each frame of the video is shown.
+        duration_seconds: Of the video.
         frames: uint8 ``(T, 3, size, size)``.
+        seconds: Times ``(T,)`` of its frames in the video; they start again where a short video is repeated.
         last: Whether it is the last clip of its video.
         truth: Where its object is, if a study asked for it and it is known.
     """
@@ -67,21 +69,16 @@ class Clip:
     video_index: int
     start: int
     fps: float
-    video_length: int
+    video_seconds: NDArray[np.float64]
+    duration_seconds: float
     frames: Tensor
+    seconds: NDArray[np.float64]
     last: bool
     truth: ClipTruth | None = None
 
-    def seconds(self, spec: InputSpec) -> np.ndarray:
-        """Times ``(T,)`` of its frames in the video; they start again where a short video is repeated."""
-        indices = clip_indices(
-            self.video_length, self.start, num_frames=spec.num_frames, frame_stride=spec.frame_stride
-        )
-        return indices / self.fps
-
     def repeated(self, spec: InputSpec) -> bool:
         """Whether the video is shorter than a clip, and so repeated in time."""
-        return self.video_length < clip_span(spec.num_frames, spec.frame_stride)
+        return len(self.video_seconds) < clip_span(spec.num_frames, spec.frame_stride)
 
 
 def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = None) -> Placement:
@@ -93,10 +90,10 @@ def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = N
         start_seconds: Start of the only clip, instead.
     """
 
-    def place(video_length: int, fps: float) -> Sequence[int]:
+    def place(seconds: NDArray[np.float64], duration: float) -> Sequence[int]:
         if start_seconds is not None:
-            return [start_from_seconds(start_seconds, fps, video_length)]
-        return uniform_clip_starts(video_length, clips, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+            return [start_from_seconds(start_seconds, seconds, duration)]
+        return uniform_clip_starts(len(seconds), clips, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
 
     return place
 
@@ -113,9 +110,12 @@ def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | N
     Returns:
         uint8 ``(T, 3, size, size)``.
     """
-    indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
     side = spec.size if size is None else size
-    return center_crop(reader.frames(indices.tolist(), short_side=side), side)
+    return center_crop(reader.frames(_indices(reader, start, spec).tolist(), short_side=side), side)
+
+
+def _indices(reader: FrameReader, start: int, spec: InputSpec) -> NDArray[np.int64]:
+    return clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
 
 
 def to_batch(clips: Sequence[Clip], device: torch.device | str = "cpu") -> Tensor:
@@ -137,6 +137,7 @@ class ClipStream:
         chunk: Clips of one video that are decoded in one go (neighboring windows share frames).
         ahead: Clips that may wait decoded.
         truth: Gives the truth of a clip (``analysis.inputs.truth``); None: not asked for.
+        concealed: Filled with the frames that the decoder had to make up, by video.
     """
 
     def __init__(
@@ -150,11 +151,13 @@ class ClipStream:
         chunk: int = 8,
         ahead: int = 16,
         truth: TruthOf | None = None,
+        concealed: dict[str, list[int]] | None = None,
     ) -> None:
         self.videos = list(videos)
         self.skipped: dict[str, str] = dict(missing or {})
         self._spec, self._place, self._skip_broken, self._chunk, self._ahead = spec, place, skip_broken, chunk, ahead
         self._truth = truth
+        self.concealed = {} if concealed is None else concealed
 
     def __iter__(self) -> Iterator[Clip]:
         return _ahead(self._decode, self._ahead)
@@ -206,25 +209,25 @@ class ClipStream:
 
     def _decode_video(self, index: int, video: VideoSource) -> Iterator[Clip]:
         with video.open() as reader:
-            starts = self._starts(video, reader)
+            starts, times = self._starts(video, reader), (reader.seconds, reader.duration_seconds)
             for first in range(0, len(starts), self._chunk):
                 part = starts[first : first + self._chunk]
                 for offset, frames in enumerate(self._read(reader, part)):
                     last = first + offset == len(starts) - 1
-                    truth = self._truth_of(video, reader, part[offset])
-                    yield Clip(video, index, part[offset], reader.fps, len(reader), frames, last, truth)
+                    start, indices = part[offset], _indices(reader, part[offset], self._spec)
+                    truth = self._truth and self._truth(video, reader, indices, self._spec)
+                    self._note_concealed(video.video_id, indices, reader)
+                    yield Clip(video, index, start, reader.fps, *times, frames, times[0][indices], last, truth)
 
-    def _truth_of(self, video: VideoSource, reader: FrameReader, start: int) -> ClipTruth | None:
-        if self._truth is None:
-            return None
-        spec = self._spec
-        indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
-        return self._truth(video, reader, indices, spec)
+    def _note_concealed(self, video_id: str, indices: NDArray[np.int64], reader: FrameReader) -> None:
+        if made_up := reader.concealed:
+            seen = set(self.concealed.get(video_id, ())) | set(made_up).intersection(indices.tolist())
+            self.concealed |= {video_id: sorted(seen)} if seen else {}
 
     def _starts(self, video: VideoSource, reader: FrameReader) -> list[int]:
         """Distinct start frames; a time beyond a video's end is that video's error."""
         try:
-            return list(dict.fromkeys(self._place(len(reader), reader.fps)))
+            return list(dict.fromkeys(self._place(reader.seconds, reader.duration_seconds)))
         except InputError as error:
             raise InputError(f"{video.path or video.video_id}: {error}") from None
 
@@ -235,10 +238,7 @@ class ClipStream:
             for start in starts:
                 yield read_clip(reader, start, self._spec)
             return
-        wanted = [
-            clip_indices(len(reader), s, num_frames=self._spec.num_frames, frame_stride=self._spec.frame_stride)
-            for s in starts
-        ]
+        wanted = [_indices(reader, start, self._spec) for start in starts]
         union = sorted({int(i) for indices in wanted for i in indices})
         place = {frame: at for at, frame in enumerate(union)}
         frames = center_crop(reader.frames(union, short_side=self._spec.size), self._spec.size)

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.inputs.features import FeatureExtractor, Features
@@ -26,6 +27,18 @@ FRAMES_LIMIT = 2**30
 """Bytes of decoded frames that are kept."""
 FEATURES_LIMIT = 2**29
 """Bytes of features that are kept of one checkpoint."""
+
+
+class _Facts(NamedTuple):
+    length: int
+    fps: float
+    seconds: NDArray[np.float64]
+    duration_seconds: float
+    concealed: frozenset[int]
+
+    @classmethod
+    def of(cls, reader: FrameReader) -> _Facts:
+        return cls(len(reader), reader.fps, reader.seconds, reader.duration_seconds, frozenset(reader.concealed))
 
 
 class FrameCache:
@@ -42,14 +55,14 @@ class FrameCache:
         self.limit, self.used = limit, 0
         self._frames: dict[tuple[str, int | None, int], Tensor] = {}
         self._truth: dict[tuple[Any, ...], np.ndarray] = {}
-        self._facts: dict[str, tuple[int, float]] = {}
+        self._facts: dict[str, _Facts] = {}
         self._lock = threading.Lock()  # a study decodes in a thread, and reads the clips it shows in another
 
-    def facts(self, video_id: str) -> tuple[int, float] | None:
-        """Number of frames and frames per second, where known."""
+    def facts(self, video_id: str) -> _Facts | None:
+        """What is known of a video, if it was opened before."""
         return self._facts.get(video_id)
 
-    def note(self, video_id: str, facts: tuple[int, float]) -> None:
+    def note(self, video_id: str, facts: _Facts) -> None:
         """Keep what ``facts`` returns."""
         self._facts[video_id] = facts
 
@@ -105,19 +118,17 @@ class _SharedReader:
     def __init__(self, video: SharedVideo) -> None:
         self._video, self._cache = video, video.cache
         self._reader: FrameReader | None = None
-        facts = self._cache.facts(video.video_id)
-        if facts is None:
-            reader = self._file()
-            facts = len(reader), reader.fps
-            self._cache.note(video.video_id, facts)
-        self._length, self._fps = facts
+        self._facts = self._cache.facts(video.video_id) or _Facts.of(self._file())
+        self.fps, self.seconds = self._facts.fps, self._facts.seconds
+        self.duration_seconds = self._facts.duration_seconds
 
     @property
-    def fps(self) -> float:
-        return self._fps
+    def concealed(self) -> frozenset[int]:
+        known = self._facts.concealed
+        return known if self._reader is None else known | frozenset(self._reader.concealed)
 
     def __len__(self) -> int:
-        return self._length
+        return self._facts.length
 
     def frames(self, indices: Sequence[int], *, short_side: int | None = None) -> Tensor:
         name = self._video.video_id
@@ -145,6 +156,7 @@ class _SharedReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._cache.note(self._video.video_id, self._facts._replace(concealed=self.concealed))
         if self._reader is not None:
             self._reader.__exit__(kind, error, trace)
             self._reader = None

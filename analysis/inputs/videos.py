@@ -6,7 +6,7 @@ Importing this module does not import torch; opening a video does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,8 @@ from analysis.settings import Settings
 from fima.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from fima.data.datasets import VideoRecord
@@ -29,7 +31,19 @@ class FrameReader(Protocol):
 
     @property
     def fps(self) -> float:
-        """Frames per second."""
+        """Frames per second, the average over the video."""
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """When each frame is shown, seconds from the first."""
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long the video plays."""
+
+    @property
+    def concealed(self) -> Collection[int]:
+        """Frames that were read and that the decoder had to make up, since the file is damaged."""
 
     def __len__(self) -> int: ...
 
@@ -75,13 +89,9 @@ class VideoSource:
             VideoError: If the file is no readable video.
             FileNotFoundError: If there is none.
         """
-        if self.path is None:
-            from fima.data.shapes import ShapesReader
+        from fima.data.readers.open import open_video
 
-            return ShapesReader(procedural_record(self.seed))
-        from fima.data.readers.pictures import open_video
-
-        return open_video(self.record or self.path)
+        return open_video(procedural_record(self.seed) if self.path is None else self.record or self.path)
 
 
 def procedural_record(seed: int = 0) -> ShapesRecord:

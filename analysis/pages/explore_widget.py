@@ -10,7 +10,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.inputs.clips import Clip, read_clip, to_batch
+from analysis.inputs.clips import ClipStream, place_clips, to_batch
 from analysis.inputs.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity
 from analysis.plotting.affinity import draw_matrix, draw_row
@@ -68,7 +68,7 @@ class Explorer:
         """Last moment, in seconds, at which a whole clip starts."""
         spec = self._sessions[self.settings.layer].spec
         with video.open() as reader:
-            return max(0, len(reader) - clip_span(spec.num_frames, spec.frame_stride)) / reader.fps
+            return float(reader.seconds[max(0, len(reader) - clip_span(spec.num_frames, spec.frame_stride))])
 
     def view(self, video: VideoSource, start_seconds: float, layer: str | None = None) -> View:
         """Frames, affinity and activation of one clip.
@@ -111,10 +111,7 @@ class Explorer:
         if layer not in self._sessions:
             self._sessions[layer] = open_session(replace(self.settings, layer=layer))
         session = self._sessions[layer]
-        with video.open() as reader:
-            start, length, fps = round(start_seconds * reader.fps), len(reader), reader.fps
-            frames = read_clip(reader, start, session.spec)
-        clip = Clip(video, 0, start, fps, length, frames, last=True)
+        (clip,) = ClipStream([video], session.spec, place_clips(session.spec, start_seconds=start_seconds))
         features = session.extractor(to_batch([clip], session.extractor.device))
         compared = session.compared(features)
         shown, motion = display_clip(session, clip)

@@ -133,7 +133,7 @@ def _chance(mask: torch.Tensor, grid: tuple[int, int]) -> dict[str, torch.Tensor
 def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, Any]:
     """A clip for the figure: its middle frame and motion, and the motion at the middle of every slice."""
     frames, motion = display_clip(session, clip)
-    seconds, length = clip.seconds(session.spec), len(frames)
+    seconds, length = clip.seconds, len(frames)
     slices = len(result["affinity_slices"])
     centers = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     return {

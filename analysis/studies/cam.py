@@ -105,7 +105,7 @@ def _example(session: Session, clip: Clip, maps: _Maps) -> dict[str, Any]:
     spec = session.spec
     example: dict[str, Any] = {
         "video_id": clip.video.video_id,
-        "seconds": clip.seconds(spec),
+        "seconds": clip.seconds,
         "fps": clip.fps / spec.frame_stride,
         "frames": frames,
         "motion_frames": motion,

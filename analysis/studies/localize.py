@@ -121,7 +121,7 @@ def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, 
     mask = torch.nn.functional.interpolate(result["mask"][:, None].float(), size=(size, size), mode="nearest")
     return {
         "video_id": clip.video.video_id,
-        "seconds": clip.seconds(session.spec),
+        "seconds": clip.seconds,
         "frames": frames,
         "map": result["map"].numpy(),
         "mask": mask[:, 0].bool().numpy(),

@@ -141,7 +141,7 @@ class _Measuring:
         if len(strips) <= max(offered, self._num_shown):
             return None
         self._offered = (clip.video_index, len(strips))
-        seconds = clip.seconds(self._session.spec)
+        seconds = clip.seconds
         frames = torch.stack(list(strips.values())).mul(255).round().to(torch.uint8)  # (R, 3, K, H, W)
         return {
             "example_video_id": np.array(clip.video.video_id),

@@ -53,17 +53,18 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     repeated: list[str] = []
     slices, windows = VideoScores(), VideoScores()
     offsets, mean = OffsetSummary(num_bins=_FINE_BINS), StreamingMean()
-    stream = session.stream(lambda length, fps: sorted({*clips_at(length, fps), *windows_at(length, fps)}))
+    stream = session.stream(lambda *times: sorted({*clips_at(*times), *windows_at(*times)}))
     for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch), progress):
-        length, fps = clips[0][0].video_length, clips[0][0].fps
-        if clips[0][0].repeated(spec):
+        first = clips[0][0]
+        times = first.video_seconds, first.duration_seconds
+        if first.repeated(spec):
             repeated.append(video.video_id)
         results = {clip.start: result for clip, result in clips}
-        chosen = [results[start] for start in clips_at(length, fps)]
+        chosen = [results[start] for start in clips_at(*times)]
         mean.add(np.mean([result["similarity"] for result in chosen], axis=0))
         for result in chosen:
             slices.add(video.video_id, result["scores"])
-        statistics = _offsets(results, list(windows_at(length, fps)), span=span, fps=fps)
+        statistics = _offsets(results, list(windows_at(*times)), span=span, fps=first.fps)
         offsets.add(video.video_id, statistics)
         windows.add(video.video_id, {f"offset_{name}": value for name, value in statistics.scores().items()})
     similarity = mean.mean
@@ -93,8 +94,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
 
 def _windows(session: Session, hop: int) -> Placement:
     spec = session.spec
-    return lambda length, _fps: sliding_window_starts(
-        length, num_frames=spec.num_frames, frame_stride=spec.frame_stride, hop=hop
+    return lambda seconds, _duration: sliding_window_starts(
+        len(seconds), num_frames=spec.num_frames, frame_stride=spec.frame_stride, hop=hop
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, sliding_window_starts, uniform_clip_starts
 from fima.errors import VideoError
 from fima.input_spec import InputSpec

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 
-__all__ = ["clip_indices", "clip_span", "sliding_window_starts", "start_from_seconds", "uniform_clip_starts"]
+__all__ = [
+    "clip_indices",
+    "clip_span",
+    "nearest_frame",
+    "sliding_window_starts",
+    "start_from_seconds",
+    "uniform_clip_starts",
+]
 
 
 def clip_span(num_frames: int, frame_stride: int) -> int:
@@ -29,9 +36,11 @@ def clip_span(num_frames: int, frame_stride: int) -> int:
 def clip_indices(video_length: int, start: int, *, num_frames: int, frame_stride: int) -> NDArray[np.int64]:
     """The frame indices of the clip that starts at frame ``start``.
 
-    A video shorter than the clip is repeated in time: the index is taken modulo ``video_length``. Where the clip
-    fits, it never wraps: a start too late for it is an error, since a jump from the last frame to the first would be
-    motion that the video does not have.
+    A video shorter than the clip is repeated in time: the index is taken modulo ``video_length``. Where the stride and
+    the length have a common divisor, that would come back to the same few frames, and make a still of a video whose
+    length divides the stride; so each round then begins one frame later. No frame comes a second time before all have
+    been seen. Where the clip fits, it never wraps: a start too late for it is an error, since a jump from the last
+    frame to the first would be motion that the video does not have.
 
     Args:
         video_length: frames in the video, at least 1.
@@ -55,7 +64,10 @@ def clip_indices(video_length: int, start: int, *, num_frames: int, frame_stride
             f"start must be at most {latest}, for {num_frames} frames with stride {frame_stride} "
             f"from a video of {video_length} frames, got {start}"
         )
-    return (start + frame_stride * np.arange(num_frames, dtype=np.int64)) % video_length
+    steps = np.arange(num_frames, dtype=np.int64)
+    divisor = math.gcd(frame_stride, video_length)
+    rounds = steps // (video_length // divisor) % divisor
+    return (start + frame_stride * steps + rounds) % video_length
 
 
 def uniform_clip_starts(video_length: int, clips: int, *, num_frames: int, frame_stride: int) -> list[int]:
@@ -96,24 +108,30 @@ def sliding_window_starts(video_length: int, *, num_frames: int, frame_stride: i
     return list(range(0, _last_start(video_length, num_frames, frame_stride) + 1, hop))
 
 
-def start_from_seconds(start_seconds: float, fps: float, video_length: int) -> int:
-    """The frame nearest to a time, halves up; the last frame for times within its duration.
+def nearest_frame(seconds: NDArray[np.float64], second: float) -> int:
+    """The frame whose time is nearest to a time; of two as near, the later.
 
     Args:
-        start_seconds: in ``[0, video_length / fps)``.
-        fps: frames per second, more than 0.
-        video_length: frames in the video, at least 1.
+        seconds: when each frame is shown, ascending, at least one (`fima.data.readers.base.FrameReader.seconds`).
+        second: any time.
+    """
+    return int(np.searchsorted((seconds[1:] + seconds[:-1]) / 2, second, side="right"))
+
+
+def start_from_seconds(start_seconds: float, seconds: NDArray[np.float64], duration: float) -> int:
+    """The frame nearest to a time; the last frame for times after it within the video's duration.
+
+    Args:
+        start_seconds: in ``[0, duration)``.
+        seconds: when each frame is shown, ascending, at least one.
+        duration: of the video, in seconds.
 
     Raises:
-        InputError: if a value is out of its range; the message names ``--start-seconds``.
+        InputError: if the time is outside the video; the message names ``--start-seconds``.
     """
-    _check_at_least("video_length", video_length, 1)
-    if not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps must be more than 0, got {fps}")
-    duration = video_length / fps
     if not 0 <= start_seconds < duration:
         raise InputError(f"--start-seconds must be in [0, {duration:.3f}), the video's duration, got {start_seconds}")
-    return min(math.floor(start_seconds * fps + 0.5), video_length - 1)
+    return nearest_frame(seconds, start_seconds)
 
 
 def _last_start(video_length: int, num_frames: int, frame_stride: int) -> int:

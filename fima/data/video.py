@@ -1,5 +1,5 @@
 """Reading video files: the public name of `fima.data.readers.file`."""
 
-from fima.data.readers.file import VideoInfo, VideoReader, probe
+from fima.data.readers.file import VideoReader
 
-__all__ = ["VideoInfo", "VideoReader", "probe"]
+__all__ = ["VideoReader"]

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset, get_worker_info
 from fima.data.datasets import VideoDataset, VideoRecord
 from fima.data.flow import FlowFolder
 from fima.data.lending import Lender, receive
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, clip_span
 from fima.errors import InputError, VideoError
 from fima.seeding import SampleKeys, uniforms

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fima.checkpoints import LoadedBackbone
 from fima.data.datasets import VideoRecord
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.errors import InputError, VideoError
 from fima.input_spec import InputSpec

@@ -154,7 +154,7 @@ def _explore_clip(sessions: Mapping[str, Session], clips: Mapping[str, Clip]) ->
     session = next(iter(sessions.values()))
     clip = next(iter(clips.values()))
     frames, motion = display_clip(session, clip)
-    seconds = clip.seconds(session.spec)
+    seconds = clip.seconds
     length = len(frames)
     centers = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     several = session.settings.clips > 1

@@ -152,7 +152,7 @@ def example_of(setting: Setting, clip: Clip, result: dict[str, Any]) -> dict[str
     strongest = int(np.nan_to_num(share).argmax())
     return {
         "video_id": clip.video.video_id,
-        "seconds": clip.seconds(spec),
+        "seconds": clip.seconds,
         "frames": display_clip(session, clip)[0],
         "map": result["map"][0].numpy(),
         "share": share,

@@ -167,7 +167,7 @@ def _describe(clips: list[Clip], session: Session) -> dict[str, np.ndarray]:
     arrays = {
         "video_id": np.array([video.video_id for video in videos]),
         "video": at,
-        "seconds": np.array([clip.seconds(session.spec)[0] for clip in clips]),
+        "seconds": np.array([clip.seconds[0] for clip in clips]),
     }
     for name, of_videos in known.items():
         if of_videos is not None:

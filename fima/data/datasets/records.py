@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["VIDEO_EXTENSIONS", "VideoDataset", "VideoRecord", "is_video", "video_stem"]
+__all__ = ["VIDEO_EXTENSIONS", "SegmentRecord", "VideoDataset", "VideoRecord", "is_video", "video_stem"]
 
 VIDEO_EXTENSIONS = (".avi", ".mp4", ".webm", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
 """What counts as a video, by its name; also the order in which a listed name is looked for under another extension."""
@@ -27,7 +27,7 @@ class VideoRecord:
     """One video of a data set.
 
     Attributes:
-        path: the file, or the folder of its pictures; `fima.data.readers.pictures.open_video` opens either.
+        path: the file, or the folder of its pictures; `fima.data.readers.open.open_video` opens either.
         video_id: its path relative to the data set's root, without extension, with forward slashes; unique.
         label: index into the data set's ``class_names``; None without labels.
         class_name: the class's name; None without labels.
@@ -45,6 +45,20 @@ class VideoRecord:
     end_frame: int | None = None
     frame_template: str | None = None
     frame_fps: float | None = None
+
+
+@dataclass(frozen=True)
+class SegmentRecord(VideoRecord):
+    """A part of a video that counts as a video of its own; ``path`` is no file, but its name below that of the whole.
+
+    Attributes:
+        clip: the whole video: the file, or the folder of its pictures.
+        start_second, end_second: of the segment in it.
+    """
+
+    clip: Path = Path()
+    start_second: float = 0.0
+    end_second: float = 2.0
 
 
 @dataclass(frozen=True)

@@ -2,86 +2,40 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, cast
+from typing import cast
 
-import av
 import numpy as np
-import torch
 from av.container import InputContainer
-from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from fima.data.readers.base import FrameReader
+from fima.data.readers.container import decoder_options, is_large, open_container, readable_errors
+from fima.data.readers.decoding import UnexpectedFrameError, decode_from, decode_sequentially
 from fima.data.readers.orientation import Orientation, read_orientation, rgb_pixels
-from fima.data.readers.packets import (
-    FrameIndex,
-    UnexpectedFrameError,
-    decode_from,
-    decode_sequentially,
-    index_packets,
-    index_table,
-)
-from fima.errors import InputError, VideoError
+from fima.data.readers.packets import FrameIndex, index_packets, index_table
+from fima.errors import VideoError
 
-__all__ = ["VideoInfo", "VideoReader", "probe"]
+__all__ = ["VideoReader"]
 
-_LARGE_FRAME = 1280 * 720  # from here on, threads pay for being started, and for the frames they decode ahead
 _FPS_TOLERANCE = 0.02
 _DEFAULT_FPS = 25.0  # libav's own assumption where nothing is said
 
 
-@dataclass(frozen=True)
-class VideoInfo:
-    """What `probe` tells of a file; the fields are those of `VideoReader`."""
-
-    path: Path
-    num_frames: int
-    fps: float
-    height: int
-    width: int
-    duration_seconds: float
-    codec: str
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """Opens a video, reads what it holds and closes it.
-
-    Raises:
-        FileNotFoundError, VideoError: as `VideoReader`.
-    """
-    with VideoReader(path) as reader:
-        return VideoInfo(
-            path=reader.path,
-            num_frames=len(reader),
-            fps=reader.fps,
-            height=reader.height,
-            width=reader.width,
-            duration_seconds=reader.duration_seconds,
-            codec=reader.codec,
-        )
-
-
-class VideoReader:
+class VideoReader(FrameReader):
     """Frames of one video file by index.
 
     ``len(reader)`` is the number of frames that decoding from the start gives, and ``frames([i])`` is the i-th of them,
     byte for byte. Opening reads all packets but decodes only the first frame; of a file as
-    `fima.data.transcode.reencode` writes
-    it not even that, since its table of packets is enough. Reading seeks to the keyframe before what is wanted. Where
+    `fima.data.transcode.reencode` writes it not even that,
+    since its table of packets is enough. Reading seeks to the keyframe before what is wanted. Where
     the packets leave doubt (times missing or repeated, damage, a codec whose packets are not understood) the file is
     decoded once to count its frames, and read from its start. Damage that shows only while reading has the same effect:
     ``len(reader)`` may then shrink.
-
-    Use it as a context manager, or call `close`. One reader is for one thread.
 
     Args:
         path: a video file in any format that libav reads; its first video stream is used (a cover picture is none).
@@ -91,17 +45,12 @@ class VideoReader:
     Attributes:
         path: the file.
         fps: frames per second, the average over the file; the codec's nominal rate where its times are unusable.
-        duration_seconds: ``len(reader) / fps``.
         codec: libav's name of the codec, such as ``"h264"``.
 
     Raises:
         FileNotFoundError: if there is no such file.
         VideoError: if it is not a file, is empty, cannot be read, or holds no video frame that can be decoded.
     """
-
-    path: Path
-    fps: float
-    codec: str
 
     def __init__(self, path: str | Path, *, threads: int = 0) -> None:
         self.path = Path(path)
@@ -112,9 +61,9 @@ class VideoReader:
         self._last: VideoFrame | None = None  # the one before
         self._orientation: Orientation | None = None  # unknown until a frame is decoded
         self._reformatter = VideoReformatter()
-        _check_file(self.path)
+        self._concealed: set[int] = set()
         try:
-            with self._readable_errors():
+            with readable_errors(self.path):
                 self._open()
         except BaseException:
             self.close()
@@ -123,14 +72,6 @@ class VideoReader:
     def __len__(self) -> int:
         return self._index.num_frames
 
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         size = "" if self._orientation is None else f", {self.width}×{self.height}"
         return f"VideoReader({str(self.path)!r}, {len(self)} frames{size}, {self.fps:.3g} fps)"
@@ -138,23 +79,31 @@ class VideoReader:
     @property
     def height(self) -> int:
         """Of the frames as displayed, in pixels: the file's rotation is applied, its pixel aspect ratio is not."""
-        return self._size()[0]
+        return self._size(0)[0]
 
     @property
     def width(self) -> int:
         """Of the frames as displayed, in pixels."""
-        return self._size()[1]
+        return self._size(0)[1]
 
     @property
     def orientation(self) -> Orientation:
         """How stored frames are turned to be displayed."""
-        self._size()
+        self._size(0)
         return cast(Orientation, self._orientation)
 
     @property
-    def duration_seconds(self) -> float:
-        """How long the video plays, in seconds."""
-        return len(self) / self.fps
+    def seconds(self) -> NDArray[np.float64]:
+        """When each frame is shown, seconds from the first, as the file says; evenly where it does not."""
+        pts = np.asarray(self._index.pts, np.float64)
+        if len(pts) < len(self) or not self._time_base:
+            return super().seconds
+        return np.asarray((pts - pts[0]) * float(self._time_base))
+
+    @property
+    def concealed(self) -> set[int]:
+        """Indices of the frames that the decoder had to make up, as far as is known."""
+        return self._concealed
 
     def close(self) -> None:
         """Closes the file; does nothing the second time."""
@@ -163,44 +112,14 @@ class VideoReader:
             self._container.close()
             self._container = None
 
-    def frames(
-        self,
-        indices: Sequence[int] | NDArray[np.integer[Any]],
-        *,
-        short_side: int | None = None,
-        allocate: Callable[[tuple[int, ...]], NDArray[np.uint8]] | None = None,
-    ) -> torch.Tensor:
-        """Decodes the frames with these indices.
-
-        Args:
-            indices: in any order, repeats allowed, each in ``[0, len(reader))``.
-            short_side: scale so that the shorter side has this many pixels (swscale, bilinear with its support widened
-                when shrinking); the longer side keeps the aspect, rounded to the nearest pixel, halves up.
-            allocate: gives the memory to write into: called once, with the shape ``(T, H, W, 3)``, it returns such a
-                uint8 array. None: new memory, which for many frames may take as long to get as to fill.
-
-        Returns:
-            ``(T, 3, H, W)`` uint8 RGB, one frame per index, in the order asked. A view with the channels last in memory
-            (as decoded, not copied again); ``.contiguous()`` if the layout matters.
-
-        Raises:
-            IndexError: if an index is outside the video.
-            InputError: if ``short_side`` is less than 1.
-            VideoError: if the file turns out to be damaged before one of these frames, or the reader is closed.
-        """
+    def _write(self, out: NDArray[np.uint8], places: dict[int, list[int]]) -> None:
         _ = self._opened
-        wanted = [operator.index(i) for i in indices]
-        self._check_indices(wanted)
-        height, width = _scaled(*self._size(first=min(wanted, default=0)), short_side)
-        shape = (len(wanted), height, width, 3)
-        out = np.empty(shape, np.uint8) if allocate is None else allocate(shape)
         try:
-            with self._readable_errors():
-                self._read(lambda: self._decode_into(out, wanted), last=max(wanted, default=0))
+            with readable_errors(self.path):
+                self._read(lambda: self._decode_into(out, places), last=max(places, default=0))
         except VideoError:
             self.close()
             raise
-        return torch.from_numpy(out).permute(0, 3, 1, 2)
 
     def decoded(self) -> Iterator[VideoFrame]:
         """Decodes all frames, one after the other, from the start, whatever else is read meanwhile.
@@ -213,10 +132,10 @@ class VideoReader:
         Raises:
             VideoError: if the file cannot be read any more.
         """
-        with self._readable_errors():
-            container, stream = self._open_container()
+        with readable_errors(self.path):
+            container, stream = open_container(self.path, threads=self._threads)
             with container:
-                yield from decode_sequentially(container, stream)
+                yield from self._sequential(container, stream)
 
     def _open(self) -> None:
         stream = self._reopen()
@@ -267,11 +186,11 @@ class VideoReader:
         self._stored_size = frame.height, frame.width
         self._orientation = read_orientation(frame)
 
-    def _size(self, *, first: int = 0) -> tuple[int, int]:
+    def _size(self, first: int) -> tuple[int, int]:
         """Height and width as displayed; if need be, found out from the frame that is to be read first."""
         if self._orientation is None:
             _ = self._opened
-            with self._readable_errors():
+            with readable_errors(self.path):
                 self._read(lambda: self._look_at(first), last=first)
         height, width = self._stored_size
         return (width, height) if cast(Orientation, self._orientation).transpose else (height, width)
@@ -285,33 +204,24 @@ class VideoReader:
     def _reopen(self) -> VideoStream:
         """Opens the file afresh, at its start."""
         self.close()
-        self._container, self._stream = self._open_container()
+        self._container, self._stream = open_container(self.path, threads=self._threads)
         return self._stream
 
-    def _open_container(self) -> tuple[InputContainer, VideoStream]:
-        # Absolute, so that no name looks like a protocol ("a:b.mp4").
-        container = av.open(str(self.path.absolute()), metadata_errors="replace")
-        try:
-            return container, self._video_stream(container)
-        except BaseException:
-            container.close()
-            raise
-
-    def _video_stream(self, container: InputContainer) -> VideoStream:
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            raise VideoError(f"{self.path}: holds no video stream")
-        if streams[0].codec_context is None:
-            raise VideoError(f"{self.path}: this build of libav has no decoder for its video")
-        context = streams[0].codec_context
-        context.thread_count = self._threads or (0 if _is_large(context) else 1)
-        return streams[0]
+    def _sequential(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        """Decodes from the start; a damaged file on one thread, whose concealment is always the same."""
+        stream.codec_context.thread_type = "NONE" if self._concealed else "FRAME"
+        for index, frame in enumerate(decode_sequentially(container, stream)):
+            if frame.is_corrupt:
+                self._concealed.add(index)
+            yield frame
 
     def _count(self) -> FrameIndex:
         """The index of a file whose packets cannot be trusted: decode all of it, keep the number."""
+        sound = not self._concealed
         stream = self._reopen()
-        times = [frame.pts for frame in decode_sequentially(self._opened, stream)]
-        self._decoded = None
+        times = [frame.pts for frame in self._sequential(self._opened, stream)]
+        if sound and self._concealed and stream.codec_context.thread_count > 1:
+            return self._count()
         if not times:
             raise VideoError(f"{self.path}: holds no video frame that can be decoded")
         timed = [time for time in times if time is not None]
@@ -329,10 +239,7 @@ class VideoReader:
             return average if abs(average - measured) <= _FPS_TOLERANCE * measured else measured
         return float(self._header_rates[1] or self._header_rates[0] or _DEFAULT_FPS)
 
-    def _decode_into(self, out: NDArray[np.uint8], wanted: list[int]) -> None:
-        places: dict[int, list[int]] = {}
-        for place, index in enumerate(wanted):
-            places.setdefault(index, []).append(place)
+    def _decode_into(self, out: NDArray[np.uint8], places: dict[int, list[int]]) -> None:
         orientation = cast(Orientation, self._orientation)  # known, since the size of ``out`` is
         height, width = out.shape[1:3][::-1] if orientation.transpose else out.shape[1:3]
         for index in sorted(places):
@@ -364,7 +271,7 @@ class VideoReader:
     def _restart(self, index: int) -> None:
         if not self._index.entries:
             stream = self._reopen()
-            self._decoded = enumerate(decode_sequentially(self._opened, stream))
+            self._decoded = enumerate(self._sequential(self._opened, stream))
         else:
             self._set_up_decoder()
             self._decoded = decode_from(self._opened, self._stream, self._index, self._index.entry_before(index))
@@ -378,46 +285,5 @@ class VideoReader:
         if self._index.open_gop:
             context.thread_type = "NONE"  # with slice threads, H.264 would neither conceal nor mark damage
             return
-        context.options = {"err_detect": "explode"}
-        context.thread_type = "AUTO" if _is_large(context) else "SLICE"
-
-    def _check_indices(self, wanted: list[int]) -> None:
-        for index in wanted:
-            if not 0 <= index < len(self):
-                raise IndexError(f"{self.path}: frame {index} is outside this video of {len(self)} frames")
-
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        """Turns PyAV's and the system's errors into one line that starts with the path."""
-        try:
-            yield
-        except UnexpectedFrameError as error:
-            raise VideoError(f"{self.path}: cannot be decoded reliably ({error})") from None
-        except (av.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise VideoError(f"{self.path}: cannot be read as video ({reason})") from None
-
-
-def _is_large(context: VideoCodecContext) -> bool:
-    return context.width * context.height >= _LARGE_FRAME
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    if not path.is_file():
-        raise VideoError(
-            f"{path}: is {'a directory' if path.is_dir() else 'not a regular file'}, expected a video file"
-        )
-    if not path.stat().st_size:
-        raise VideoError(f"{path}: the file is empty")
-
-
-def _scaled(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    if short_side is None:
-        return height, width
-    if short_side < 1:
-        raise InputError(f"short_side must be at least 1, got {short_side}")
-    short, long = sorted((height, width))
-    other = (2 * long * short_side + short) // (2 * short)
-    return (short_side, other) if height <= width else (other, short_side)
+        context.options = decoder_options(err_detect="explode")
+        context.thread_type = "AUTO" if is_large(context) else "SLICE"

@@ -1,9 +1,7 @@
-"""The frame index of a video file, made without decoding, and decoding that checks itself against it.
+"""The frame index of a video file, made without decoding.
 
 Sequential decoding is the truth. An index is made only where the packets, or the container's own table of them, leave
-no doubt about what it will give; `decode_from` then compares every frame that comes out with the index and raises
-`UnexpectedFrameError` at the first difference, so that the caller can look closer, or decode from the start instead. A
-wrong frame is never returned.
+no doubt about what it will give.
 """
 
 from __future__ import annotations
@@ -17,29 +15,18 @@ from typing import NamedTuple
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from fima.data.readers.bitstream import PLACEHOLDER_BYTES, PacketFacts, packet_reader
+from fima.data.readers.declared import FEWEST_BYTES, FREE_FRAMES
+from fima.errors import VideoError
 
-__all__ = [
-    "Entry",
-    "FrameIndex",
-    "UnexpectedFrameError",
-    "decode_from",
-    "decode_sequentially",
-    "index_packets",
-    "index_table",
-]
+__all__ = ["Entry", "FrameIndex", "index_packets", "index_table", "is_flush", "read_packets"]
 
 _MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers that store presentation times. AVI stores none: those are guesses as soon as frames are reordered.
 _TIMED_CONTAINERS = frozenset({_MP4, "matroska,webm"})
 _PROGRESSIVE = 1  # libav's AV_FIELD_PROGRESSIVE
-
-
-class UnexpectedFrameError(Exception):
-    """Decoding did not give the frame that the index promised; never leaves the reader."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,7 @@ def index_table(container: InputContainer, stream: VideoStream) -> FrameIndex | 
 
 def index_packets(container: InputContainer, stream: VideoStream) -> FrameIndex | None:
     """Reads all packets once and indexes the frames; None where only decoding can tell what they are."""
-    records = _read_packets(container, stream)
+    records = _records(container, stream)
     if not records or stream.frames not in (0, len(records)):
         return None
     index = _timed_index(records, container, stream)
@@ -116,26 +103,40 @@ def index_packets(container: InputContainer, stream: VideoStream) -> FrameIndex 
     return index
 
 
-def _read_packets(container: InputContainer, stream: VideoStream) -> list[_Record]:
+def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream from where its container is.
+
+    Raises:
+        VideoError: if they are more than the file can hold: one byte of some containers stands for many.
+    """
+    most = FREE_FRAMES + container.size // FEWEST_BYTES
+    for number, packet in enumerate(container.demux(stream)):
+        if number > most:
+            raise VideoError(f"{container.name}: holds more than {most} packets, which its size does not allow")
+        yield packet
+
+
+def is_flush(packet: Packet[VideoStream]) -> bool:
+    """Whether it stands for the end of the stream."""
+    return not packet.size and packet.dts is None and packet.pts is None
+
+
+def _records(container: InputContainer, stream: VideoStream) -> list[_Record]:
     """Every packet of the stream in file order; empty if one is damaged or its codec is not understood."""
     read_facts = packet_reader(stream)
     if read_facts is None:
         return []
     records = []
     try:
-        for packet in container.demux(stream):
+        for packet in read_packets(container, stream):
             size = packet.size
             if size and not packet.is_corrupt:
                 records.append(_Record(packet.pts, packet.dts, size, packet.is_discard, read_facts(packet)))
-            elif not _is_flush(packet):
+            elif not is_flush(packet):
                 return []
     except FFmpegError:
         return []
     return records
-
-
-def _is_flush(packet: Packet[VideoStream]) -> bool:
-    return not packet.size and packet.dts is None and packet.pts is None
 
 
 def _timed_index(records: list[_Record], container: InputContainer, stream: VideoStream) -> FrameIndex | None:
@@ -214,86 +215,3 @@ def _counted_mpeg4(records: list[_Record], stream: VideoStream) -> FrameIndex | 
         if waiting not in (0, 1):
             return None
     return None if _is_mpeg4_doubtful(real, stream) else FrameIndex(len(records))
-
-
-def decode_sequentially(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decodes a freshly opened file from its start; a packet that cannot be decoded is skipped, as players do."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except FFmpegError:  # the file ends in the middle of something: give out what the decoder still holds
-            packet = None
-            packets = iter(())
-        if packet is not None and not packet.size and not _is_flush(packet):
-            continue  # an empty place in an AVI file, which the decoder would take for the end
-        try:
-            frames = stream.codec_context.decode(packet)
-        except EOFError:  # already flushed by the demuxer's own last packet
-            return
-        except FFmpegError:
-            frames = []
-        yield from frames
-        if packet is None:
-            return
-
-
-def decode_from(
-    container: InputContainer, stream: VideoStream, index: FrameIndex, entry: Entry
-) -> Iterator[tuple[int, VideoFrame]]:
-    """Seeks and yields ``(i, frame)`` for i = some index ≤ ``entry.index``, …, to the end of the file.
-
-    Raises:
-        UnexpectedFrameError: if anything but exactly the indexed frames comes out, or one of them is damaged.
-    """
-    try:
-        yield from _checked(_seek(container, stream, index, entry), stream, index)
-    except FFmpegError as error:
-        raise UnexpectedFrameError(str(error)) from error
-
-
-def _seek(
-    container: InputContainer, stream: VideoStream, index: FrameIndex, entry: Entry
-) -> tuple[Entry, Iterator[Packet[VideoStream]]]:
-    """Returns where the demuxer landed, and its packets from there."""
-    known = {candidate.pts: candidate for candidate in index.entries}
-    for time in (
-        t for t in (entry.pts, entry.dts) if t is not None
-    ):  # containers differ in which of the two their index holds
-        container.seek(time, stream=stream)
-        packets = container.demux(stream)
-        first = next(packets)
-        landed = known.get(first.pts) if first.pts is not None else None
-        if landed is not None and landed.index <= entry.index:
-            if index.unread and not _forgets_the_past(first, stream):
-                raise UnexpectedFrameError(f"the packet at {first.pts} is no clean start")
-            return landed, _chain(first, packets)
-    raise UnexpectedFrameError(f"seeking to {entry.pts} does not arrive at a known packet")
-
-
-def _forgets_the_past(packet: Packet[VideoStream], stream: VideoStream) -> bool:
-    read_facts = packet_reader(stream)
-    facts = read_facts(packet) if read_facts is not None else None
-    return facts is not None and facts.entry and not facts.open_gop
-
-
-def _chain(first: Packet[VideoStream], rest: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
-    yield first
-    yield from rest
-
-
-def _checked(
-    start: tuple[Entry, Iterator[Packet[VideoStream]]], stream: VideoStream, index: FrameIndex
-) -> Iterator[tuple[int, VideoFrame]]:
-    landed, packets = start
-    expected = landed.index
-    for packet in packets:
-        for frame in stream.codec_context.decode(packet):
-            if frame.pts is not None and frame.pts < landed.pts:
-                continue  # stored after the entry but shown before it: not decodable from here, and not asked for
-            if expected >= index.num_frames or frame.pts != index.pts[expected] or frame.is_corrupt:
-                raise UnexpectedFrameError(f"frame {expected} was expected, got time {frame.pts}")
-            yield expected, frame
-            expected += 1
-    if expected != index.num_frames:
-        raise UnexpectedFrameError(f"decoding ended at frame {expected} of {index.num_frames}")

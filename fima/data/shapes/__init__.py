@@ -3,7 +3,7 @@
 `moving_shape` draws one pretty clip to look at; a `ShapesWorld` draws data sets to train and to measure on.
 """
 
-from fima.data.shapes.dataset import ShapesReader, ShapesRecord, open_shapes
+from fima.data.shapes.dataset import ShapesRecord, open_shapes
 from fima.data.shapes.motions import MOTIONS
 from fima.data.shapes.render import ShapesVideo, draw_video
 from fima.data.shapes.star import MovingShape, moving_shape
@@ -15,7 +15,6 @@ __all__ = [
     "PATTERNS",
     "REGIMES",
     "MovingShape",
-    "ShapesReader",
     "ShapesRecord",
     "ShapesVideo",
     "ShapesWorld",

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, get_worker_info
 from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import read_test_clips
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import VideoFailure
 from fima.engine.batches import BatchStream

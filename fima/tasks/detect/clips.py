@@ -17,7 +17,7 @@ from torch import Tensor
 from fima.data.datasets.layouts.ava import first_frame_second
 from fima.data.datasets.layouts.ava_files import Keyframe
 from fima.data.datasets.records import VideoRecord
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.errors import VideoError
 from fima.evaluation.features import to_clip_batch
 

@@ -1,6 +1,7 @@
 """Streams of clips: right frames, whole videos only, stopping cleanly."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,17 +10,20 @@ import torch
 from analysis.inputs.clips import ClipStream, center_crop, place_clips, read_clip, to_batch
 from analysis.inputs.videos import VideoSource, list_videos, procedural_record
 from analysis.settings import Settings
-from fima.data.shapes import ShapesReader
+from fima.data.readers.base import FrameReader
+from fima.data.readers.drawn import ShapesReader
 from fima.errors import InputError, VideoError
 from fima.input_spec import InputSpec
 
 SPEC = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=4, frame_stride=2, size=16)
 
 
-class CountingVideo:
+class CountingVideo(FrameReader):
     """Frame i is all i; breaks at frame ``broken_at``."""
 
-    fps = 10.0
+    path, fps, codec = Path("fake.mp4"), 10.0, "none"
+    height, width = 16, 20
+    concealed = ()
 
     def __init__(self, length, broken_at=None):
         self.length, self.broken_at, self.reads = length, broken_at, []
@@ -27,18 +31,12 @@ class CountingVideo:
     def __len__(self):
         return self.length
 
-    def frames(self, indices, *, short_side=None):
-        self.reads.append(list(indices))
-        if self.broken_at is not None and max(indices) >= self.broken_at:
+    def _write(self, out, places):
+        self.reads.append(sorted(places))
+        if self.broken_at is not None and max(places) >= self.broken_at:
             raise VideoError(f"fake.mp4: frame {self.broken_at} cannot be decoded")
-        values = torch.tensor(list(indices), dtype=torch.uint8)
-        return values.view(-1, 1, 1, 1).expand(-1, 3, short_side, short_side + 4).contiguous()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return None
+        for index, where in places.items():
+            out[where] = index
 
 
 class FakeSource:
@@ -56,7 +54,7 @@ def _firsts(clip):
 def test_clips_hold_their_own_frames_whether_they_overlap_or_not():
     near, far = CountingVideo(40), CountingVideo(250)
     videos = [FakeSource("near", near), FakeSource("far", far)]
-    stream = ClipStream(videos, SPEC, lambda length, fps: [0, 3, 5] if length == 40 else [0, 200])
+    stream = ClipStream(videos, SPEC, lambda seconds, _: [0, 3, 5] if len(seconds) == 40 else [0, 200])
     clips = list(stream)
     assert [_firsts(clip) for clip in clips] == [
         [0, 2, 4, 6],
@@ -69,13 +67,31 @@ def test_clips_hold_their_own_frames_whether_they_overlap_or_not():
     assert len(near.reads) == 1  # every frame decoded once
     assert len(far.reads) == 2  # nothing in between decoded
     assert clips[0].frames.shape == (4, 3, 16, 16)
-    np.testing.assert_allclose(clips[4].seconds(SPEC), [20.0, 20.2, 20.4, 20.6])
+    np.testing.assert_allclose(clips[4].seconds, [20.0, 20.2, 20.4, 20.6])
+
+
+def test_a_time_is_that_of_the_frames_where_they_are_not_even():
+    video = CountingVideo(40)
+    slow = np.concatenate([np.arange(20) / 10, 2 + np.arange(20.0)])  # ten frames a second, then one
+    video_of_two_rates = type("Uneven", (CountingVideo,), {"seconds": slow, "duration_seconds": 22.0})(40)
+    for reader, second, first in ((video, 2.5, 25), (video_of_two_rates, 2.5, 21), (video_of_two_rates, 1.0, 10)):
+        (clip,) = ClipStream([FakeSource("v", reader)], SPEC, place_clips(SPEC, start_seconds=second))
+        assert _firsts(clip) == [first, first + 2, first + 4, first + 6]
+        np.testing.assert_allclose(clip.seconds, reader.seconds[_firsts(clip)])
+
+
+def test_frames_that_the_decoder_made_up_are_listed():
+    damaged = type("Damaged", (CountingVideo,), {"concealed": {2, 5, 11}})(40)
+    videos = [FakeSource("sound", CountingVideo(40)), FakeSource("damaged", damaged)]
+    stream = ClipStream(videos, SPEC, lambda *_: [0, 1])
+    list(stream)
+    assert stream.concealed == {"damaged": [2, 5]}
 
 
 def test_short_videos_repeat_in_time():
     clips = list(ClipStream([FakeSource("short", CountingVideo(3))], SPEC, place_clips(SPEC)))
     assert _firsts(clips[0]) == [0, 2, 1, 0]
-    np.testing.assert_allclose(clips[0].seconds(SPEC), [0, 0.2, 0.1, 0])  # the times of the frames that are shown
+    np.testing.assert_allclose(clips[0].seconds, [0, 0.2, 0.1, 0])  # the times of the frames that are shown
     assert clips[0].repeated(SPEC)
 
 
@@ -91,7 +107,7 @@ def test_a_video_that_breaks_half_way_leaves_nothing_behind():
         FakeSource("bad", CountingVideo(100, broken_at=60)),
         FakeSource("also good", CountingVideo(30)),
     ]
-    stream = ClipStream(videos, SPEC, lambda length, fps: range(0, length - 7, 10), skip_broken=True, chunk=2)
+    stream = ClipStream(videos, SPEC, lambda seconds, _: range(0, len(seconds) - 7, 10), skip_broken=True, chunk=2)
     measured = {
         video.video_id: [value for _, value in clips]
         for video, clips in stream.per_video(3, lambda batch: [_firsts(clip)[0] for clip in batch])
@@ -117,7 +133,7 @@ def test_batches_cross_videos_and_stopping_early_ends_the_thread():
 
 
 def test_to_batch_is_the_clip_in_unit_range_and_channels_last():
-    clips = list(ClipStream([VideoSource("p", None)], SPEC, lambda length, fps: [0, 20]))
+    clips = list(ClipStream([VideoSource("p", None)], SPEC, lambda *_: [0, 20]))
     batch = to_batch(clips)
     assert batch.shape == (2, 3, 4, 16, 16)
     assert batch.is_contiguous(memory_format=torch.channels_last_3d)
@@ -125,10 +141,10 @@ def test_to_batch_is_the_clip_in_unit_range_and_channels_last():
 
 
 def test_placement_by_time_and_in_the_middle():
-    assert list(place_clips(SPEC, 1)(27, 10.0)) == [10]
-    assert list(place_clips(SPEC, start_seconds=1.5)(100, 10.0)) == [15]
+    assert list(place_clips(SPEC, 1)(np.arange(27) / 10, 2.7)) == [10]
+    assert list(place_clips(SPEC, start_seconds=1.5)(np.arange(100) / 10, 10.0)) == [15]
     with pytest.raises(InputError, match="start"):
-        place_clips(SPEC, start_seconds=99.0)(100, 10.0)
+        place_clips(SPEC, start_seconds=99.0)(np.arange(100) / 10, 10.0)
 
 
 def test_center_crop_is_central():
@@ -164,7 +180,7 @@ def test_real_clip_equals_reading_it_by_hand(clips_dir):
 
     spec = InputSpec((0.0,) * 3, (1.0,) * 3, "rgb", num_frames=8, frame_stride=3, size=112)
     source = VideoSource("dog", clips_dir / "dog.mp4")
-    (clip,) = list(ClipStream([source], spec, lambda length, fps: [5]))
+    (clip,) = list(ClipStream([source], spec, lambda *_: [5]))
     with VideoReader(clips_dir / "dog.mp4") as reader:
         frames = reader.frames(range(5, 29, 3), short_side=112).numpy()
     left = (frames.shape[-1] - 112) // 2

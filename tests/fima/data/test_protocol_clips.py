@@ -9,8 +9,8 @@ import torch
 from fima.cli import main
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.protocol_clips import ClipProtocol, clip_starts, cut_crops, iterate_test_clips, read_test_clips
-from fima.data.readers.pictures import open_video
-from fima.data.shapes.dataset import ShapesReader
+from fima.data.readers.drawn import ShapesReader
+from fima.data.readers.open import open_video
 from fima.errors import InputError, VideoError
 from fima.input_spec import FIMA_TINY
 

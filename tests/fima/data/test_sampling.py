@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fima.data.sampling import clip_indices, clip_span, sliding_window_starts, start_from_seconds, uniform_clip_starts
+from fima.data.sampling import (
+    clip_indices,
+    clip_span,
+    nearest_frame,
+    sliding_window_starts,
+    start_from_seconds,
+    uniform_clip_starts,
+)
 from fima.errors import InputError
 
 lengths = st.integers(1, 200)
@@ -27,6 +35,9 @@ def test_indices_by_hand():
     assert clip_indices(5, 0, num_frames=8, frame_stride=1).tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
     assert clip_indices(5, 3, num_frames=4, frame_stride=2).tolist() == [3, 0, 2, 4]
     assert clip_indices(1, 0, num_frames=3, frame_stride=7).tolist() == [0, 0, 0]
+    assert clip_indices(2, 0, num_frames=5, frame_stride=2).tolist() == [0, 1, 0, 1, 0]
+    assert clip_indices(8, 6, num_frames=4, frame_stride=8).tolist() == [6, 7, 0, 1]
+    assert clip_indices(6, 0, num_frames=8, frame_stride=4).tolist() == [0, 4, 2, 1, 5, 3, 0, 4]
     assert clip_indices(10, 0, num_frames=1, frame_stride=1).dtype == np.int64
 
 
@@ -35,13 +46,18 @@ def test_indices_step_through_the_video_and_wrap_only_when_it_is_too_short(lengt
     fits = clip_span(num_frames, frame_stride) <= length
     start = data.draw(st.integers(0, length - clip_span(num_frames, frame_stride) if fits else length - 1))
     indices = clip_indices(length, start, num_frames=num_frames, frame_stride=frame_stride)
-    expected, frame = [], start
+    expected, seen, frame = [], set(), start
     for _ in range(num_frames):
-        expected.append(frame)
+        if len(seen) == length:
+            seen.clear()
+        while frame % length in seen:  # a round is over: the next begins one frame later
+            frame += 1
+        seen.add(frame % length)
+        expected.append(frame % length)
         frame += frame_stride
-        while frame >= length:
-            frame -= length
-    assert indices.tolist() == expected
+    if math.gcd(frame_stride, length) == 1 or num_frames <= length:
+        assert indices.tolist() == expected
+    assert len(set(indices.tolist())) == min(num_frames, length)
     assert not fits or np.all(np.diff(indices) == frame_stride)
 
 
@@ -81,17 +97,28 @@ def test_sliding_windows_are_all_that_fit(length, hop, num_frames, frame_stride)
 
 
 def test_seconds_by_hand():
-    assert start_from_seconds(0, 25, 50) == 0
-    assert start_from_seconds(0.99, 25, 50) == 25
-    assert start_from_seconds(0.02, 25, 50) == 1  # half a frame
-    assert start_from_seconds(1.999, 25, 50) == 49
-    assert start_from_seconds(1, 30000 / 1001, 100) == 30
+    even = np.arange(50) / 25
+    assert start_from_seconds(0, even, 2) == 0
+    assert start_from_seconds(0.99, even, 2) == 25
+    assert start_from_seconds(0.02, even, 2) == 1  # half a frame
+    assert start_from_seconds(1.999, even, 2) == 49
+    assert start_from_seconds(1, np.arange(100) * 1001 / 30000, 4) == 30
+    uneven = np.array([0.0, 0.1, 0.2, 1.0, 5.0])
+    assert [nearest_frame(uneven, second) for second in (0.0, 0.16, 0.61, 1.0, 2.9, 3.0, 99.0)] == [0, 2, 3, 3, 3, 4, 4]
+    assert nearest_frame(np.zeros(1), 7.0) == 0
+
+
+@given(times=st.lists(st.floats(0, 100), min_size=1, max_size=20), second=st.floats(0, 100))
+def test_the_nearest_frame_is_the_nearest(times, second):
+    seconds = np.sort(np.array(times))
+    distances = np.abs(seconds - second)
+    assert distances[nearest_frame(seconds, second)] == pytest.approx(distances.min())
 
 
 @pytest.mark.parametrize("seconds", [-0.1, 2.0, 99, float("nan")])
 def test_seconds_outside(seconds):
     with pytest.raises(InputError, match=r"--start-seconds must be in \[0, 2\.000\)"):
-        start_from_seconds(seconds, 25, 50)
+        start_from_seconds(seconds, np.arange(50) / 25, 2)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +131,6 @@ def test_seconds_outside(seconds):
         (lambda: clip_indices(5, -1, num_frames=1, frame_stride=1), "start must be at least 0, got -1"),
         (lambda: uniform_clip_starts(5, 0, num_frames=1, frame_stride=1), "clips must be at least 1, got 0"),
         (lambda: sliding_window_starts(5, num_frames=1, frame_stride=1, hop=0), "hop must be at least 1, got 0"),
-        (lambda: start_from_seconds(0, 0, 5), "fps must be more than 0, got 0"),
     ],
 )
 def test_errors_name_the_word(call, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fima.checkpoints import untrained_backbone
 from fima.data.datasets import open_dataset
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.errors import InputError
 from fima.evaluation.features import pooled_features, read_clips
 from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbors, recall_at

@@ -10,7 +10,7 @@ import pytest
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets import open_dataset
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.presets.loader import preset_names
 
 NAMES = preset_names("retrieval")

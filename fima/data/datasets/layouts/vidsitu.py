@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fima.data.datasets.index import Index, Listed, Request, Row, look_up
 from fima.data.datasets.layouts.vidsitu_files import EVENTS, Verb, Verbs, read_clips, read_verbs, split_files
-from fima.data.datasets.records import VideoDataset, VideoRecord, video_stem
-from fima.errors import InputError, VideoError
+from fima.data.datasets.records import SegmentRecord, VideoDataset, video_stem
+from fima.errors import InputError
 
-if TYPE_CHECKING:
-    import torch
-
-    from fima.data.readers.file import VideoReader
-    from fima.data.readers.pictures import FrameFolderReader
-    from fima.data.shapes.dataset import ShapesReader
-
-__all__ = ["EventReader", "EventRecord", "event_verbs", "is_vidsitu", "open_event", "read_vidsitu", "to_events"]
+__all__ = ["event_verbs", "is_vidsitu", "read_vidsitu", "to_events"]
 
 _SECONDS = 2
 _ALSO = {"val": "valid", "validation": "valid", "test": "testvb"}
@@ -34,110 +20,6 @@ _PLACES = (
     *("vsitu_video_trimmed_dir", "vsitu_trimmed_videos", "videos"),
     *("vsitu_video_frames_dir", "vsitu_frames", "frames", "rawframes", "."),
 )
-
-
-@dataclass(frozen=True)
-class EventRecord(VideoRecord):
-    """An event of a clip, read by `open_event`; ``path`` is no file, but the event's name below that of the clip.
-
-    Attributes:
-        clip: the file, or the folder of its pictures.
-        start_second, end_second: of the event in the clip.
-    """
-
-    clip: Path = Path()
-    start_second: float = 0.0
-    end_second: float = 2.0
-
-
-class EventReader:
-    """The frames of an event by index; the interface is `fima.data.readers.file.VideoReader`'s.
-
-    The event has the frames from its start to its end times the clip's rate, either rounded, halves up.
-
-    Args:
-        record: the event.
-        reader: of its clip, closed with this one.
-
-    Raises:
-        VideoError: if the clip ends before the event begins.
-    """
-
-    path: Path
-    fps: float
-    codec: str
-
-    def __init__(
-        self, record: EventRecord, reader: VideoReader | FrameFolderReader | ShapesReader | EventReader
-    ) -> None:
-        self.path, self.fps, self.codec = record.path, reader.fps, reader.codec
-        self._reader = reader
-        first, stop = (int(second * reader.fps + 0.5) for second in (record.start_second, record.end_second))
-        self._first, self._stop = first, min(stop, len(reader))
-        if self._stop <= first:
-            found = f"{reader.duration_seconds:.2f} s long"
-            reader.close()
-            raise VideoError(f"{record.clip}: is {found}, expected frames from {record.start_second:g} s on")
-
-    def __len__(self) -> int:
-        return self._stop - self._first
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def height(self) -> int:
-        """Of the frames, in pixels."""
-        return self._reader.height
-
-    @property
-    def width(self) -> int:
-        """Of the frames, in pixels."""
-        return self._reader.width
-
-    @property
-    def duration_seconds(self) -> float:
-        """How long the event plays, in seconds; less than 2 where the clip ends within it."""
-        return len(self) / self.fps
-
-    def close(self) -> None:
-        """Closes the clip."""
-        self._reader.close()
-
-    def frames(
-        self,
-        indices: Sequence[int] | NDArray[np.integer[Any]],
-        *,
-        short_side: int | None = None,
-        allocate: Callable[[tuple[int, ...]], NDArray[np.uint8]] | None = None,
-    ) -> torch.Tensor:
-        """As `fima.data.readers.file.VideoReader.frames`, counted from the event's first frame.
-
-        Raises:
-            IndexError: if an index is outside the event.
-        """
-        wanted = [operator.index(i) for i in indices]
-        for index in wanted:
-            if not 0 <= index < len(self):
-                raise IndexError(f"{self.path}: frame {index} is outside this event of {len(self)} frames")
-        return self._reader.frames([self._first + i for i in wanted], short_side=short_side, allocate=allocate)
-
-
-def open_event(record: EventRecord, *, threads: int = 0) -> EventReader:
-    """Opens an event.
-
-    Raises:
-        FileNotFoundError, VideoError: as `fima.data.readers.pictures.open_video` of its clip, and as `EventReader`.
-    """
-    from fima.data.readers.pictures import open_video
-
-    clip = VideoRecord(record.clip, "", None, None, frame_template=record.frame_template, frame_fps=record.frame_fps)
-    return EventReader(record, open_video(clip, threads=threads))
 
 
 def is_vidsitu(request: Request) -> bool:
@@ -181,7 +63,7 @@ def to_events(index: Index, frame_template: str | None, frame_fps: float | None)
     for name, label, start, end, folder in index.rows:
         event = EVENTS[(start or 0) // _SECONDS]
         records.append(
-            EventRecord(
+            SegmentRecord(
                 index.root / name / event,
                 f"{video_stem(name)}/{event}",
                 label,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fima.data.datasets import open_dataset
-from fima.data.datasets.layouts.vidsitu import EventRecord, event_verbs, open_event
+from fima.data.datasets.layouts.vidsitu import event_verbs
+from fima.data.datasets.records import SegmentRecord
 from fima.data.readers.file import VideoReader
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.errors import InputError, VideoError
 
 A, B, C = "v_-aaaaaaaaaa_seg_0_10", "v_b_seg_seg_25_35", "v_ccccccccccc_seg_110_120"
@@ -93,7 +94,7 @@ def test_training_events_have_the_verb_of_their_annotation(root):
         (f"{A}/Ev{n}", label) for n, label in zip(range(1, 6), (1, 3, 3, 0, 1), strict=True)
     ]
     event = train[8]
-    assert isinstance(event, EventRecord)
+    assert isinstance(event, SegmentRecord)
     assert (event.class_name, event.start_second, event.end_second) == ("run", 6, 8)
     assert event.clip == root / "vsitu_video_trimmed_dir" / f"{A}.mp4"
     assert event.path == event.clip / "Ev4"
@@ -189,7 +190,7 @@ def test_an_event_is_two_seconds_of_its_clip(root):
             part = reader.frames(range(24)).numpy()
             assert abs(float(part[0].mean()) - 2 * 24 * number) < 4
             assert reader.frames([23, 0], short_side=16).shape == (2, 3, 24, 16)
-            with pytest.raises(IndexError, match=rf"Ev{number + 1}: frame 24 is outside this event of 24 frames"):
+            with pytest.raises(IndexError, match=rf"Ev{number + 1}: frame 24 is outside this video of 24 frames"):
                 reader.frames([24])
             with pytest.raises(IndexError):
                 reader.frames([-1])
@@ -200,10 +201,10 @@ def test_an_event_is_two_seconds_of_its_clip(root):
 def test_a_clip_that_is_too_short(root):
     film(root / f"vsitu_video_trimmed_dir/{C}.mp4", fps=12, seconds=7)
     events = open_dataset(root, split="valid")
-    with open_event(events[3]) as reader:
+    with open_video(events[3]) as reader:
         assert len(reader) == 12
     with pytest.raises(VideoError, match=r"\.mp4: is 7\.00 s long, expected frames from 8 s on"):
-        open_event(events[4])
+        open_video(events[4])
 
 
 def test_extracted_frames(tmp_path):
@@ -216,10 +217,10 @@ def test_extracted_frames(tmp_path):
         cv2.imwrite(str(folder / f"{C}_{number + 1:06d}.png"), np.full((8, 8, 3), number // 2, np.uint8))
     events = open_dataset(tmp_path, split="valid")
     for number, event in enumerate(events):
-        with open_event(event) as reader:
+        with open_video(event) as reader:
             assert (len(reader), reader.fps) == (60, 30)
             assert reader.frames([0, 59])[:, 0, 0, 0].tolist() == [30 * number, 30 * number + 29]
-    with open_event(open_dataset(tmp_path, split="valid", frame_fps=20)[4]) as reader:
+    with open_video(open_dataset(tmp_path, split="valid", frame_fps=20)[4]) as reader:
         assert len(reader) == 40
 
 

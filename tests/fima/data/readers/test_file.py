@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fima.data.readers.file as video
-from fima.data.readers.file import VideoReader, probe
+from fima.data.readers.file import VideoReader
 from fima.errors import InputError, VideoError
 
 MILLISECONDS = Fraction(1, 1000)
@@ -376,18 +376,17 @@ def test_frames_are_written_into_the_memory_that_is_given(plain):
 
 
 def test_what_is_known_of_a_file(plain):
-    info = probe(plain)
-    assert (info.path, info.num_frames, info.height, info.width, info.codec) == (plain, 40, 64, 96, "h264")
-    assert info.fps == 25
-    assert info.duration_seconds == pytest.approx(1.6)
     with VideoReader(plain) as reader:
+        assert (reader.path, len(reader), reader.height, reader.width, reader.codec) == (plain, 40, 64, 96, "h264")
+        assert reader.fps == 25
+        assert reader.duration_seconds == pytest.approx(1.6)
         assert repr(reader).endswith("40 frames, 96×64, 25 fps)")
 
 
 def test_fps_is_the_average_where_it_varies(tmp_path):
     average = 39 / (UNEVEN[-1] - UNEVEN[0]) * 1000
     for name in ("a.mp4", "a.mkv", "a.ts"):
-        assert probe(make_video(tmp_path / name, **h264(), pts=UNEVEN)).fps == pytest.approx(average, rel=0.02)
+        assert VideoReader(make_video(tmp_path / name, **h264(), pts=UNEVEN)).fps == pytest.approx(average, rel=0.02)
 
 
 def test_frames_that_all_have_the_same_time(fight_dir):
@@ -474,7 +473,7 @@ def test_a_window_decodes_only_from_its_keyframe(plain, monkeypatch):
 
 def test_packed_mpeg4_is_counted_without_decoding(clips_dir, monkeypatch):
     monkeypatch.setattr(VideoReader, "_count", None)
-    assert probe(clips_dir / "mpeg4.avi").num_frames == 164
+    assert len(VideoReader(clips_dir / "mpeg4.avi")) == 164
 
 
 def open_files(path):
@@ -531,7 +530,7 @@ def test_unreadable_files_give_one_line_with_the_path(tmp_path, plain, kind):
         }
         path.write_bytes(content[kind])
     with pytest.raises(VideoError) as caught:
-        probe(path)
+        VideoReader(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -549,7 +548,7 @@ def test_a_file_without_permission(plain, monkeypatch):
     def refuse(*args, **kwargs):
         raise av.error.PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(video.av, "open", refuse)
+    monkeypatch.setattr(av, "open", refuse)
     with pytest.raises(VideoError, match=r"plain\.mp4: cannot be read as video \(Permission denied\)"):
         VideoReader(plain)
 
@@ -558,7 +557,7 @@ def test_names_that_look_like_something_else(tmp_path, plain, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("http:x.mp4", "100%03d.mp4", "späße 1.mp4", "-i.mp4"):
         shutil.copy(plain, tmp_path / name)
-        assert probe(name).num_frames == 40
+        assert len(VideoReader(name)) == 40
 
 
 def test_libav_stays_silent(tmp_path, plain):

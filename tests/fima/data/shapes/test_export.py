@@ -10,7 +10,7 @@ import pytest
 from fima.cli import main
 from fima.data.datasets import open_dataset
 from fima.data.flow import FlowFolder
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.shapes import MOTIONS, PATTERNS, open_shapes
 
 

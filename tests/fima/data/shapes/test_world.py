@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.data.datasets import open_dataset
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.shapes import MOTIONS, PATTERNS, REGIMES, ShapesWorld, draw_video
 from fima.data.shapes.render import label_and_pattern
 from fima.errors import InputError

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fima.data.datasets.layouts.ava import open_ava
 from fima.data.datasets.layouts.ava_files import Keyframe
-from fima.data.readers.pictures import open_video
+from fima.data.readers.open import open_video
 from fima.data.transcode.encode import write_video
 from fima.errors import VideoError
 from fima.tasks.detect.clips import Films, KeyframeClip, Variation, clip_frames, pad_clips, vary
