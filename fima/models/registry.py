@@ -47,6 +47,7 @@ _FACTORIES = {
     "r3d_18": "fima.models.resnet3d:r3d_18",
     "r3d_18_dilated": "fima.models.resnet3d:r3d_18_dilated",
     "slow_r50": "fima.models.slow:SlowResNet50",
+    "small": "fima.models.small:Small",
     "tiny": "fima.models.tiny:Tiny",
     "videomae": "fima.models.hub.vit:VideoTransformer",
     "videomae-small": "fima.models.hub.vit:videomae_small",

@@ -49,6 +49,10 @@ class ShapesReader(FrameReader):
         """``(T, H, W)``: where the object is."""
         return self.record.draw().masks(np.asarray(indices))
 
+    def copy_masks(self, indices: Sequence[int]) -> NDArray[np.bool_]:
+        """``(T, H, W)``: where the object's copy at rest is seen (``still_copies=1``)."""
+        return self.record.draw().copy_masks(np.asarray(indices))
+
     def background(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """``(T, H, W, 3)`` uint8: the frames without anything that moves by itself."""
         return self.record.draw().background(np.asarray(indices))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fima.data.datasets.records import VideoDataset, VideoRecord
+from fima.data.shapes.looks import look_of
 from fima.data.shapes.motions import MOTIONS
 from fima.data.shapes.render import ShapesVideo, draw_video, label_and_pattern
 from fima.data.shapes.world import ShapesWorld, world_from_text
@@ -55,7 +56,8 @@ def open_shapes(text: str, *, split: str | None = None) -> VideoDataset:
         split: "train" (if None), "val" or "test".
 
     Raises:
-        InputError: if the text or the split is not understood.
+        InputError: if the text or the split is not understood, or natural looks cannot be read.
+        FileNotFoundError: if the folder of natural looks is not there.
     """
     regime, *parts = text[len(_SCHEME) :].split(",")
     knobs = {}
@@ -70,6 +72,7 @@ def open_shapes(text: str, *, split: str | None = None) -> VideoDataset:
     videos = _whole("videos", knobs.pop("videos", SPLITS[split]), 1)
     seed = _whole("seed", knobs.pop("seed", 0), 0)
     world = world_from_text(regime, knobs)
+    look_of(world)  # says now, and to no worker, that pictures are missing
     number = list(SPLITS).index(split)
     records = tuple(_record(world, (seed, number, index), regime, split) for index in range(videos))
     return VideoDataset(records, MOTIONS, Path(text), "shapes")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.shapes.dataset import SPLITS, ShapesRecord, open_shapes
 from fima.data.shapes.motions import MOTIONS
+from fima.data.shapes.pool import pool_digest
 from fima.data.shapes.render import ShapesVideo
 from fima.data.shapes.textures import PATTERNS
 from fima.data.transcode.encode import write_video
@@ -22,7 +23,7 @@ from fima.files import whole_file, write_json, write_text
 
 __all__ = ["TRUTHS", "write_shapes"]
 
-TRUTHS = ("masks", "flow", "backgrounds")
+TRUTHS = ("masks", "flow", "backgrounds", "copies")
 """What can be written beside the videos."""
 
 _SETTINGS = "shapes.json"
@@ -42,6 +43,7 @@ def write_shapes(
     - ``videos/SPLIT-00000.mp4``; ``SPLIT.csv``: rows ``path,label`` that `fima.data.datasets.open_dataset` reads.
     - ``masks/SPLIT-00000.npz``: ``shape``, (T, H, W), and ``masks_packed``, its bits packed along the last axis.
     - ``flow/videos/SPLIT-00000/flow.npy``: ``(T, 2, H, W)`` float16, for `fima.data.flow.FlowFolder`.
+    - ``copies/SPLIT-00000.npz``: as masks, of the object's copy at rest.
     - ``backgrounds/SPLIT-00000.mp4``: the same frames without anything that moves by itself.
     - ``truth.csv``: of every video its label and class, the motions in their order, the frames they begin at, and the
       background's pattern. ``shapes.json``: the settings.
@@ -65,7 +67,7 @@ def write_shapes(
     records = {
         split: open_shapes(f"{text},videos={count}", split=split).records for split, count in videos.items() if count
     }
-    _claim(target, {"world": text, "truth": sorted(truth), "crf": crf})
+    _claim(target, {"world": text, "truth": sorted(truth), "crf": crf} | _looks(records))
     total, done = sum(map(len, records.values())), 0
     for split, chosen in records.items():
         for record in chosen:
@@ -77,6 +79,12 @@ def write_shapes(
         write_text(target / f"{split}.csv", _csv(("path", "label"), rows))
     write_text(target / "truth.csv", _csv(_COLUMNS, _truth_rows(records)))
     return target
+
+
+def _looks(records: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """What tells whether natural looks are still the same; nothing of drawn ones."""
+    world = next(iter(records.values()))[0].world
+    return {"pool": pool_digest(world.textures, world.objects)} if world.look == "natural" else {}
 
 
 _COLUMNS = ("video", "split", "label", "class", "motions", "begins", "pattern", "background")
@@ -101,12 +109,9 @@ def _write_video(target: Path, stem: str, record: Any, truth: Sequence[str], crf
     drawn: ShapesVideo = record.draw()
     every = np.arange(len(drawn))
     if "masks" in truth:
-        masks = drawn.masks(every)
-        packed, shape = np.packbits(masks, axis=-1), np.array(masks.shape)
-        _write_bytes(
-            target / "masks" / f"{stem}.npz",
-            lambda file: np.savez_compressed(file, masks_packed=packed, shape=shape),
-        )
+        _write_masks(target / "masks" / f"{stem}.npz", drawn.masks(every))
+    if "copies" in truth:
+        _write_masks(target / "copies" / f"{stem}.npz", drawn.copy_masks(every))
     if "flow" in truth:
         flow: NDArray[np.float16] = drawn.flow(every).astype(np.float16)
         _write_bytes(target / "flow" / "videos" / stem / "flow.npy", lambda file: np.save(file, flow))
@@ -115,6 +120,11 @@ def _write_video(target: Path, stem: str, record: Any, truth: Sequence[str], crf
         write_video(target / "backgrounds" / f"{stem}.mp4", drawn.background(every), fps=record.world.fps, crf=crf)
     _folder(path.parent)
     write_video(path, drawn.frames(every), fps=record.world.fps, crf=crf)
+
+
+def _write_masks(path: Path, masks: NDArray[np.bool_]) -> None:
+    packed, shape = np.packbits(masks, axis=-1), np.array(masks.shape)
+    _write_bytes(path, lambda file: np.savez_compressed(file, masks_packed=packed, shape=shape))
 
 
 def _stem(record: ShapesRecord | Any) -> str:

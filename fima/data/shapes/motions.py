@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.shapes.world import ShapesWorld
 
-__all__ = ["MOTIONS", "camera_path", "class_path", "drift_path", "schedule"]
+__all__ = ["MOTIONS", "camera_path", "class_path", "drift_path", "schedule", "zoom_path"]
 
 MOTIONS = (
     "horizontal",
@@ -142,3 +142,11 @@ def camera_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -
     kernel = 0.6 ** np.arange(8)
     smooth = np.stack([np.convolve(shocks[:, i], kernel, "valid") for i in range(2)], axis=1)
     return pan, world.shake * smooth / np.sqrt((kernel**2).sum())
+
+
+def zoom_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -> _Path:
+    """How large the background is seen, ``(T,)``, 1 in the middle of the video: it grows or shrinks steadily."""
+    if not world.zoom:
+        return np.ones(num_frames)
+    speed = world.zoom * rng.uniform(-1, 1)
+    return np.asarray((1 + speed) ** (np.arange(num_frames) - (num_frames - 1) / 2))

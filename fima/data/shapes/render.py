@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.data.shapes.motions import MOTIONS, camera_path, class_path, drift_path, schedule
-from fima.data.shapes.textures import PATTERNS, Sprite, background
+from fima.data.shapes.looks import Cutout, Look, look_of
+from fima.data.shapes.motions import MOTIONS, camera_path, class_path, drift_path, schedule, zoom_path
+from fima.data.shapes.paint import Sprite, paint, paint_flow
+from fima.data.shapes.textures import PATTERNS
 from fima.data.shapes.world import ShapesWorld
 from fima.errors import InputError
 
 __all__ = ["ShapesVideo", "draw_video", "label_and_pattern"]
 
 _Array = NDArray[np.floating[Any]]
+_ATTEMPTS = 40
+_EXPOSURES = 3  # moments whose mean a blurred frame is
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,11 @@ class ShapesVideo:
         label: the motion class, an index into `fima.data.shapes.MOTIONS`.
         motions: ``(T,)``: which motion is on at every frame; all the label's in a world of one segment.
         pattern: the background's id, an index into `fima.data.shapes.PATTERNS`.
-        canvas: ``(Hc, Wc, 3)`` float32 in [0, 1], the background with what rests on it, larger than the picture.
-        camera: ``(T, 2)``: how far the content is moved to the right and down, in shares of the side.
-        layers: what moves, from back to front; the last is the object.
+        scenes: ``(Hc, Wc, 3)`` float32 in [0, 1] each: backgrounds with what rests on them, larger than the picture,
+            in the order in which they are seen.
+        camera: ``(T, 3)``: how far the content is moved to the right and down, in shares of the side, and its size.
+        layers: what is laid over it, from back to front; the last is the object.
+        copy: the object at rest; None without one. It is also the first of the layers.
         noise_seed: of the noise in the frames.
     """
 
@@ -46,9 +52,10 @@ class ShapesVideo:
     label: int
     motions: NDArray[np.int64]
     pattern: int
-    canvas: _Array
+    scenes: tuple[_Array, ...]
     camera: _Array
     layers: tuple[_Mover, ...]
+    copy: _Mover | None
     noise_seed: tuple[int, ...]
 
     def __len__(self) -> int:
@@ -61,9 +68,7 @@ class ShapesVideo:
 
     def frames(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """``(T, H, W, 3)`` uint8 RGB of these frames."""
-        picture = self._background(indices)
-        for mover in self.layers:
-            _paint(picture, mover.sprite, mover.path[indices])
+        picture = self._exposed(indices, self.layers)
         if self.world.noise:
             for place, index in enumerate(indices):
                 rng = np.random.default_rng([*self.noise_seed, int(index)])
@@ -72,44 +77,94 @@ class ShapesVideo:
 
     def background(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """``(T, H, W, 3)`` uint8: the same frames without anything that moves by itself, and without noise."""
-        return _bytes(self._background(indices))
+        return _bytes(self._exposed(indices, ()))
 
     def masks(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         """``(T, H, W)``: where the object covers at least half of the pixel."""
-        size = self.world.size
-        cover = np.zeros((len(indices), size, size, 1), np.float32)
-        _paint(cover, self.layers[-1].sprite, self.layers[-1].path[indices], cover_only=True)
-        return cover[..., 0] >= 0.5
+        return self._cover(self.layers[-1], indices)
+
+    def copy_masks(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """``(T, H, W)``: where the object's copy at rest is and nothing lies over it; nowhere without one."""
+        if self.copy is None:
+            return np.zeros((len(indices), self.world.size, self.world.size), np.bool_)
+        over = [self._cover(layer, indices) for layer in self.layers[1:]]
+        return np.asarray(self._cover(self.copy, indices) & ~np.any(over, axis=0))
 
     def flow(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """``(T, 2, H, W)``: how far what is seen at each pixel moves right and down until the next frame, pixels.
 
-        From the paths themselves, not from pictures. The last frame is given the motion of the one before it.
+        From the paths themselves, not from pictures. The last frame is given the motion of the one before it, and the
+        background before a cut moves on as the camera does.
         """
         size, last = self.world.size, max(len(self) - 2, 0)
         now = np.minimum(indices, last)
         after = np.minimum(now + 1, len(self) - 1)
         flow = np.zeros((len(indices), size, size, 2), np.float32)
-        flow += (size * (self.camera[after] - self.camera[now]))[:, None, None, :]
+        flow += (size * (self.camera[after, :2] - self.camera[now, :2]))[:, None, None, :]
+        growth = self.camera[after, 2] / self.camera[now, 2] - 1
+        if growth.any():
+            ticks = np.arange(size) + 0.5 - size / 2
+            for axis, places in enumerate((ticks[None, None, :], ticks[None, :, None])):
+                away = places - size * self.camera[now, axis][:, None, None]
+                flow[..., axis] += growth[:, None, None] * away
         for mover in self.layers:
-            _paint_flow(flow, mover.sprite, mover.path[now], mover.path[after])
+            paint_flow(flow, mover.sprite, mover.path[now], mover.path[after])
         return np.moveaxis(flow, -1, 1)
 
-    def _background(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _cover(self, mover: _Mover, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         size = self.world.size
-        margin = np.array([self.canvas.shape[1] - size, self.canvas.shape[0] - size]) / 2
-        corner = margin - size * self.camera[indices]  # of the picture on the canvas, x and y
-        if not self.camera.any():
-            x, y = (int(c) for c in margin)
-            return np.repeat(self.canvas[None, y : y + size, x : x + size], len(indices), axis=0)
+        cover = np.zeros((len(indices), size, size, 1), np.float32)
+        paint(cover, mover.sprite, mover.path[indices], cover_only=True)
+        return cover[..., 0] >= 0.5
+
+    def _exposed(self, indices: NDArray[np.int64], layers: tuple[_Mover, ...]) -> NDArray[np.float32]:
+        """Pictures of the background and some layers, blurred by what moves while light is gathered."""
+        scene = indices * len(self.scenes) // len(self)
+        if not self.world.blur:
+            return self._moment(indices, scene, layers)
+        offsets = self.world.blur * ((np.arange(_EXPOSURES) + 0.5) / _EXPOSURES - 0.5)
+        light = self._moment(np.clip(indices + offsets[0], 0, len(self) - 1), scene, layers)
+        for offset in offsets[1:]:
+            light += self._moment(np.clip(indices + offset, 0, len(self) - 1), scene, layers)
+        light *= np.float32(1 / _EXPOSURES)
+        return light
+
+    def _moment(
+        self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], layers: tuple[_Mover, ...]
+    ) -> NDArray[np.float32]:
+        picture = self._background(_at(self.camera, times), scene)
+        for mover in layers:
+            path = _at(mover.path, times)
+            if isinstance(mover.sprite, Cutout):
+                for frame, place in zip(picture, path, strict=True):
+                    mover.sprite.lay(frame, place, self.world.shadow)
+            else:
+                paint(picture, mover.sprite, path)
+        return picture
+
+    def _background(self, camera: _Array, scene: NDArray[np.int64]) -> NDArray[np.float32]:
+        """``(T, H, W, 3)``: what a camera ``(T, 3)`` sees of the scenes with these numbers."""
         import cv2
 
-        out = np.empty((len(indices), size, size, 3), np.float32)
-        for place, (x, y) in enumerate(corner):
-            whole_x, whole_y = math.floor(x), math.floor(y)
-            part = self.canvas[whole_y : whole_y + size + 1, whole_x : whole_x + size + 1]
-            shift = np.array([[1, 0, whole_x - x], [0, 1, whole_y - y]])
-            cv2.warpAffine(part, shift, (size, size), dst=out[place], flags=cv2.INTER_LINEAR)
+        size = self.world.size
+        out = np.empty((len(camera), size, size, 3), np.float32)
+        for place, (x, y, scale) in enumerate(camera):
+            canvas = self.scenes[scene[place]]
+            height, width = canvas.shape[:2]
+            if (x, y, scale) == (0, 0, 1):
+                top, left = (height - size) // 2, (width - size) // 2
+                out[place] = canvas[top : top + size, left : left + size]
+                continue
+            # Where the picture's first pixel is on the canvas.
+            left, top = (
+                (0.5 - size / 2 - size * way) / scale + side / 2 - 0.5 for way, side in ((x, width), (y, height))
+            )
+            whole_x, whole_y = max(math.floor(left), 0), max(math.floor(top), 0)
+            reach = math.ceil((size + 1) / scale)
+            part = canvas[whole_y : whole_y + reach, whole_x : whole_x + reach]
+            where = np.array([[1 / scale, 0, left - whole_x], [0, 1 / scale, top - whole_y]])
+            how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(part, where, (size, size), dst=out[place], flags=how, borderMode=cv2.BORDER_REFLECT_101)
         return out
 
 
@@ -121,34 +176,37 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
         seed: numbers of at least 0.
 
     Raises:
-        InputError: if there is no such seed.
+        InputError: if there is no such seed, or natural looks cannot be read.
+        FileNotFoundError: if there are none.
     """
     if not seed or min(seed) < 0:
         raise InputError(f"the seed must be numbers of at least 0, got {seed}")
     rng = np.random.default_rng(seed)
     label, pattern = label_and_pattern(rng, world)
-    motions = schedule(rng, label, world)
+    look, motions = look_of(world), schedule(rng, label, world)
     pan, shake = camera_path(rng, world.num_frames, world)
-    camera = pan + shake
-    camera -= (camera.max(axis=0) + camera.min(axis=0)) / 2
-    canvas = _canvas(rng, pattern, camera, world)
+    way = pan + shake
+    way -= (way.max(axis=0) + way.min(axis=0)) / 2
+    camera = np.concatenate([way, zoom_path(rng, world.num_frames, world)[:, None]], axis=1)
+    scenes = tuple(_canvas(rng, look, pattern, camera, world) for _ in range(world.scenes))
     # The camera goes along with the object: its pan moves all but the classes' objects, its trembling moves everything.
-    nothing = np.zeros((world.num_frames, 2))
-    carried, trembling = (np.concatenate([way, nothing], axis=1) for way in (camera, shake))
+    trembling = np.concatenate([shake, np.zeros((world.num_frames, 2))], axis=1)
     layers = []
     for _ in range(world.distractors):
-        sprite = Sprite.draw(rng, world.distractor_radius)
-        layers.append(_Mover(sprite, drift_path(rng, world.num_frames) + carried))
+        sprite = look.sprite(rng, world.distractor_radius)
+        layers.append(_Mover(sprite, _carried(drift_path(rng, world.num_frames), camera)))
     if world.movers == 2:
         other = (label + int(rng.integers(1, len(MOTIONS)))) % len(MOTIONS)
         smaller = (0.55 * world.radius[0], 0.75 * world.radius[0])
-        sprite = Sprite.draw(rng, smaller)
-        layers.append(
-            _Mover(sprite, class_path(rng, np.full(world.num_frames, other), sprite.radius, world) + trembling)
-        )
-    sprite = Sprite.draw(rng, world.radius)
-    layers.append(_Mover(sprite, class_path(rng, motions, sprite.radius, world) + trembling))
-    return ShapesVideo(world, label, motions, pattern, canvas, camera, tuple(layers), (*seed, 1))
+        sprite = look.sprite(rng, smaller)
+        path = class_path(rng, np.full(world.num_frames, other), sprite.radius, world)
+        layers.append(_Mover(sprite, path + trembling))
+    sprite = look.sprite(rng, world.radius)
+    if not world.still_copies:
+        mover = _Mover(sprite, class_path(rng, motions, sprite.radius, world) + trembling)
+        return ShapesVideo(world, label, motions, pattern, scenes, camera, (*layers, mover), None, (*seed, 1))
+    mover, copy = _apart(rng, motions, sprite, camera, trembling, world)
+    return ShapesVideo(world, label, motions, pattern, scenes, camera, (copy, *layers, mover), copy, (*seed, 1))
 
 
 def label_and_pattern(rng: np.random.Generator, world: ShapesWorld) -> tuple[int, int]:
@@ -158,71 +216,71 @@ def label_and_pattern(rng: np.random.Generator, world: ShapesWorld) -> tuple[int
     return label, given if rng.random() < world.correlation else free
 
 
-def _canvas(rng: np.random.Generator, pattern: int, camera: _Array, world: ShapesWorld) -> NDArray[np.float32]:
+def _canvas(
+    rng: np.random.Generator, look: Look, pattern: int, camera: _Array, world: ShapesWorld
+) -> NDArray[np.float32]:
     """The background and what rests on it, with as much margin as the camera needs."""
-    size = world.size
-    margins = [math.ceil(size * float(np.abs(camera[:, i]).max())) + 2 if camera.any() else 0 for i in (0, 1)]
+    size, margins = world.size, [0, 0]
+    if camera[:, :2].any() or (camera[:, 2] != 1).any():
+        # Of the picture's half and its way, as large as they are on the canvas; two pixels to interpolate between.
+        spans = ((np.abs(camera[:, :2]) + 0.5) / camera[:, 2:]).max(axis=0) - 0.5
+        margins = [math.ceil(size * float(span)) + 2 for span in spans]
     width, height = (size + 2 * margin for margin in margins)
-    picture = np.asarray(background(rng, pattern, height, width, size), np.float32)
+    picture = np.array(look.background(rng, pattern, height, width, size), np.float32)
     for _ in range(world.static_distractors):
-        sprite = Sprite.draw(rng, world.distractor_radius)
+        sprite = look.sprite(rng, world.distractor_radius)
         place = rng.uniform(0, 1, 2) + np.array(margins) / size
-        _paint(picture[None], sprite, np.array([[*place, rng.uniform(0, 2 * math.pi), 1.0]]), side=size)
+        rest = np.array([[*place, rng.uniform(0, 2 * math.pi), 1.0]])
+        paint(picture[None], sprite, rest, side=size)
     return picture
 
 
-def _paint(
-    picture: NDArray[np.float32], sprite: Sprite, path: _Array, *, side: int | None = None, cover_only: bool = False
-) -> None:
-    """Lays a sprite over pictures ``(T, H, W, C)`` in place, only where it can be."""
-    side = picture.shape[1] if side is None else side
-    window = _window(sprite, path, side, picture.shape[1:3])
-    if window is None:
-        return
-    place, dx, dy = window
-    colors, cover = sprite.render(dx, dy, 1 / side)
-    if cover_only:
-        picture[place] = np.maximum(picture[place], cover[..., None])
-        return
-    under = picture[place]
-    picture[place] = under + (colors - under) * cover[..., None]
+def _apart(
+    rng: np.random.Generator,
+    motions: NDArray[np.int64],
+    sprite: Sprite,
+    camera: _Array,
+    trembling: _Array,
+    world: ShapesWorld,
+) -> tuple[_Mover, _Mover]:
+    """The object, and the same at rest across from where it is at one moment; anew until they are clear of each other.
 
-
-def _paint_flow(flow: NDArray[np.float32], sprite: Sprite, now: _Array, after: _Array) -> None:
-    """Where a sprite covers at least half of a pixel, its own motion."""
-    side = flow.shape[1]
-    window = _window(sprite, now, side, flow.shape[1:3])
-    if window is None:
-        return
-    place, dx, dy = window
-    _, cover = sprite.render(dx, dy, 1 / side)
-    scale, angle = after[:, 3, None, None], after[:, 2, None, None]
-    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-    x = after[:, 0, None, None] + dx * cos - dy * sin
-    y = after[:, 1, None, None] + dx * sin + dy * cos
-    moved = np.stack([x * side - 0.5 - place[2], y * side - 0.5 - place[1]], axis=-1)
-    flow[place] = np.where(cover[..., None] >= 0.5, moved, flow[place])
-
-
-def _window(
-    sprite: Sprite, path: _Array, side: int, shape: tuple[int, ...]
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], _Array, _Array] | None:
-    """The pixels around a sprite in each frame, as an index, and their places in its own coordinates.
-
-    Pixels beyond the picture's edge are replaced by copies of one at the edge, in all respects: writing one twice
-    writes the same value.
+    At half of all moments the object is farther from the center than its copy: a liking for the center gains nothing.
     """
-    half = math.ceil(side * sprite.reach * float(path[:, 3].max())) + 1
-    height, width = shape
-    span = np.arange(2 * half + 1) - half
-    rows = np.clip(np.floor(path[:, 1] * side).astype(int)[:, None] + span, 0, height - 1)
-    columns = np.clip(np.floor(path[:, 0] * side).astype(int)[:, None] + span, 0, width - 1)
-    frames = np.arange(len(path))[:, None, None]
-    x = ((columns + 0.5) / side - path[:, 0, None]).astype(np.float32)[:, None, :]
-    y = ((rows + 0.5) / side - path[:, 1, None]).astype(np.float32)[:, :, None]
-    cos = (np.cos(path[:, 2]) / path[:, 3]).astype(np.float32)[:, None, None]
-    sin = (np.sin(path[:, 2]) / path[:, 3]).astype(np.float32)[:, None, None]
-    return (frames, rows[:, :, None], columns[:, None, :]), x * cos + y * sin, y * cos - x * sin
+    best: tuple[float, _Array, _Array] | None = None
+    for _ in range(_ATTEMPTS):
+        path = class_path(rng, motions, sprite.radius, world)
+        median = np.argsort(np.hypot(*(path[:, :2] - 0.5).T))[world.num_frames // 2]
+        rest = np.tile(path[median], (world.num_frames, 1))
+        across = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
+        rest[:, :2] += across * (1 - 2 * rest[:, :2])
+        path, rest = path + trembling, _carried(rest, camera) if world.still_in == "world" else rest
+        gap = float((np.hypot(*(rest - path)[:, :2].T) - sprite.radius * (rest + path)[:, 3]).min())
+        if best is None or gap > best[0]:
+            best = gap, path, rest
+        if gap > 0:
+            break
+    assert best is not None
+    return _Mover(sprite, best[1]), _Mover(sprite, best[2])
+
+
+def _carried(path: _Array, camera: _Array) -> _Array:
+    """How a path on the background is seen."""
+    seen = path.copy()
+    seen[:, :2] += camera[:, :2]
+    growth = camera[:, 2:] - 1
+    seen[:, :2] += growth * (path[:, :2] - 0.5)
+    seen[:, 3:] *= camera[:, 2:]
+    return seen
+
+
+def _at(path: _Array, times: _Array | NDArray[np.int64]) -> _Array:
+    """A path at times between its frames, ``(len(times), …)``."""
+    if np.issubdtype(times.dtype, np.integer):
+        return path[times]
+    before = np.minimum(np.floor(times).astype(int), max(len(path) - 2, 0))
+    after = np.minimum(before + 1, len(path) - 1)
+    return np.asarray(path[before] + (times - before)[:, None] * (path[after] - path[before]))
 
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

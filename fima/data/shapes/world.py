@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fima.errors import InputError
 
@@ -33,6 +33,17 @@ class ShapesWorld:
         noise: standard deviation of noise in every pixel of every frame, of the range [0, 1].
         correlation: share of the videos whose background's pattern is given by the label; the others draw it.
         swapped: the correlated share gets the pattern of another class, each class always of the same one.
+        look: what backgrounds and objects look like: "drawn" patterns, or "natural": cut from real footage.
+        textures: where natural looks are cut from (`fima.data.shapes.pool.open_pool`); "": two pictures that come with
+            scikit-learn.
+        objects: natural objects with masks, likewise; "": smooth outlines of chance, filled from ``textures``.
+        zoom: greatest growth or shrinking of the background per frame.
+        blur: share of the time between two frames that a frame's light is gathered over.
+        shadow: how dark the shadow of what moves by itself is (natural looks).
+        feather: width of an object's soft edge, standard deviation in pixels (natural looks).
+        scenes: backgrounds that follow each other along the video, by a cut; the object goes on.
+        still_copies: 1: the object a second time, at rest at a place where it could be, behind everything that moves.
+        still_in: where it rests: "picture", or "world": it goes along with the background.
     """
 
     num_frames: int = 64
@@ -51,6 +62,16 @@ class ShapesWorld:
     noise: float = 0.0
     correlation: float = 0.0
     swapped: bool = False
+    look: Literal["drawn", "natural"] = "drawn"
+    textures: str = ""
+    objects: str = ""
+    zoom: float = 0.0
+    blur: float = 0.0
+    shadow: float = 0.0
+    feather: float = 0.0
+    scenes: int = 1
+    still_copies: Literal[0, 1] = 0
+    still_in: Literal["picture", "world"] = "picture"
 
     def __post_init__(self) -> None:
         for name, lowest in (
@@ -59,30 +80,52 @@ class ShapesWorld:
             ("segments", 1),
             ("distractors", 0),
             ("static_distractors", 0),
+            ("scenes", 1),
         ):
             if getattr(self, name) < lowest:
                 raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        for name in ("pan", "shake", "noise", "correlation"):
+        for name in ("pan", "shake", "noise", "correlation", "zoom", "blur", "shadow"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("radius", "amplitude", "period", "distractor_radius"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise InputError(f"{name} must be two ascending values above 0, got {low} and {high}")
-        if self.movers not in (1, 2):
-            raise InputError(f"movers must be 1 or 2, got {self.movers}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} must be {' or '.join(map(str, choices))}, got {getattr(self, name)}")
+        if not 0 <= self.feather <= self.size / 8:
+            raise InputError(f"feather must be in [0, size / 8], got {self.feather}")
         if not self.fps > 0:
             raise InputError(f"fps must be more than 0, got {self.fps}")
 
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    name: get_args(hint) for name, hint in get_type_hints(ShapesWorld).items() if get_origin(hint) is Literal
+}
 
 REGIMES: dict[str, ShapesWorld] = {
     "easy": ShapesWorld(),
     "camera": ShapesWorld(pan=0.012, shake=0.02),
     "clutter": ShapesWorld(radius=(0.1, 0.14), distractors=4, static_distractors=2),
     "changing": ShapesWorld(segments=2),
+    "natural": ShapesWorld(
+        size=112,
+        radius=(0.12, 0.2),
+        pan=0.012,
+        shake=0.01,
+        zoom=0.004,
+        static_distractors=3,
+        distractor_radius=(0.08, 0.18),
+        look="natural",
+        blur=0.5,
+        shadow=0.3,
+        feather=0.7,
+    ),
 }
 """Where FIMA's claims are put to the test. In all but ``easy``, motion and object are weakly aligned: in space by a
-moving camera or by moving clutter, in time by motions that change."""
+moving camera or by moving clutter, in time by motions that change; in ``natural`` all looks are of real footage and
+objects like the one that moves rest on the background."""
 
 
 def world_from_text(regime: str, knobs: dict[str, str]) -> ShapesWorld:
@@ -105,6 +148,8 @@ def world_from_text(regime: str, knobs: dict[str, str]) -> ShapesWorld:
 
 def _value(name: str, text: str, kind: Any) -> Any:
     try:
+        if kind is str or str in map(type, get_args(kind)):
+            return text
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if kind is float:

@@ -71,5 +71,5 @@ def test_it_goes_on_where_it_stopped_and_refuses_what_is_not_its_own(written, ca
     assert "is there and not empty" in errors[1]
     assert "the regime must be one of" in errors[2]
     assert "not all 0" in errors[3]
-    assert "--truth must be of masks, flow, backgrounds, got depth" in errors[4]
+    assert "--truth must be of masks, flow, backgrounds, copies, got depth" in errors[4]
     assert not (written / "new").exists()

@@ -175,6 +175,20 @@ def test_flow_carries_the_object_and_the_background(regime):
     np.testing.assert_array_equal(flow[-1], flow[-2])
 
 
+@pytest.mark.parametrize("regime", list(REGIMES))
+def test_flow_moves_masks_onto_masks(regime):
+    """Pixels of the mask, carried along, are pixels of the next mask, but for those at its edge."""
+    world = replace(REGIMES[regime], size=96)
+    for seed in range(3):
+        video = draw_video(world, 12, seed)
+        flow, masks = video.flow(EVERY), video.masks(EVERY)
+        for t in range(0, 60, 7):
+            rows, columns = np.nonzero(masks[t])
+            to = np.rint([rows + flow[t, 1, rows, columns], columns + flow[t, 0, rows, columns]]).astype(int)
+            inside = ((to >= 0) & (to < 96)).all(axis=0)
+            assert grown(masks[t + 1 : t + 2], 1)[0][tuple(to[:, inside])].all()
+
+
 def test_flow_of_hand_worked_paths():
     """A horizontal mover without a camera: no vertical flow, and the sideways flow is the path's own step."""
     video = next(v for v in (draw_video(REGIMES["easy"], 9, i) for i in range(100)) if MOTIONS[v.label] == "horizontal")
@@ -237,7 +251,7 @@ def test_as_a_data_set():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("shapes:hard", "the regime must be one of easy, camera, clutter, changing, got 'hard'"),
+        ("shapes:hard", "the regime must be one of easy, camera, clutter, changing, natural, got 'hard'"),
         ("shapes:easy,color=3", "'color' is no knob"),
         ("shapes:easy,shake", "expected KNOB=VALUE after the comma, got 'shake'"),
         ("shapes:easy,videos=0", "videos must be a whole number of at least 1, got '0'"),
