@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["american_flags", "american_keys", "american_name"]
+__all__ = ["american_flags", "american_keys", "american_name", "input_name"]
 
 _SPELLING = {
     "colour": "color",
@@ -48,3 +48,12 @@ def american_flags(arguments: Sequence[str]) -> list[str]:
         flag, equals, value = argument.partition("=")
         renamed.append(american_name(flag) + equals + value if flag.startswith("--") else argument)
     return renamed
+
+
+def input_name(name: str) -> str:
+    """What a backbone is shown of a clip under its present name: the middle frame was called ``frozen``.
+
+    >>> input_name("frozen"), input_name("rgb")
+    ('static', 'rgb')
+    """
+    return "static" if name == "frozen" else name

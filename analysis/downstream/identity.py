@@ -43,7 +43,7 @@ def look(checkpoints: list[Checkpoint], arch: str | None) -> dict[Checkpoint, Kn
     Raises:
         FileNotFoundError, CheckpointError, InputError: as `fima.checkpoints.load_backbone`.
     """
-    from fima.evaluation.vectors import open_backbone
+    from fima.evaluation.backbone import open_backbone
 
     known: dict[Checkpoint, Known] = {}
     for one in sorted(checkpoints, key=lambda c: not c.trained):

@@ -35,7 +35,7 @@ class Gallery:
     """Everything that is written.
 
     Attributes:
-        found: "rgb", "frozen", "motion" → neighbors of every query.
+        found: "rgb", "static", "motion" → neighbors of every query.
         train, test: the videos of ``found``, in its order.
         backgrounds: where they are known.
         content: what ``gallery.json`` holds.

@@ -17,7 +17,7 @@ __all__ = ["PER_INPUT", "Backgrounds", "bias_scores", "listed_queries", "same_ne
 
 Score = dict[str, float]
 
-PER_INPUT = {"rgb": 5, "frozen": 3, "motion": 3}
+PER_INPUT = {"rgb": 5, "static": 3, "motion": 3}
 """Neighbors that the page shows of each input. RGB's are also seen alone; side by side there is room for three."""
 
 
@@ -68,7 +68,7 @@ def bias_scores(
         backgrounds are known, ``same_background``, the share whose nearest video has the query's background (chance:
         a video drawn from the gallery).
 
-    Source: ours; that frozen frames find the same videos is how appearance-driven features show.
+    Source: ours; that static frames find the same videos is how appearance-driven features show.
     """
     scores = {}
     for shown, one in found.items():

@@ -10,7 +10,7 @@ from fima.evaluation.neighbor_report import Neighbors
 
 __all__ = ["conclude"]
 
-_NAMES = {"rgb": "the RGB clip", "frozen": "one frozen frame", "motion": "the frame difference alone"}
+_NAMES = {"rgb": "the RGB clip", "static": "one static frame", "motion": "the frame difference alone"}
 
 
 def conclude(

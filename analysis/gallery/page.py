@@ -23,7 +23,7 @@ MOST_BYTES = 14_000_000
 _SATURATED = 0.99
 _Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
 
-INPUT_NAMES = {"rgb": "RGB clip", "frozen": "frozen frame", "motion": "motion"}
+INPUT_NAMES = {"rgb": "RGB clip", "static": "static frame", "motion": "motion"}
 
 MEASURES = {
     "same_nearest": "nearest video is the one RGB finds",

@@ -14,8 +14,9 @@ from analysis.settings import Settings
 from analysis.studies import run as run_study
 from analysis.studies.bias.measuring import bias_worlds, measure_bias
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoDataset, open_dataset
-from fima.evaluation.features import pooled_features
+from fima.evaluation.features import clip_features
 from fima.evaluation.probes import fit_linear_probe, knn_predictions, recall_at
 from fima.files import write_json
 
@@ -38,7 +39,7 @@ SCORES = {
 """Every score per test video (right or wrong for probes), so that methods are compared in pairs."""
 
 _VERSION = 1
-_CLIPS = 2
+_CLIPS = ClipProtocol(2, crop_fraction=None)
 _CORRELATION = 0.9
 _STUDIES = {
     "localize": ("energy", "auroc"),
@@ -96,7 +97,7 @@ def _probes(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Ar
         for split, count in zip(("train", "val", "test"), run.budget.probe_videos, strict=True)
     )
     features = {
-        name: pooled_features(loaded, part.records, clips=_CLIPS, device=device).mean
+        name: clip_features(loaded, part.records, _CLIPS, device=device).mean
         for name, part in (("train", train), ("val", val), ("test", test))
     }
     labels = {name: _labels(part) for name, part in (("train", train), ("val", val), ("test", test))}

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if not data.test:
         raise InputError(f"{data.boxes}: no person box has a score of at least {preset.min_score}; lower --min-score")
 
-    from fima.evaluation.vectors import open_backbone
+    from fima.evaluation.backbone import open_backbone
 
     loaded, device = open_backbone(
         args.ckpt, arch=args.arch, seed=args.seed, trust=args.trust_checkpoint, input_spec=args.input_spec,

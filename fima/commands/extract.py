@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, progress
+from fima.legacy import input_name
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="S", help="train, test, val, … (default: every video)")
     parser.add_argument("--out", metavar="FILE", required=True, help="the parquet file to write")
     parser.add_argument(
-        "--shown", default="rgb", metavar="WHAT", help="the clip as it is: rgb; its middle frame: frozen; or motion"
+        "--shown",
+        type=input_name,
+        default="rgb",
+        metavar="WHAT",
+        help="the clip as it is: rgb; its middle frame: static; or motion",
     )
     add_protocol_flags(parser)
     parser.add_argument("--overwrite", action="store_true", help="make everything again")
@@ -54,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
     rank, world = _place()
 
     from fima.data.datasets import open_dataset
+    from fima.evaluation.backbone import open_backbone
     from fima.evaluation.extract import describe_features, extract
     from fima.evaluation.feature_parts import skipped_path
-    from fima.evaluation.vectors import open_backbone
 
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if args.device == "cuda" and world > 1 else args.device
     loaded, place = open_backbone(

@@ -9,6 +9,7 @@ from itertools import chain
 from fima.commands.flags import progress
 from fima.commands.neighbors import add_flags, finish, out_folder, positive
 from fima.files import write_csv
+from fima.legacy import input_name
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,7 +21,7 @@ frame difference only.
 
 examples:
   fima retrieve --ckpt runs/x/last.ckpt --data UCF101 --out reports/retrieval
-  fima retrieve --ckpt tiny-fima --data shapes:easy --inputs rgb frozen motion --out reports/bias
+  fima retrieve --ckpt tiny-fima --data shapes:easy --inputs rgb static motion --out reports/bias
   fima retrieve --features-train train.parquet --features-test test.parquet --preset fame --out reports/fame
 exit codes: 0 done, 2 bad input, 3 done but some videos cannot be read (DIR/skipped.csv), 130 interrupted
 """
@@ -34,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ranks", type=int, nargs="+", default=[1, 5, 10, 20, 50], metavar="K", help="of the recall (1 5 10 20 50)"
     )
     parser.add_argument(
-        "--inputs", nargs="+", default=["rgb"], metavar="WHAT", help="some of rgb, frozen, motion (default: rgb)"
+        "--inputs",
+        nargs="+",
+        type=input_name,
+        default=["rgb"],
+        metavar="WHAT",
+        help="some of rgb, static, motion (rgb)",
     )
 
 

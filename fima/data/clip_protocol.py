@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from fima.errors import InputError
 
-__all__ = ["CROPS", "INPUTS", "ClipProtocol"]
+__all__ = ["CROPS", "INPUTS", "MIDDLE_CLIP", "ClipProtocol"]
 
 CROPS = (1, 3, 10)
 """Crops of a frame that there are."""
 
 
-INPUTS = ("rgb", "frozen", "motion")
+INPUTS = ("rgb", "static", "motion")
 """What of a clip a backbone is shown: the clip; its middle frame, repeated; its frame difference
 (`fima.transforms.motion`)."""
 
@@ -61,3 +61,7 @@ class ClipProtocol:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON stores them."""
         return asdict(self)
+
+
+MIDDLE_CLIP = ClipProtocol(1, crop_fraction=None)
+"""One clip from the middle of the video, the whole short side of its frames."""

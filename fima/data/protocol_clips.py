@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -12,9 +10,9 @@ from torch import Tensor
 
 from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoRecord
+from fima.data.read_ahead import read_ahead
 from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, sliding_window_starts, uniform_clip_starts
-from fima.errors import VideoError
 from fima.input_spec import InputSpec
 
 __all__ = ["ClipProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
@@ -95,20 +93,7 @@ def iterate_test_clips(
     Yields:
         The place in ``videos``, the record, and its clips or, of a video that cannot be read, one line that says why.
     """
-
-    def read(record: VideoRecord) -> Tensor | str:
-        try:
-            return read_test_clips(record, spec, protocol)
-        except (VideoError, OSError) as error:
-            return str(error)
-
-    window = max(ahead // protocol.crops, threads, 1)
-    waiting: deque[Future[Tensor | str]] = deque()
-    pool = ThreadPoolExecutor(threads, "video-reader")
-    try:
-        for place, record in enumerate(videos):
-            while len(waiting) < window and place + len(waiting) < len(videos):
-                waiting.append(pool.submit(read, videos[place + len(waiting)]))
-            yield place, record, waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    window = max(ahead // protocol.crops, 1)
+    clips = read_ahead(videos, lambda record: read_test_clips(record, spec, protocol), threads=threads, window=window)
+    for place, (record, found) in enumerate(clips):
+        yield place, record, found

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from fima.errors import VideoError
 
-__all__ = ["ahead"]
+__all__ = ["read_ahead"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def ahead(
+def read_ahead(
     items: Sequence[Item], make: Callable[[Item], Made], *, threads: int, window: int
 ) -> Iterator[tuple[Item, Made | str]]:
     """What is made of each item, in order.

@@ -25,7 +25,7 @@ from fima.data.duplicates import content_key
 from fima.errors import InputError
 from fima.evaluation.feature_parts import Parts, check_same
 from fima.evaluation.feature_store import read_metadata, table
-from fima.evaluation.vectors import VideoVectors, iterate_vectors
+from fima.evaluation.features import VideoFeatures, iterate_features
 
 __all__ = ["Extraction", "describe_features", "extract"]
 
@@ -153,7 +153,7 @@ def extract(
     todo = [number for number in mine if not parts.path(number).exists()]
     before = sum(_size(data, number, chunk) for number in mine if number not in todo)
     records = [record for number in todo for record in data.records[number * chunk : (number + 1) * chunk]]
-    vectors = iterate_vectors(
+    vectors = iterate_features(
         loaded, records, protocol, inputs=(metadata["shown"],), layer=metadata["layer"], batch_size=batch_size,
         device=device, threads=threads, chunk=chunk,
     )  # fmt: skip
@@ -181,9 +181,9 @@ def _size(data: VideoDataset, number: int, chunk: int) -> int:
 
 
 def _chunks(
-    vectors: Iterator[VideoVectors], size: int, progress: Callable[[int, int], None] | None, total: int
-) -> Iterator[list[tuple[VideoVectors, str | None]]]:
-    part: list[tuple[VideoVectors, str | None]] = []
+    vectors: Iterator[VideoFeatures], size: int, progress: Callable[[int, int], None] | None, total: int
+) -> Iterator[list[tuple[VideoFeatures, str | None]]]:
+    part: list[tuple[VideoFeatures, str | None]] = []
     for one in vectors:
         part.append((one, content_key(one.record.path)))
         if progress is not None:

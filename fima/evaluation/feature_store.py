@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fima.errors import InputError
-from fima.evaluation.vectors import VideoVectors
-from fima.legacy import american_keys
+from fima.evaluation.features import VideoFeatures
+from fima.legacy import american_keys, input_name
 
 __all__ = [
     "FORMAT",
@@ -127,7 +127,7 @@ def schema(channels: int, metadata: Mapping[str, Any]) -> pa.Schema:
     return pa.schema(columns, metadata={FORMAT: json.dumps(about, sort_keys=True)})
 
 
-def table(videos: Iterable[tuple[VideoVectors, str | None]], name: str, metadata: Mapping[str, Any]) -> pa.Table:
+def table(videos: Iterable[tuple[VideoFeatures, str | None]], name: str, metadata: Mapping[str, Any]) -> pa.Table:
     """Rows of videos that were read, those of input ``name``; with each, what tells its file."""
     rows = [(one, content, one.vectors[name]) for one, content in videos if one.reason is None]
     vectors = np.concatenate([part for _, _, part in rows]) if rows else np.empty((0, 0), np.float32)
@@ -220,7 +220,8 @@ def _metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path}: is no table of features: it has no column {', '.join(missing)}")
     about = (file.schema_arrow.metadata or {}).get(FORMAT.encode())
-    return dict(american_keys(json.loads(about))) if about else {}
+    content = dict(american_keys(json.loads(about))) if about else {}
+    return {**content, "shown": input_name(content["shown"])} if "shown" in content else content
 
 
 def _vectors(batch: pa.RecordBatch, path: Path) -> NDArray[np.float32]:

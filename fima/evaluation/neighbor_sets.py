@@ -12,10 +12,11 @@ from typing import Any
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.data.duplicates import same_videos
 from fima.errors import InputError
+from fima.evaluation.backbone import open_backbone
 from fima.evaluation.checks import duplicates
 from fima.evaluation.extract import describe_features
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, read_features
-from fima.evaluation.vectors import iterate_vectors, open_backbone
+from fima.evaluation.features import iterate_features
 from fima.presets.retrieval import RetrievalPreset
 
 __all__ = ["Sets", "check_sets", "open_sets", "sets_of_checkpoint", "sets_of_tables"]
@@ -106,7 +107,7 @@ def sets_of_checkpoint(args: argparse.Namespace, chosen: RetrievalPreset, inputs
         builders = {name: FeatureSetBuilder(unit_clips=chosen.unit_clips) for name in inputs}
         skipped: dict[str, str] = {}
         with tell(split) as progress:
-            for one in iterate_vectors(
+            for one in iterate_features(
                 loaded, part.records, chosen.protocol, inputs=inputs, layer=args.layer, batch_size=args.batch_size,
                 device=device, threads=args.threads,
             ):  # fmt: skip

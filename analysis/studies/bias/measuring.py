@@ -7,23 +7,22 @@ that can be swapped while motion and object stay.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from analysis.inputs.features import FeatureExtractor
 from fima.checkpoints import LoadedBackbone
+from fima.data.clip_protocol import MIDDLE_CLIP
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError
-from fima.evaluation.features import pooled_features
+from fima.evaluation.features import clip_features
 from fima.evaluation.probes import fit_linear_probe
 
-__all__ = ["BiasGap", "BiasWorlds", "Labeled", "at_layer", "bias_gap", "bias_worlds", "measure_bias"]
+__all__ = ["BiasGap", "BiasWorlds", "Labeled", "bias_gap", "bias_worlds", "measure_bias"]
 
 Labeled = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 """Features ``(V, C)`` and labels ``(V,)``."""
@@ -124,6 +123,7 @@ def measure_bias(
     loaded: LoadedBackbone,
     worlds: BiasWorlds,
     *,
+    layer: str | None = None,
     batch_size: int = 32,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
@@ -133,6 +133,7 @@ def measure_bias(
     Args:
         loaded: The backbone.
         worlds: The videos.
+        layer: Whose feature map is averaged; None: the output.
         batch_size: Clips in a forward pass.
         device: Of the backbone.
         progress: Called with the number of videos done.
@@ -145,24 +146,10 @@ def measure_bias(
 
     found: list[Labeled] = []
     for part in worlds.parts:
-        features = pooled_features(loaded, part.records, batch_size=batch_size, device=device, progress=tell)
+        features = clip_features(
+            loaded, part.records, MIDDLE_CLIP, layer=layer, batch_size=batch_size, device=device, progress=tell
+        )
         found.append((features.mean, features.labels))
         before += len(part)
     train, val, test, swapped = found
     return bias_gap(train, val, test, swapped)
-
-
-def at_layer(extractor: FeatureExtractor, layer: str | None) -> LoadedBackbone:
-    """The extractor's backbone as one whose output is the layer that the extractor reads; unchanged for None."""
-    return extractor.loaded if layer is None else replace(extractor.loaded, backbone=_AtLayer(extractor))
-
-
-class _AtLayer(nn.Module):
-    """Normalized clip → feature map of an inner layer."""
-
-    def __init__(self, extractor: FeatureExtractor) -> None:
-        super().__init__()
-        self._backbone, self._extractor = extractor.backbone, extractor
-
-    def forward(self, clip: Tensor) -> Tensor:
-        return self._extractor.prepared_map(clip)

@@ -18,7 +18,7 @@ from analysis.plotting.bias import draw_bias
 from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings
 from analysis.studies.base import Session, open_session, provenance, summary_row
-from analysis.studies.bias.measuring import BiasGap, BiasWorlds, at_layer, bias_worlds, measure_bias
+from analysis.studies.bias.measuring import BiasGap, BiasWorlds, bias_worlds, measure_bias
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -204,8 +204,10 @@ def compare_bias(
 
 def _measure(session: Session, worlds: BiasWorlds, progress: Callable[[int], None] | None) -> BiasGap:
     extractor, settings = session.extractor, session.settings
-    loaded = at_layer(extractor, settings.layer)
-    return measure_bias(loaded, worlds, batch_size=settings.batch_size, device=extractor.device, progress=progress)
+    return measure_bias(
+        extractor.loaded, worlds, layer=settings.layer, batch_size=settings.batch_size, device=extractor.device,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _counting(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:

@@ -13,7 +13,7 @@ import yaml
 from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.results_table.entries import EvalSettings, ResultEntry
-from fima.legacy import american_keys
+from fima.legacy import american_keys, input_name
 from fima.presets.detection import detection_preset
 from fima.presets.loader import preset_names
 from fima.presets.retrieval import retrieval_preset
@@ -154,7 +154,7 @@ def _neighbor_settings(content: dict[str, Any], shown: str) -> EvalSettings:
     if content["task"] == "knn":
         changes["temperature"] = content["temperature"]
     if shown != "rgb":
-        changes["shown"] = shown
+        changes["shown"] = input_name(shown)
     uniform = kept.get("placement", "uniform") == "uniform"
     return EvalSettings(
         content["preset"],

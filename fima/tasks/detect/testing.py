@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from fima.data.datasets.layouts.ava import AvaDataset, Keyframe
-from fima.data.read_ahead import ahead
+from fima.data.read_ahead import read_ahead
 from fima.files import whole_file
 from fima.presets.detection import DetectionPreset
 from fima.tasks.detect.clips import Films, KeyframeClip, pad_clips
@@ -73,7 +73,7 @@ def score_keyframes(
     scored: list[Scored] = []
     skipped: dict[str, str] = {}
     waiting: list[KeyframeClip] = []
-    made = ahead(keyframes, read, threads=threads, window=2 * batch_size + threads)
+    made = read_ahead(keyframes, read, threads=threads, window=2 * batch_size + threads)
     for done, (keyframe, clip) in enumerate(made, 1):
         if isinstance(clip, str):
             skipped[f"{keyframe.video},{keyframe.second}"] = clip

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fima.data.datasets.layouts.ava_files import Keyframe
-from fima.data.read_ahead import ahead
+from fima.data.read_ahead import read_ahead
 from fima.engine.checkpoints import LAST, AtomicCheckpointIO, find_resume
 from fima.errors import CheckpointError, InputError, TrainingError
 from fima.input_spec import InputSpec
@@ -141,7 +141,7 @@ def training_batches(
         clips: list[KeyframeClip] = []
         skipped: dict[str, str] = {}
         jobs = [(index, shown[index]) for index in order]
-        for place, (job, clip) in enumerate(ahead(jobs, read, threads=threads, window=size + threads), 1):
+        for place, (job, clip) in enumerate(read_ahead(jobs, read, threads=threads, window=size + threads), 1):
             if isinstance(clip, str):
                 skipped[f"{keyframes[job[0]].video},{keyframes[job[0]].second}"] = clip
             else:

@@ -21,12 +21,13 @@ from analysis.gallery.building import backgrounds_of
 from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries, same_nearest, shared_background
 from analysis.gallery.media import SIDE, Media, media_of
 from analysis.gallery.page import page_data
+from fima.data.clip_protocol import MIDDLE_CLIP
 from fima.data.datasets import VideoRecord, open_dataset
+from fima.data.protocol_clips import read_test_clips
 from fima.data.readers.file import VideoReader
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet
-from fima.evaluation.features import read_clips
 from fima.evaluation.neighbor_report import find_neighbors
 from fima.input_spec import InputSpec
 
@@ -48,7 +49,7 @@ def _found(seed, *, queries=7, gallery=11, alike=False):
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=queries), rng.integers(3, size=gallery)
     found, features = {}, {}
-    for shown in ("rgb", "frozen", "motion"):
+    for shown in ("rgb", "static", "motion"):
         if not (alike and found):
             vectors = rng.normal(size=(queries, 4)), rng.normal(size=(gallery, 4))
         features[shown] = vectors
@@ -73,7 +74,7 @@ def test_listed_neighbors_are_those_of_a_search_one_by_one(seed):
                 ranks = [rank + 1 for rank, other in enumerate(nearest) if there[other] == wanted[place]]
                 assert query["first"] == (ranks[0] if ranks else None)
             near = query["near"][shown]
-            assert len(near) == {"rgb": 5, "frozen": 3, "motion": 3}[shown]
+            assert len(near) == {"rgb": 5, "static": 3, "motion": 3}[shown]
             assert [other for other, _, _ in near] == nearest[: len(near)]
             assert [hit for _, _, hit in near] == [there[other] == wanted[place] for other in nearest[: len(near)]]
             assert [d for _, d, _ in near] == pytest.approx(
@@ -85,7 +86,7 @@ def test_listed_neighbors_are_those_of_a_search_one_by_one(seed):
 def test_equal_features_find_equal_neighbors(seed):
     found, _, _ = _found(seed, alike=True)
     scores = bias_scores(found, (1, 5), None)
-    for shown in ("frozen", "motion"):
+    for shown in ("static", "motion"):
         assert scores[shown]["same_nearest"] == {"value": 1, "low": 1, "high": 1, "chance": 1 / 11}
         assert scores[shown]["recall@5"] == scores["rgb"]["recall@5"]
     assert "same_nearest" not in scores["rgb"]
@@ -95,26 +96,26 @@ def test_equal_features_find_equal_neighbors(seed):
 def test_bias_worked_by_hand():
     """Four queries, four videos on axes: which is nearest can be read off."""
     train = _set("train", np.eye(4), [0, 0, 1, 1])
-    toward = {"rgb": [0, 1, 2, 3], "frozen": [0, 1, 0, 0], "motion": [1, 0, 3, 2]}
+    toward = {"rgb": [0, 1, 2, 3], "static": [0, 1, 0, 0], "motion": [1, 0, 3, 2]}
     found = {
         shown: find_neighbors(train, _set("test", np.eye(4)[places], [0, 0, 1, 1]), 4, center="none")
         for shown, places in toward.items()
     }
     known = Backgrounds(np.array([5, 6, 5, 6]), np.array([5, 5, 5, 6]), tuple("abcdefg"))
-    assert same_nearest(found["rgb"].order, found["frozen"].order).tolist() == [True, True, False, False]
+    assert same_nearest(found["rgb"].order, found["static"].order).tolist() == [True, True, False, False]
     assert shared_background(found["rgb"].order, known).tolist() == [True, False, True, True]
     assert shared_background(found["motion"].order, known).tolist() == [True, False, False, False]
     scores = bias_scores(found, (1,), known)
     values = {shown: {name: score["value"] for name, score in row.items()} for shown, row in scores.items()}
     assert values == {
         "rgb": {"recall@1": 1.0, "same_background": 0.75},
-        "frozen": {"recall@1": 0.5, "same_nearest": 0.5, "same_background": 0.5},
+        "static": {"recall@1": 0.5, "same_nearest": 0.5, "same_background": 0.5},
         "motion": {"recall@1": 1.0, "same_nearest": 0.0, "same_background": 0.25},
     }
     # Two queries have a background that 3 of 4 videos have, two one that 1 of 4 has.
     assert scores["rgb"]["same_background"]["chance"] == pytest.approx((0.75 + 0.25) / 2)
-    assert scores["frozen"]["same_nearest"]["chance"] == 0.25
-    interval = scores["frozen"]["same_nearest"]
+    assert scores["static"]["same_nearest"]["chance"] == 0.25
+    interval = scores["static"]["same_nearest"]
     assert (interval["low"], interval["high"]) == (0, 1)  # of 4 draws at a half, 1 in 16 are all wrong, 1 in 16 right
 
 
@@ -136,7 +137,7 @@ def _bytes_of(address, kind):
 
 def _check_media(record, tmp_path):
     media = media_of(record, SPEC)
-    clip = read_clips(record, SPEC, 1)[0].permute(0, 2, 3, 1).float().numpy()
+    clip = read_test_clips(record, SPEC, MIDDLE_CLIP)[0].permute(0, 2, 3, 1).float().numpy()
     still = np.asarray(Image.open(io.BytesIO(_bytes_of(media.still, "image/jpeg"))), np.float32)
     assert np.abs(still - clip[4]).mean() < 8
     (tmp_path / "film.mp4").write_bytes(_bytes_of(media.film, "video/mp4"))
@@ -207,7 +208,7 @@ def test_all_files_say_the_same(drawn):
     nearest = {(row["shown"], row["query"]): row["neighbor"] for row in rows if row["rank"] == "1"}
     queries = sorted({query for _, query in nearest})
     scores = content["scores"]
-    for shown in ("rgb", "frozen", "motion"):
+    for shown in ("rgb", "static", "motion"):
         first = [row["hit"] == "1" for row in rows if row["rank"] == "1" and row["shown"] == shown]
         assert scores[shown]["recall@1"]["value"] == pytest.approx(np.mean(first))
         assert set(scores[shown]) >= {"recall@5", "recall@10", "same_background"}
@@ -219,12 +220,12 @@ def test_all_files_say_the_same(drawn):
         }
         same = np.mean([patterns[query] == patterns[nearest[shown, query]] for query in queries])
         assert scores[shown]["same_background"]["value"] == pytest.approx(same)
-    same = np.mean([nearest["rgb", query] == nearest["frozen", query] for query in queries])
-    assert scores["frozen"]["same_nearest"]["value"] == pytest.approx(same)
+    same = np.mean([nearest["rgb", query] == nearest["static", query] for query in queries])
+    assert scores["static"]["same_nearest"]["value"] == pytest.approx(same)
     assert len(data["queries"]) == len(content["shown"]) == 6
     for query in data["queries"]:
         name = data["videos"][query["video"]]["name"]
-        for shown in ("rgb", "frozen", "motion"):
+        for shown in ("rgb", "static", "motion"):
             listed = [row for row in rows if row["query"] == name and row["shown"] == shown][
                 : len(query["near"][shown])
             ]
@@ -287,7 +288,7 @@ def test_flags_that_cannot_be_used(tmp_path):
     typed = ["--data", "shapes:easy,videos=3", "--ckpt", "random", "--out", str(tmp_path / "out")]
     with pytest.raises(InputError, match="--queries must be at least 1, got 0"):
         _run(*typed, "--queries", "0")
-    with pytest.raises(InputError, match="--preset must be one of fima"):
+    with pytest.raises(InputError, match="--preset must be one of coclr, fame"):
         _run(*typed, "--preset", "x")
     with pytest.raises(InputError, match="the split must be one of train, val, test, got 'x'"):
         _run(*typed, "--test-split", "x")
@@ -409,9 +410,9 @@ def test_filter_order_and_bias_view(drawn, browser, scheme, width):
     assert shown() == [q["video"] for q in sorted(data["queries"], key=lambda q: -q["near"]["rgb"][0][1])]
     tab.locator("#order").select_option("drawn")
     assert tab.locator("article").first.locator("li .tile").count() == 5
-    tab.get_by_label("RGB, frozen and motion side by side").check()
+    tab.get_by_label("RGB, static and motion side by side").check()
     first = tab.locator("article").first
-    for number, name in enumerate(("rgb", "frozen", "motion")):
+    for number, name in enumerate(("rgb", "static", "motion")):
         part = first.locator("section").nth(number)
         near = data["queries"][0]["near"][name][:3]
         assert [int(x) for x in part.locator(".tile").evaluate_all("all => all.map(t => t.dataset.video)")] == [

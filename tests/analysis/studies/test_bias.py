@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.cli import main
-from analysis.inputs.features import FeatureExtractor
 from analysis.plotting.bias import draw_bias
 from analysis.reproduction.plan import Budget, Run
 from analysis.reproduction.score import _bias_gap
 from analysis.settings import Settings
-from analysis.studies.bias.measuring import at_layer, bias_gap, bias_worlds, measure_bias
+from analysis.studies.bias.measuring import bias_gap, bias_worlds, measure_bias
 from analysis.studies.bias.result import compare_bias
 from fima.checkpoints import untrained_backbone
+from fima.data.clip_protocol import MIDDLE_CLIP
 from fima.errors import InputError
-from fima.evaluation.features import pooled_features
+from fima.evaluation.features import clip_features
 from fima.evaluation.intervals import interval
 from fima.evaluation.probes import fit_linear_probe
 
@@ -132,7 +132,9 @@ def test_a_backbone_is_measured_as_its_features_say():
     worlds = bias_worlds("easy", (30, 10, 12))
     seen = []
     found = measure_bias(loaded, worlds, batch_size=8, progress=seen.append)
-    expected = bias_gap(*((f.mean, f.labels) for f in (pooled_features(loaded, p.records) for p in worlds.parts)))
+    expected = bias_gap(
+        *((f.mean, f.labels) for f in (clip_features(loaded, p.records, MIDDLE_CLIP) for p in worlds.parts))
+    )
     assert found.gap.tolist() == expected.gap.tolist()
     assert seen == sorted(seen)
     assert seen[-1] == len(worlds) == 64
@@ -140,12 +142,11 @@ def test_a_backbone_is_measured_as_its_features_say():
 
 def test_an_inner_layer_is_the_output_of_what_is_measured():
     loaded = untrained_backbone("tiny", seed=1, input_spec="num_frames=4;size=32")
-    records = bias_worlds("easy", (2, 2, 5)).test.records
-    assert at_layer(FeatureExtractor(loaded), None) is loaded
-    inner = FeatureExtractor(loaded, layer="stage1")
-    found = pooled_features(at_layer(inner, "stage1"), records).mean
-    assert found.shape == (5, inner.tap.channels)
-    assert found.shape[1] < loaded.info.channels
+    worlds = bias_worlds("easy", (30, 10, 12))
+    inner = [clip_features(loaded, part.records, MIDDLE_CLIP, layer="stage1") for part in worlds.parts]
+    assert inner[0].mean.shape[1] < loaded.info.channels
+    expected = bias_gap(*((features.mean, features.labels) for features in inner))
+    assert measure_bias(loaded, worlds, layer="stage1").gap.tolist() == expected.gap.tolist()
 
 
 def test_the_reproductions_score_is_this_gap(tmp_path):

@@ -47,7 +47,7 @@ from fima.cli import main as fima
 from fima.data.datasets import VideoRecord
 from fima.errors import InputError
 from fima.evaluation.feature_store import table as feature_table
-from fima.evaluation.vectors import VideoVectors
+from fima.evaluation.features import VideoFeatures
 
 SEEDS = st.integers(0, 1000)
 EVIL = "<img src=x onerror=alert(1)>"
@@ -511,7 +511,7 @@ def _write_table(path, study_features, ids, labels, names, clips, **about):
     for i, video in enumerate(ids):
         record = VideoRecord(Path("x"), video, labels[i], None if labels[i] is None else names[labels[i]])
         vectors = study_features[i * clips : (i + 1) * clips].astype(np.float32)
-        videos.append((VideoVectors(i, record, {"rgb": vectors}), None))
+        videos.append((VideoFeatures(i, record, {"rgb": vectors}), None))
     pq.write_table(feature_table(videos, "rgb", {"class_names": names, **about}), path)
     return path
 

@@ -154,7 +154,7 @@ def test_nothing_to_train_on_is_bad_input(copy, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--preset", "ava"], "--preset must be one of severe, maclr, small, got 'ava'"),
+        (["--preset", "ava"], "--preset must be one of maclr, severe, small, got 'ava'"),
         (["--version", "2.0"], "--version must be one of 2.1, 2.2, got '2.0'"),
         (["--epochs", "0"], "epochs must be at least 1, got 0"),
         (["--min-score", "1"], "no person box has a score of at least 1.0; lower --min-score"),

@@ -135,10 +135,10 @@ def test_inputs_of_the_same_videos(tmp_path, capsys):
     typed = ["retrieve", "--ckpt", "tiny-fima", "--data", "shapes:easy,videos=8", "--clips", "1", "--device", "cpu"]
     assert main([*typed, "--inputs", "rgb", "frozen", "motion", "--ranks", "1", "50", "--out", str(out)]) == 0
     result = json.loads((out / "retrieval.json").read_text())
-    assert list(result["scores"]) == ["rgb", "frozen", "motion"]
+    assert list(result["scores"]) == ["rgb", "static", "motion"]
     assert list(result["scores"]["motion"]) == ["recall@1"]  # there are no 50 training videos
     rows = rows_of(out / "retrieval.csv")
-    assert {row["shown"] for row in rows} == {"rgb", "frozen", "motion"}
+    assert {row["shown"] for row in rows} == {"rgb", "static", "motion"}
     assert len(rows) == 3 * 8 * 8
     assert len(rows_of(out / "predictions.csv")) == 3 * 8
     assert result["clips"] == [1]

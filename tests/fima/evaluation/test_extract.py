@@ -22,8 +22,7 @@ from fima.errors import InputError
 from fima.evaluation.extract import describe_features, extract
 from fima.evaluation.feature_parts import skipped_path
 from fima.evaluation.feature_store import read_features, read_metadata
-from fima.evaluation.features import to_clip_batch
-from fima.evaluation.vectors import iterate_vectors, show
+from fima.evaluation.features import iterate_features, show, to_clip_batch
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
@@ -150,7 +149,7 @@ def test_batches_change_nothing_that_shows(backbone, data, tmp_path):
 def test_crops_are_averaged_within_their_clip(backbone, data):
     record = data[0]
     protocol = ClipProtocol(3, crops=10)
-    (found,) = iterate_vectors(backbone, [record], protocol, batch_size=7)
+    (found,) = iterate_features(backbone, [record], protocol, batch_size=7)
     views = to_clip_batch(read_test_clips(record, backbone.input, protocol))
     with torch.inference_mode():
         maps = backbone.backbone(normalize(views, backbone.input)).mean(dim=(2, 3, 4))
@@ -160,25 +159,25 @@ def test_crops_are_averaged_within_their_clip(backbone, data):
 def test_what_the_backbone_is_shown(backbone, data):
     clip = torch.rand(2, 3, 5, 6, 6)
     assert show(clip, "rgb") is clip
-    assert torch.equal(show(clip, "frozen"), clip[:, :, [2]].repeat(1, 1, 5, 1, 1))
+    assert torch.equal(show(clip, "static"), clip[:, :, [2]].repeat(1, 1, 5, 1, 1))
     assert torch.equal(show(clip, "motion"), frame_difference(clip, "repeat"))
-    (found,) = iterate_vectors(backbone, [data[0]], CLIPS, inputs=("motion", "rgb", "frozen"))
-    (plain,) = iterate_vectors(backbone, [data[0]], CLIPS)
+    (found,) = iterate_features(backbone, [data[0]], CLIPS, inputs=("motion", "rgb", "static"))
+    (plain,) = iterate_features(backbone, [data[0]], CLIPS)
     np.testing.assert_allclose(found.vectors["rgb"], plain.vectors["rgb"], atol=1e-6)
     assert not np.allclose(found.vectors["motion"], plain.vectors["rgb"])
-    assert not np.allclose(found.vectors["frozen"], plain.vectors["rgb"])
+    assert not np.allclose(found.vectors["static"], plain.vectors["rgb"])
 
 
 def test_a_layer_inside(backbone, data):
     names = [tap.layer for tap in backbone.info.taps if tap.layer]
-    (found,) = iterate_vectors(backbone, [data[0]], CLIPS, layer=names[0])
+    (found,) = iterate_features(backbone, [data[0]], CLIPS, layer=names[0])
     seen = []
     backbone.backbone.get_submodule(names[0]).register_forward_hook(lambda module, given, out: seen.append(out))
     with torch.inference_mode():
         backbone.backbone(normalize(to_clip_batch(read_test_clips(data[0], backbone.input, CLIPS)), backbone.input))
     np.testing.assert_allclose(found.vectors["rgb"], seen[0].mean(dim=(2, 3, 4)).numpy(), atol=1e-6)
     with pytest.raises(InputError, match="--layer nowhere: not in tiny; taps: stem"):
-        list(iterate_vectors(backbone, [data[0]], CLIPS, layer="nowhere"))
+        list(iterate_features(backbone, [data[0]], CLIPS, layer="nowhere"))
 
 
 def test_other_features_are_not_overwritten(backbone, data, tmp_path):
@@ -237,7 +236,7 @@ def test_as_typed(tmp_path, capsys):
     assert main([*typed, "--seed", "1"]) == 2
     assert "seed is 0, here 1; pass --overwrite" in capsys.readouterr().err
     assert main([*typed, "--shown", "sound", "--overwrite"]) == 2
-    assert "--inputs must be some of rgb, frozen, motion, got 'sound'" in capsys.readouterr().err
+    assert "--inputs must be some of rgb, static, motion, got 'sound'" in capsys.readouterr().err
     assert main([*typed[:-6], "--out", "features.csv"]) == 2
     assert "--out must be a .parquet file, got features.csv" in capsys.readouterr().err
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fima.checkpoints import untrained_backbone
+from fima.data.clip_protocol import MIDDLE_CLIP, ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.readers.open import open_video
 from fima.errors import InputError
-from fima.evaluation.features import pooled_features, read_clips
+from fima.evaluation.features import clip_features
 from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbors, recall_at
 from fima.transforms.normalize import normalize
 
@@ -40,6 +41,9 @@ def test_neighbors_and_votes_are_those_of_a_loop(seed, k, count):
         votes = {c: [cosines[i] for i in expected if labels[i] == c] for c in range(3)}
         best = max(votes, key=lambda c: (len(votes[c]), sum(votes[c]) + len(votes[c])))
         assert predicted[q] == best
+
+
+THREE = ClipProtocol(3, crop_fraction=None)
 
 
 def test_recall_counts_a_label_among_the_nearest():
@@ -74,18 +78,18 @@ def test_the_linear_probe_is_scikit_learns_with_the_strength_that_validation_lik
 def test_pooled_features_are_the_backbones_mean_whatever_the_batch():
     data = open_dataset("shapes:easy,videos=5", split="test")
     loaded = untrained_backbone("tiny", seed=1)
-    features = pooled_features(loaded, data.records, clips=3, batch_size=4)
-    assert features.vectors.shape == (5, 3, 128)
+    features = clip_features(loaded, data.records, THREE, batch_size=4)
+    assert [clips.shape for clips in features.vectors] == [(3, 128)] * 5
     assert features.labels.tolist() == [record.label for record in data]
     with open_video(data[3]) as reader:
         frames = reader.frames(list(range(0, 32, 2)), short_side=56)  # the first of three clips begins at 0
     clip = frames.movedim(1, 0)[None].float() / 255
     with torch.no_grad():
         expected = loaded.backbone(normalize(clip, loaded.input)).mean(dim=(2, 3, 4))[0]
-    np.testing.assert_allclose(features.vectors[3, 0], expected, atol=1e-5)
-    again = pooled_features(loaded, data.records, clips=3, batch_size=15)
+    np.testing.assert_allclose(features.vectors[3][0], expected, atol=1e-5)
+    again = clip_features(loaded, data.records, THREE, batch_size=15)
     np.testing.assert_allclose(features.vectors, again.vectors, atol=1e-5)
-    np.testing.assert_allclose(features.mean, features.vectors.mean(1))
+    np.testing.assert_allclose(features.mean, np.mean(features.vectors, axis=1))
 
 
 def test_broken_videos_are_left_out_and_named(tmp_path, clips_dir):
@@ -94,11 +98,12 @@ def test_broken_videos_are_left_out_and_named(tmp_path, clips_dir):
     (tmp_path / "a" / "zbad.mp4").write_bytes(b"not a video")
     data = open_dataset(tmp_path)
     done = []
-    features = pooled_features(untrained_backbone("tiny"), data.records, clips=2, progress=lambda *d: done.append(d))
+    features = clip_features(
+        untrained_backbone("tiny"), data.records, ClipProtocol(2), progress=lambda *d: done.append(d)
+    )
     assert features.video_ids == ("a/good",)
-    assert features.vectors.shape == (1, 2, 128)
+    assert np.shape(features.vectors) == (1, 2, 128)
     assert list(features.skipped) == ["a/zbad"]
     assert done == [(1, 2), (2, 2)]
-    assert read_clips(data[0], untrained_backbone("tiny").input, 2).shape == (2, 16, 3, 56, 56)
     with pytest.raises(InputError, match="none of the 1 videos can be read"):
-        pooled_features(untrained_backbone("tiny"), data.records[1:])
+        clip_features(untrained_backbone("tiny"), data.records[1:], MIDDLE_CLIP)
