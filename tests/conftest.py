@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import re
 import signal
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,104 @@ def clips_dir() -> Path:
 @pytest.fixture(scope="session")
 def fight_dir() -> Path:
     return _need(SHARED / "data" / "surveillance-fight")
+
+
+class TransformerGolden:
+    """Numbers of the authors' video transformers, the names in their files, and the rule that fills weights and clips.
+
+    ``tests/golden/README.md`` says how the numbers were made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.arrays = dict(np.load(folder / "transformers.npz"))
+        self.cases = json.loads((folder / "transformers_names.json").read_text())["cases"]
+
+    def tensor(self, *path: str) -> torch.Tensor:
+        return torch.from_numpy(self.arrays["/".join(path)])
+
+    def clip(self, case: str, label: str = "native") -> torch.Tensor:
+        """A normalized clip ``(N, 3, T, H, W)``."""
+        n, t, h, w, seed = self.cases[case]["outs"][label]["input"]
+        size = n * 3 * t * h * w
+        wave = 0.5 + 0.5 * torch.sin(torch.arange(size, dtype=torch.float64) * 0.0137 + float(seed))
+        return (2 * wave - 1 + _noise(size, f"video/{seed}")).float().reshape(n, 3, t, h, w)
+
+    def parts(self, case: str) -> dict[str, dict[str, torch.Tensor]]:
+        """Container → its state dict."""
+        parts = {}
+        for part, entries in expand_parts(self.cases[case]["parts"]).items():
+            state = {key: _fill(f"{case}/{part}/{key}", key, shape, dtype) for key, shape, dtype in entries}
+            for word, factor in self.cases[case].get("scale", {}).items():
+                state |= {key: value * factor for key, value in state.items() if word in key}
+            parts[part] = state
+        return parts
+
+    def content(self, case: str) -> dict[str, Any]:
+        """What the authors' program would have saved."""
+        parts = self.parts(case)
+        around: dict[str, dict[str, Any]] = {
+            "train": {"optimizer": {}, "epoch": 7, "scaler": {}, "args": argparse.Namespace(input_size=1)},
+            "deepspeed": {"ds_config": {"fp16": True}, "ds_version": "0.9", "lr_scheduler": None, "epoch": 7},
+            "jepa": {"opt": {}, "scaler": None, "epoch": 7, "loss": 0.5, "batch_size": 8, "world_size": 2, "lr": 1e-3},
+            "pyslowfast": {"epoch": 7, "optimizer_state": {}, "cfg": "TRAIN: {ENABLE: true}"},
+            "bare": {},
+        }
+        return {**parts, **around[self.cases[case]["extras"]]}
+
+    def write(self, case: str, folder: Path) -> Path:
+        """The file or Hugging Face folder of a case."""
+        folder.mkdir(exist_ok=True)
+        if self.cases[case]["extras"] != "hf_folder":
+            path = folder / self.cases[case]["file"]
+            torch.save(self.content(case), path)
+            return path
+        from safetensors.torch import save_file
+
+        (folder / "config.json").write_text(json.dumps(self.cases[case]["hf_config"]))
+        save_file(self.parts(case)["model.safetensors"], folder / "model.safetensors", {"format": "pt"})
+        return folder
+
+
+def expand_parts(parts: dict[str, Any]) -> dict[str, list[tuple[str, list[int], str]]]:
+    """Container → entries, with ``{0-11}`` in a key standing for as many entries."""
+    expanded = {}
+    for part, rows in parts.items():
+        entries = []
+        for key, shape, dtype in parts["target_encoder"] if rows == "as target_encoder" else rows:
+            span = re.search(r"\{(\d+)-(\d+)\}", key)
+            numbers = range(int(span[1]), int(span[2]) + 1) if span else [0]
+            entries += [(key.replace(span[0], str(number)) if span else key, shape, dtype) for number in numbers]
+        expanded[part] = entries
+    return expanded
+
+
+def _noise(count: int, tag: str) -> torch.Tensor:
+    """Numbers in [-1, 1) that depend on the tag alone: a hash of the index, the same on every machine."""
+    h = (np.arange(count, dtype=np.uint64) * 2654435761 + zlib.crc32(tag.encode())) & 0xFFFFFFFF
+    h ^= h >> 15
+    h = (h * 2246822519) & 0xFFFFFFFF
+    h ^= h >> 13
+    h = (h * 3266489917) & 0xFFFFFFFF
+    h ^= h >> 16
+    return torch.from_numpy(h.astype(np.float64) / 2**31 - 1)
+
+
+def _fill(tag: str, key: str, shape: list[int], dtype: str) -> torch.Tensor:
+    if "int" in dtype:
+        return torch.zeros(shape, dtype=torch.int64)
+    u = _noise(math.prod(shape), tag).reshape(shape)
+    if key.endswith("weight"):
+        u = u * (6 / math.prod(shape[1:])) ** 0.5 if len(shape) >= 2 else 1 + 0.2 * u
+    elif key.endswith("running_var"):
+        u = 1 + 0.3 * u.abs()
+    else:
+        u = (0.3 if key.endswith(("bias", "running_mean")) else 0.8) * u
+    return u.to(getattr(torch, dtype))
+
+
+@pytest.fixture(scope="session")
+def transformers_golden() -> TransformerGolden:
+    return TransformerGolden(REPO / "tests" / "golden")
 
 
 class Golden:

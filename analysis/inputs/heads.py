@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fima.checkpoints import LoadedBackbone
+from fima.checkpoints.containers import unwrap
 from fima.checkpoints.files import read_checkpoint
-from fima.checkpoints.formats import unwrap
 from fima.errors import CheckpointError, InputError
 from fima.tasks.classify.classifier import restore_head
 

@@ -6,6 +6,7 @@ the caller says ``trust=True``.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import pickle
 import pickletools
@@ -39,7 +40,8 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
     try:
         with warnings.catch_warnings():  # torch's advice to its own callers
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # the settings in VideoMAE's files
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types for damaged files
         wanted = _wanted_code(path, error)
         if wanted is None:

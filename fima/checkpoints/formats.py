@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
+from fima.checkpoints.containers import Unwrapped, some
 from fima.errors import CheckpointError, InputError
 from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 from fima.models.registry import backbone_names, create_backbone, is_custom
@@ -27,10 +28,7 @@ __all__ = [
     "NATIVE",
     "CheckpointFormat",
     "Found",
-    "Unwrapped",
     "find_backbone",
-    "ignored_reason",
-    "unwrap",
 ]
 
 #: The value of ``format`` in the files that `fima.checkpoints.save_backbone` writes.
@@ -38,9 +36,6 @@ NATIVE = "fima-backbone"
 
 #: The same of whole methods, as `fima.methods.save_method` and ``fima pretrain`` write them.
 METHOD = "fima-method"
-
-#: Where frameworks put the state dict, in the order they are looked for.
-_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "bb_state_dict", "model")
 
 #: What DataParallel, DistributedDataParallel and torch.compile put in front of every key.
 _OUTER = ("", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
@@ -72,15 +67,6 @@ _REASONS = (
 
 
 @dataclass(frozen=True)
-class Unwrapped:
-    """A state dict, the word it was found under (None: it was the whole file) and everything beside it."""
-
-    state: dict[str, Any]
-    wrapper: str | None
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Found:
     """A backbone found in a state dict.
 
@@ -103,6 +89,17 @@ class Found:
         """What stands in front of the backbone's keys."""
         return self.outer + self.core
 
+    def place(self, key: str) -> str | None:
+        """The name of an entry in the backbone; None if it is outside the backbone's part of the file."""
+        return key.removeprefix(self.prefix) if key.startswith(self.prefix) else None
+
+    def reason(self, key: str) -> str:
+        """Why an entry outside the backbone is left aside."""
+        inner = key.removeprefix(self.outer)
+        if self.core == _TCLR_CORE and inner.startswith("1."):
+            return "projector"
+        return next((reason for pattern, reason in _REASONS if re.search(pattern, inner)), "outside the backbone")
+
     def has(self, name: str) -> bool:
         """Whether the file has an entry beside the backbone's, such as ``fc.weight``."""
         return self.prefix + name in self.source.state
@@ -115,28 +112,6 @@ class CheckpointFormat:
     name: str
     matches: Callable[[Found], bool]
     input_spec: Callable[[Found], InputSpec]
-
-
-def unwrap(content: Any, path: object) -> Unwrapped:
-    """Find the state dict in what a file holds.
-
-    Raises:
-        CheckpointError: if there is none.
-    """
-    if isinstance(content, nn.Module):
-        return Unwrapped(dict(content.state_dict()), "a pickled module", {})
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a state dict or a mapping with one")
-    for wrapper in _WRAPPERS:
-        inner = content.get(wrapper)
-        if isinstance(inner, nn.Module):
-            inner = inner.state_dict()
-        if inner is not None and _is_state_dict(inner):
-            metadata = {str(key): value for key, value in content.items() if key != wrapper}
-            return Unwrapped(dict(inner), wrapper, metadata)
-    if _is_state_dict(content):
-        return Unwrapped(dict(content), None, {})
-    raise CheckpointError(f"{path}: no state dict in it; it holds {_some(map(str, content))}")
 
 
 def find_backbone(source: Unwrapped, path: object, arch: str | None = None) -> Found:
@@ -163,14 +138,6 @@ def find_backbone(source: Unwrapped, path: object, arch: str | None = None) -> F
             "say which with --arch r3d_18_dilated (TCLR) or --arch r3d_18"
         )
     return best
-
-
-def ignored_reason(key: str, found: Found) -> str:
-    """Why an entry outside the backbone is left aside."""
-    inner = key.removeprefix(found.outer)
-    if found.core == _TCLR_CORE and inner.startswith("1."):
-        return "projector"
-    return next((reason for pattern, reason in _REASONS if re.search(pattern, inner)), "outside the backbone")
 
 
 def _candidates(source: Unwrapped, arch: str) -> Iterator[Found]:
@@ -215,7 +182,7 @@ def _could_be_tclr(found: Found) -> bool:
 
 
 def _not_found(source: Unwrapped, path: object, arch: str | None) -> str:
-    seen = f"{path}: {len(source.state)} entries such as {_some(source.state)}"
+    seen = f"{path}: {len(source.state)} entries such as {some(source.state)}"
     if arch is None:
         return (
             f"{seen} fit none of {', '.join(backbone_names())}; understood are fima's own files and those of FIMA, "
@@ -227,19 +194,6 @@ def _not_found(source: Unwrapped, path: object, arch: str | None) -> str:
     except CheckpointError:
         guess = ""
     return f"{seen} fit nothing of --arch {arch}{guess}"
-
-
-def _some(names: Any) -> str:
-    listed = list(names)
-    return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "") if listed else "nothing"
-
-
-def _is_state_dict(value: Any) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and all(isinstance(key, str) for key in value)
-        and any(isinstance(entry, Tensor) for entry in value.values())
-    )
 
 
 def _usual_input(found: Found) -> InputSpec:

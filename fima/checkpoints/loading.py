@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from html import escape
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fima.checkpoints.containers import Unwrapped, unwrap
 from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
-from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, Unwrapped, find_backbone, ignored_reason, unwrap
-from fima.checkpoints.report import LoadReport, ShapeMismatch
+from fima.checkpoints.filling import fill
+from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, find_backbone
+from fima.checkpoints.hub.families import recognize
+from fima.checkpoints.hub.folders import read_safetensors
+from fima.checkpoints.hub.opening import fill_recognized, open_folder
+from fima.checkpoints.hub.refused import named_family
+from fima.checkpoints.loaded import IncompleteCheckpointError, LoadedBackbone, epoch_of
+from fima.checkpoints.report import LoadReport
 from fima.checkpoints.shipped import shipped_path
 from fima.errors import CheckpointError, InputError, one_line
 from fima.input_spec import FIMA_112, InputSpec
-from fima.models.registry import BackboneInfo, backbone_info, create_backbone, is_custom
+from fima.models.registry import backbone_info, create_backbone, is_custom
 
 __all__ = [
     "IncompleteCheckpointError",
@@ -33,69 +39,6 @@ __all__ = [
 ]
 
 _VERSION = 1
-
-
-class IncompleteCheckpointError(CheckpointError):
-    """A checkpoint that does not fill its backbone.
-
-    Attributes:
-        partial: everything known of the file; its ``backbone`` is not to be used, its ``report`` says why.
-    """
-
-    def __init__(self, message: str, partial: LoadedBackbone) -> None:
-        super().__init__(message)
-        self.partial = partial
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedBackbone:
-    """A backbone with what it expects and where it comes from.
-
-    Attributes:
-        backbone: in eval mode: normalized clip ``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``.
-        arch: its name for `fima.models.create_backbone`.
-        input: the clip it expects.
-        report: where every entry of the file went.
-        settings: keyword arguments it was built with.
-        path, sha256: the file; None for random weights.
-        trained: whether the weights come from a file.
-        epoch: the epoch the file gives, if it does.
-        extra: what was saved beside the backbone by `save_backbone`.
-    """
-
-    backbone: nn.Module
-    arch: str
-    input: InputSpec
-    report: LoadReport
-    settings: dict[str, Any] = field(default_factory=dict)
-    path: Path | None = None
-    sha256: str | None = None
-    trained: bool = True
-    epoch: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def info(self) -> BackboneInfo:
-        """Channels, strides and taps for a clip of this input."""
-        return backbone_info(self.backbone, self.input)
-
-    def _repr_html_(self) -> str:
-        """For the last line of a notebook's cell: what it is, what it expects, where every entry went."""
-        info, spec, report = self.info, self.input, self.report
-        parameters = sum(p.numel() for p in self.backbone.parameters())
-        slices, cells = spec.num_frames // info.temporal_stride, spec.size // info.spatial_stride
-        rows = {
-            "architecture": f"{self.arch}, {parameters / 1e6:.2f} M parameters",
-            "weights": f"{self.path} ({report.format})" if self.trained else "random, untrained",
-            "SHA-256": f"{self.sha256[:16]}…" if self.sha256 else "",
-            "clip": f"{spec.num_frames} frames, stride {spec.frame_stride}, {spec.size} × {spec.size} px, "
-            f"{spec.channel_order.upper()}, mean {spec.mean}, std {spec.std}",
-            "feature map": f"{info.channels} channels, {slices} slices of {cells} × {cells} cells",
-            "entries of the file": f"{len(report.loaded)} in the backbone, {len(report.ignored)} left aside",
-            "notes": "; ".join((*report.problems, *report.notes)),
-        }
-        cells_of = (f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows.items() if text)
-        return "<table>" + "".join(cells_of) + "</table>"
 
 
 def load_backbone(
@@ -124,10 +67,7 @@ def load_backbone(
         InputError: for an unknown architecture or an input spec that cannot be used.
     """
     file = shipped_path(Path(path)) or Path(path)
-    content = read_checkpoint(file, trust=trust)
-    kind = content.get("format") if isinstance(content, Mapping) else None
-    load = _OURS.get(kind, _load_foreign) if isinstance(kind, str) else _load_foreign
-    loaded = load(content, file, arch)
+    loaded = _load(file, arch, trust=trust)
     if not loaded.report.complete:
         problems = "; ".join(loaded.report.problems)
         raise IncompleteCheckpointError(f"{file}: does not fill {loaded.arch}: {problems}", loaded)
@@ -199,6 +139,17 @@ def untrained_backbone(
     return LoadedBackbone(backbone, arch, spec, report, settings, trained=False)
 
 
+def _load(path: Path, arch: str | None, *, trust: bool) -> LoadedBackbone:
+    if path.suffix == ".safetensors" and (path.parent / "config.json").is_file() and not is_custom(arch or ""):
+        path = path.parent
+    if path.is_dir():
+        return open_folder(path, arch, trust=trust)
+    content = read_safetensors(path) if path.suffix == ".safetensors" else read_checkpoint(path, trust=trust)
+    kind = content.get("format") if isinstance(content, Mapping) else None
+    load = _OURS.get(kind, _load_foreign) if isinstance(kind, str) else _load_foreign
+    return load(content, path, arch)
+
+
 def _load_native(content: Mapping[str, Any], path: Path, arch: str | None) -> LoadedBackbone:
     _check_native(content, path, arch)
     state, settings = dict(content["state_dict"]), dict(content["settings"])
@@ -209,10 +160,10 @@ def _load_native(content: Mapping[str, Any], path: Path, arch: str | None) -> Lo
         spec = InputSpec.from_dict(content["input"])
     except InputError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    report = _fill(backbone, found, NATIVE)
+    report = fill(backbone, found, NATIVE)
     extra = dict(content.get("extra", {}))
     return LoadedBackbone(
-        backbone, found.arch, spec, report, settings, path, sha256_of(path), epoch=_epoch(extra), extra=extra
+        backbone, found.arch, spec, report, settings, path, sha256_of(path), epoch=epoch_of(extra), extra=extra
     )
 
 
@@ -235,51 +186,32 @@ def _load_method(content: Mapping[str, Any], path: Path, arch: str | None) -> Lo
         spec = InputSpec.from_dict(content["input"], base=usual) if "input" in content else usual
     except InputError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    report = _fill(backbone, found, f"{content.get('method')} pre-training (fima)")
+    report = fill(backbone, found, f"{content.get('method')} pre-training (fima)")
     extra = content.get("extra")
-    epoch = _epoch(metadata) if "epoch" in metadata else _epoch(extra if isinstance(extra, Mapping) else {})
+    epoch = epoch_of(metadata) if "epoch" in metadata else epoch_of(extra if isinstance(extra, Mapping) else {})
     return LoadedBackbone(backbone, written, spec, report, backbone_settings, path, sha256_of(path), epoch=epoch)
 
 
 def _load_foreign(content: Any, path: Path, arch: str | None) -> LoadedBackbone:
     source = unwrap(content, path)
+    if arch is None or not is_custom(arch):
+        found = recognize(source, path, arch)
+        if found is not None:
+            return fill_recognized(found, path)
+        if known := named_family(source.state):
+            family, key, needs = known
+            raise CheckpointError(f"{path}: is a checkpoint of {family} ({key}), which cannot be built here; {needs}")
+    return _load_guessed(source, path, arch)
+
+
+def _load_guessed(source: Unwrapped, path: Path, arch: str | None) -> LoadedBackbone:
     found = find_backbone(source, path, arch)
     family = next(row for row in FORMATS if row.matches(found))
     spec = family.input_spec(found)
     backbone = create_backbone(found.arch, **found.settings)
-    report = _fill(backbone, found, family.name, notes=_notes(found, backbone, arch))
-    epoch = _epoch(source.metadata)
+    report = fill(backbone, found, family.name, notes=(*source.notes, *_notes(found, backbone, arch)))
+    epoch = epoch_of(source.metadata)
     return LoadedBackbone(backbone, found.arch, spec, report, found.settings, path, sha256_of(path), epoch=epoch)
-
-
-def _fill(backbone: nn.Module, found: Found, format_name: str, *, notes: tuple[str, ...] = ()) -> LoadReport:
-    """Copy what fits into the backbone and say where every entry went."""
-    wanted = backbone.state_dict()
-    inside = {name.split(".")[0] for name in wanted}
-    values: dict[str, Tensor] = {}
-    loaded: dict[str, str] = {}
-    unexpected: list[str] = []
-    mismatched: list[ShapeMismatch] = []
-    ignored: dict[str, str] = {}
-    for key, value in found.source.state.items():
-        name = key.removeprefix(found.prefix) if key.startswith(found.prefix) else ""
-        if not isinstance(value, Tensor):
-            ignored[key] = f"not a tensor but a {type(value).__name__}"
-        elif name in wanted and value.shape != wanted[name].shape:
-            mismatched.append(ShapeMismatch(key, name, tuple(wanted[name].shape), tuple(value.shape)))
-        elif name in wanted:
-            values[name], loaded[key] = value, name
-        elif name.split(".")[0] in inside:
-            unexpected.append(key)
-        else:
-            ignored[key] = ignored_reason(key, found)
-    accounted = values.keys() | {item.name for item in mismatched}
-    missing = tuple(name for name in wanted if name not in accounted)
-    broken = tuple(name for name, value in values.items() if not torch.isfinite(value).all())
-    backbone.load_state_dict(values, strict=False)
-    return LoadReport(
-        format_name, found.arch, loaded, missing, tuple(unexpected), tuple(mismatched), ignored, broken, notes
-    )
 
 
 def _check_native(content: Mapping[str, Any], path: Path, arch: str | None) -> None:
@@ -320,11 +252,6 @@ def _move(backbone: nn.Module, device: str | torch.device) -> None:
         backbone.to(device)
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device it does not have
         raise InputError(f"--device {device}: {one_line(str(error))[:160]}") from error
-
-
-def _epoch(metadata: Mapping[str, Any]) -> int | None:
-    epoch = metadata.get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None
 
 
 def _is_plain(value: Any) -> bool:

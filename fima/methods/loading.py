@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fima.checkpoints.containers import unwrap
 from fima.checkpoints.files import read_checkpoint, write_checkpoint
-from fima.checkpoints.formats import find_backbone, unwrap
+from fima.checkpoints.formats import find_backbone
 from fima.checkpoints.report import LoadReport, ShapeMismatch
 from fima.errors import CheckpointError, InputError
 from fima.methods.base import Method

@@ -57,6 +57,7 @@ _FACTORIES = {
     "timesformer": "fima.models.hub.timesformer:TimeSformer",
     "hiera": "fima.models.hub.hiera:Hiera",
     "uniformer": "fima.models.hub.uniformer:UniFormer",
+    "transformers": "fima.models.hub.transformers_models:TransformersBackbone",
 }
 
 

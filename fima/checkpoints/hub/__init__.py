@@ -1,0 +1,1 @@
+"""Checkpoints of video transformers: whose they are, and how their entries become ours."""
