@@ -33,21 +33,21 @@ class TransformersBackbone(nn.Module):
     """``(N, 3, T, H, W)`` → ``(N, C, T', H', W')``, for clips of the size its configuration says.
 
     Args:
-        config: of the model, as ``config.json`` holds it; its ``model_type`` is one of `MODEL_TYPES`.
-        resize: whether positions are interpolated for clips of another size, by transformers' own rule.
+        config: of the model, as ``config.json`` holds it; its ``model_type`` is one of `MODEL_TYPES`; None: ViViT-B.
         model: already built; by default built here, with random weights.
 
     Raises:
         InputError: if transformers is not installed, or the configuration is of another model.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, resize: bool = False, model: nn.Module | None = None) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, *, model: nn.Module | None = None) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {"config": dict(config), "resize": resize}
+        config = dict(config or {"model_type": "vivit"})
+        self.settings: dict[str, Any] = {"config": config}
         kind = str(config.get("model_type"))
         if kind not in MODEL_TYPES:
             raise InputError(f"config must be of {' or '.join(MODEL_TYPES)}, got {kind}")
-        self.model, self.resize, self.kind = model or _build(kind, config), resize, kind
+        self.model, self.kind = model or _build(kind, config), kind
         known: Any = self.model.config
         tubelet, patch = known.tubelet_size[0], known.tubelet_size[1]
         side = known.image_size if isinstance(known.image_size, int) else known.image_size[0]

@@ -391,6 +391,17 @@ class TestForeign:
 _TRANSFORMER = {"dim": 128, "depth": 4}
 SMALL = dict.fromkeys(("videomae", "videomae-small", "vjepa1", "vjepa2", "vjepa21", "timesformer"), _TRANSFORMER) | {
     "hiera": {"dim": 8, "stages": (1, 1, 1, 1)},
+    "transformers": {
+        "config": {
+            "model_type": "vivit",
+            "image_size": 32,
+            "num_frames": 4,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+        }
+    },
     "uniformer": {"dims": (8, 8, 64, 64), "depth": (1, 1, 1, 1)},
 }
 
