@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +22,7 @@ from analysis.settings import (
 )
 from fima.commands.base import lacks_memory
 from fima.errors import InputError, one_line
+from fima.progress import Progress, tell
 
 __all__ = [
     "SOME_SKIPPED",
@@ -40,7 +39,6 @@ __all__ = [
     "tell",
 ]
 
-_EVERY_SECONDS = 20.0
 SOME_SKIPPED = 3
 """Exit code of a data-set run that is complete but for broken videos (listed in ``skipped.csv``)."""
 
@@ -141,31 +139,9 @@ def enough_memory() -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def show_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, where that is a terminal; elsewhere a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task, said = bar.add_task(what, total=None), time.monotonic()
-
-        def report(done: int, total: int) -> None:
-            nonlocal said
-            bar.update(task, completed=done, total=total)
-            if not console.is_terminal and time.monotonic() - said >= _EVERY_SECONDS:
-                said = time.monotonic()
-                tell(f"{what}: {done} of {total}")
-
-        yield report
-
-
-def tell(line: str) -> None:
-    """A line of progress, on stderr."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def show_progress(what: str) -> Progress:
+    """A context that shows how far a command has come; call it with (done, total)."""
+    return Progress(what)
 
 
 def add_attribution_flags(parser: argparse.ArgumentParser) -> None:

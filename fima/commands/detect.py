@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fima.files import write_csv, write_json
+from fima.progress import Progress
 
 if TYPE_CHECKING:
     from fima.checkpoints import LoadedBackbone
@@ -32,7 +32,6 @@ examples:
 exit codes: 0 done, 2 bad input, 3 done but some keyframes cannot be read, 4 training stopped, 130 interrupted
 """
 _SOME_SKIPPED = 3
-_EVERY_SECONDS = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,14 +116,14 @@ def _train_and_test(
         ).to(device)  # fmt: skip
     films = Films(data.videos, data.last_seconds, start_second=args.start_second)
     there = [frame for frame in data.train if frame.video in data.videos]
-    trained = train_detector(
-        detector, there, data.class_ids, films, preset, out, run=identity, seed=args.seed, threads=args.threads,
-        resume=args.resume, progress=_Teller("train", "step"),
-    )  # fmt: skip
+    with Progress("train", unit="steps", ends=True) as shown:
+        trained = train_detector(
+            detector, there, data.class_ids, films, preset, out, run=identity, seed=args.seed, threads=args.threads,
+            resume=args.resume, progress=lambda done, total, loss: shown(done, total, f"loss {loss:.4f}"),
+        )  # fmt: skip
     tested = [frame for frame in data.test if frame.video in data.videos]
-    scored, skipped = score_keyframes(
-        detector, tested, films, preset, threads=args.threads, progress=_Teller("test", "keyframe")
-    )
+    with Progress("test", unit="keyframes", ends=True) as shown:
+        scored, skipped = score_keyframes(detector, tested, films, preset, threads=args.threads, progress=shown)
     films.close()
     write_detections(out / "detections.csv", scored, data.class_ids, data.evaluated)
     unread = {"train": trained.skipped, "test": skipped}
@@ -174,21 +173,6 @@ def _typed() -> list[str]:
     """The words after the command's name, as they were typed."""
     words = sys.argv[1:]
     return words[1:] if words[:1] == ["detect"] else words
-
-
-class _Teller:
-    """A line on stderr now and then."""
-
-    def __init__(self, what: str, unit: str) -> None:
-        self.what, self.unit, self.said = what, unit, time.monotonic()
-
-    def __call__(self, done: int, total: int, loss: float | None = None) -> None:
-        now = time.monotonic()
-        if now - self.said >= _EVERY_SECONDS or done == total:
-            self.said = now
-            more = "" if loss is None else f", loss {loss:.4f}"
-            sys.stderr.write(f"{self.what}: {self.unit} {done} of {total}{more}\n")
-            sys.stderr.flush()
 
 
 def _write_skipped(path: Path, unread: Mapping[str, Mapping[str, str]], missing: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, progress
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags
 from fima.legacy import input_name
+from fima.progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         layer=args.layer, preset=args.preset, seed=args.seed,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    with progress("extract") as tell:
+    with Progress("extract", unit="videos") as tell:
         done = extract(
             loaded, data, chosen.protocol, out, metadata, batch_size=args.batch_size, device=place,
             threads=args.threads, rank=rank, world=world, overwrite=args.overwrite, progress=tell,

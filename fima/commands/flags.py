@@ -1,19 +1,13 @@
-"""What the commands that read features share: flags, progress, skipped videos. Imports no torch."""
+"""What the commands that read features share: flags, the exit code for skipped videos. Imports no torch."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "progress"]
+__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags"]
 
 SOME_SKIPPED = 3
 """Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
-
-_EVERY_SECONDS = 15.0
 
 
 def add_backbone_flags(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -41,36 +35,3 @@ def add_protocol_flags(parser: argparse.ArgumentParser) -> None:
         help="fima, fame, tclr, coclr, mscl, maclr or severe (default: fima)",
     )
     parser.add_argument("--clips", type=int, metavar="K", help="of a video, evenly spread (default: the preset's)")
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where that is a terminal, otherwise a line now and then; call it with (done, total) videos."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(what)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines(what: str) -> Callable[[int, int], None]:
-    began = said = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if now - said >= _EVERY_SECONDS:
-            said = now
-            pace = done / (now - began)
-            sys.stderr.write(
-                f"{what}: {done}/{total} videos, {pace:.1f}/s, {(total - done) / pace / 60:.0f} min left\n"
-            )
-            sys.stderr.flush()
-
-    return show

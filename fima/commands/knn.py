@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
-from fima.commands.flags import progress
 from fima.commands.neighbors import add_flags, finish, out_folder, positive
 from fima.files import write_csv
+from fima.progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from fima.evaluation.neighbor_report import about, find_neighbors, knn_scores
     from fima.evaluation.neighbor_sets import open_sets
 
-    sets = open_sets(args, chosen, ["rgb"], progress)
+    sets = open_sets(args, chosen, ["rgb"], partial(Progress, unit="videos"))
     ((shown, train),) = sets.train.items()
     if args.k and max(counts) > len(train):
         raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")

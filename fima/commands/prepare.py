@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from fima.progress import Progress
 
 if TYPE_CHECKING:
     from fima.data.transcode.preparation import Plan
@@ -18,7 +18,6 @@ __all__ = ["add_arguments", "run"]
 SOME_FAILED = 3
 """Exit code of a run that is complete but for videos that cannot be re-encoded (listed in ``failed.csv``)."""
 
-_EVERY_SECONDS = 15.0
 _EPILOG = """\
 DST gets SRC's tree: every video as .mp4 (H.264, without sound) under its own name, annotation files as they are (their
 paths must be relative). Frames, their order and the rate stay; what is smaller than --short-side keeps its size. After
@@ -100,65 +99,18 @@ def _prepare(todo: Plan, workers: int) -> int:
     from fima.data.transcode.prepare import prepare
 
     read = written = failed = 0
-    with _progress(len(todo.jobs)) as progress, closing(prepare(todo, workers=workers)) as outcomes:
-        for outcome in outcomes:
+    shown = Progress("prepare", unit="videos")
+    with shown, closing(prepare(todo, workers=workers)) as outcomes:
+        for number, outcome in enumerate(outcomes, 1):
             if isinstance(outcome, Done):
                 read, written = read + outcome.source_bytes, written + outcome.output_bytes
             else:
                 failed += 1
-            progress.advance(failed)
+            shown(number, len(todo.jobs), f"{failed} failed" if failed else "")
     done = len(todo.jobs) - failed
     if done:
         sys.stdout.write(f"{_videos(done)} prepared: {_megabytes(read)} became {_megabytes(written)}\n")
     return failed
-
-
-class _Lines:
-    """Progress where stderr is no terminal: a line now and then."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._began = self._said = time.monotonic()
-
-    def advance(self, failed: int) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now - self._said >= _EVERY_SECONDS:
-            self._said = now
-            left = (now - self._began) / self._done * (self._total - self._done)
-            rate = f"{self._done / (now - self._began):.2f} videos/s, {left / 60:.0f} min left"
-            sys.stderr.write(f"{self._done}/{self._total} videos, {failed} failed, {rate}\n")
-            sys.stderr.flush()
-
-
-class _Bar:
-    def __init__(self, bar: Any, total: int) -> None:
-        self._bar, self._task = bar, bar.add_task("prepare", total=total, note="")
-        self._began, self._done = time.monotonic(), 0
-
-    def advance(self, failed: int) -> None:
-        self._done += 1
-        rate = self._done / max(time.monotonic() - self._began, 1e-9)
-        note = f"{rate:.2f} videos/s" + (f", {failed} failed" if failed else "")
-        self._bar.update(self._task, completed=self._done, note=note)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[_Lines | _Bar]:
-    """A bar on stderr where that is a terminal, otherwise lines."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(total)
-        return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Bar(bar, total)
 
 
 def _videos(number: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from itertools import chain
 
-from fima.commands.flags import progress
 from fima.commands.neighbors import add_flags, finish, out_folder, positive
 from fima.files import write_csv
 from fima.legacy import input_name
+from fima.progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from fima.evaluation.neighbor_report import about, find_neighbors, neighbor_rows, recall_scores
     from fima.evaluation.neighbor_sets import open_sets
 
-    sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), progress)
+    sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), partial(Progress, unit="videos"))
     folder.mkdir(parents=True, exist_ok=True)
     found = {
         shown: find_neighbors(train, sets.test[shown], max(ranks), center=chosen.center)

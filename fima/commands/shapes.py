@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import nullcontext
-from typing import Any
+
+from fima.progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -72,26 +72,8 @@ def run(args: argparse.Namespace) -> int:
     looks += [f"objects={args.objects}"] if args.objects else []
     text = ",".join([f"shapes:{args.regime}", f"seed={args.seed}", *looks, *args.set])
     videos = {"train": args.videos, "val": args.val, "test": args.test}
-    with _bar(sum(videos.values())) as bar:
-        write_shapes(args.folder, text, videos, truth=args.truth, crf=args.crf, progress=bar)
+    with Progress("draw", unit="videos") as shown:
+        write_shapes(args.folder, text, videos, truth=args.truth, crf=args.crf, progress=shown)
     lists = ", ".join(f"{args.folder}/{split}.csv" for split, count in videos.items() if count)
     sys.stdout.write(f"{sum(videos.values())} videos in {args.folder}; lists: {lists}\n")
     return 0
-
-
-def _bar(total: int) -> Any:
-    """A progress callback as a context; nothing is shown where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return nullcontext(None)
-
-    class Bar(Progress):
-        def __call__(self, done: int, videos: int) -> None:
-            self.update(self.task_ids[0], completed=done, total=videos)
-
-    bar = Bar(console=console, transient=True)
-    bar.add_task("draw", total=total)
-    return bar

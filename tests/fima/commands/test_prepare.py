@@ -13,7 +13,6 @@ import time
 import numpy as np
 import pytest
 
-import fima.commands.prepare as command
 from fima.cli import main
 from fima.data.readers.file import VideoReader
 from fima.data.transcode.encode import write_video
@@ -129,13 +128,12 @@ def test_other_settings_are_refused_until_overwritten(source, tmp_path, capsys):
 
 
 def test_lines_of_progress_where_there_is_no_terminal(source, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("fima.progress.EVERY_SECONDS", 0.0)
     (source / "class1" / "broken.mp4").write_bytes(b"broken")
     assert main(["prepare", str(source), str(tmp_path / "out"), "--workers", "1"]) == 3
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == [f"{i}/4 videos" for i in range(1, 5)]
-    assert lines[-1].split(",")[1] == " 1 failed"
-    assert lines[-1].endswith(" videos/s, 0 min left")
+    assert [line.split(",")[0] for line in lines] == [f"prepare: {i}/4 videos" for i in range(1, 5)]
+    assert lines[-1].split(",")[2:] == [" 1 failed", " 0 min left"]
 
 
 def test_a_bar_on_a_terminal(source, tmp_path):
