@@ -12,11 +12,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fima.errors import InputError, one_line
+from fima.errors import InputError, WriteError, one_line
 from fima.files import is_abandoned, make_folder, partial_name, remove_empty, write_json
 from fima.locks import exclusive
 
@@ -43,7 +43,7 @@ class Claim:
         settings: Mapping[str, Any],
         *,
         inputs: Iterable[str | Path] = (),
-        overwrite: bool = False,
+        overwrite: bool | None = None,
         shared: Iterable[str] = (),
         flag: str = "--out",
     ) -> None:
@@ -80,7 +80,7 @@ class Claim:
         key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
         raise InputError(
             f"{self.flag} {self.folder}: holds another run's {self.kind} ({key}: {_short(before.get(key))}, here "
-            f"{_short(now.get(key))}); give another {self.flag}, or --overwrite"
+            f"{_short(now.get(key))}); give another {self.flag}{self._or_overwrite()}"
         )
 
     def owns(self, name: str) -> bool:
@@ -146,6 +146,8 @@ class Claim:
         try:
             yield scratch
             self.publish(scratch)
+        except WriteError as error:
+            raise WriteError(str(error).replace(str(scratch), str(self.folder))) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -172,8 +174,11 @@ class Claim:
 
     def _way_out(self, foreign: Iterable[str]) -> str:
         if any(self._listed(files, name) for name in foreign for files in self._others.values()):
-            return f"give another {self.flag}, or --overwrite to replace another result"
+            return f"give another {self.flag}{self._or_overwrite()}"
         return f"give another {self.flag}, or move them away"
+
+    def _or_overwrite(self) -> str:
+        return "" if self.overwrite is None else ", or --overwrite"
 
     def _write(self) -> None:
         self._has_written = True
@@ -189,7 +194,7 @@ def claim_output(
     *,
     names: Iterable[str] = (),
     inputs: Iterable[str | Path] = (),
-    overwrite: bool = False,
+    overwrite: bool | None = None,
     known: Iterable[str] = (),
     shared: Iterable[str] = (),
     flag: str = "--out",
@@ -199,11 +204,11 @@ def claim_output(
 
     Args:
         folder: of the results; made, with its parents, if missing. What was made goes again if nothing is written.
-        kind: of the results, such as ``cam``; results of several kinds may lie side by side.
+        kind: of the results, such as ``cam``; several kinds may lie side by side.
         settings: what the results depend on, as JSON has it; the same ones may replace their own earlier results.
         names: what will be written for sure, so that a conflict is found before the work; ``*`` stands for anything.
         inputs: files that are read, which are never replaced.
-        overwrite: also replace the results of other settings and kinds that a record lists.
+        overwrite: also replace results of other settings and kinds that a record lists; None: cannot be asked for.
         known: files of an earlier version of this project, without a record, that the caller knows by their content.
         shared: names that all kinds write alike.
         flag: what the folder was given with.
@@ -239,23 +244,26 @@ def results_folder(folder: str | Path, kind: str, settings: Mapping[str, Any], *
         yield scratch
 
 
+@contextmanager
 def claim_file(
-    path: Path, by: str, *, inputs: Iterable[str | Path] = (), overwrite: bool = False, known: bool = False
-) -> AbstractContextManager[Claim]:
-    """The same for one file, which may lie among others.
+    path: Path,
+    by: str,
+    *beside: str,
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool | None = None,
+    known: bool = False,
+) -> Iterator[Claim]:
+    """The same (`claim_output`) for one file that is written in place and may lie among others.
 
-    Args:
-        path: of the file.
-        by: the command that writes it, which alone may replace it.
-        inputs: as `claim_output`.
-        overwrite: as `claim_output`.
-        known: whether what is there is known by its content.
+    ``by`` is the command, which alone may replace it; ``beside`` may be written with it; ``known``: by its content.
     """
-    kind = f"file {path.name}"
-    return claim_output(
-        path.parent, kind, {"command": by}, names=[path.name], inputs=inputs, overwrite=overwrite,
-        known=[path.name] if known else [], lock=f"{kind}.lock",
-    )  # fmt: skip
+    names, kind = [path.name, *beside], f"file {path.name}"
+    with claim_output(
+        path.parent, kind, {"command": by}, names=names, inputs=inputs, overwrite=overwrite,
+        known=names if known else [], lock=f"{kind}.lock",
+    ) as claim:  # fmt: skip
+        claim.expect(*names)
+        yield claim
 
 
 def digest(path: Path) -> str:

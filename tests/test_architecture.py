@@ -13,6 +13,7 @@ _BASE = {
     "fima.files",
     "fima.input_spec",
     "fima.legacy",
+    "fima.locks",
     "fima.progress",
     "fima.results",
     "fima.safe_files",

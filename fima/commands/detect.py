@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fima.commands.flags import inputs_of
 from fima.files import write_csv, write_json
 from fima.progress import Progress
+from fima.results import claim_output
 
 if TYPE_CHECKING:
     from fima.checkpoints import LoadedBackbone
@@ -32,6 +34,7 @@ examples:
 exit codes: 0 done, 2 bad input, 3 done but some keyframes cannot be read, 4 training stopped, 130 interrupted
 """
 _SOME_SKIPPED = 3
+_FILES = ("last.ckpt", "result.json", "detections.csv", "skipped.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,15 +92,24 @@ def run(args: argparse.Namespace) -> int:
         args.ckpt, arch=args.arch, seed=args.seed, trust=args.trust_checkpoint, input_spec=args.input_spec,
         device=args.device,
     )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    result, skipped = _train_and_test(args, data, loaded, preset, out, device)
-    write_json(out / "result.json", result)
+    identity = _identity(args, data, loaded, preset)
+    begun = _FILES if args.resume == "auto" and (out / _FILES[0]).is_file() else ()
+    with claim_output(out, "detect", identity, names=_FILES, inputs=inputs_of(args), known=begun) as claim:
+        claim.expect(*_FILES)
+        result, skipped = _train_and_test(args, data, loaded, preset, out, device, identity)
+        write_json(out / "result.json", result)
     _report(result, out)
     return _SOME_SKIPPED if skipped else 0
 
 
 def _train_and_test(
-    args: argparse.Namespace, data: AvaDataset, loaded: LoadedBackbone, preset: DetectionPreset, out: Path, device: Any
+    args: argparse.Namespace,
+    data: AvaDataset,
+    loaded: LoadedBackbone,
+    preset: DetectionPreset,
+    out: Path,
+    device: Any,
+    identity: dict[str, Any],
 ) -> tuple[dict[str, Any], bool]:
     import torch
 
@@ -107,7 +119,6 @@ def _train_and_test(
     from fima.tasks.detect.testing import measure, score_keyframes, write_detections
     from fima.tasks.detect.train import train_detector
 
-    identity = _identity(args, data, loaded, preset)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(args.seed)
         detector = Detector(

@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from fima.commands.flags import inputs_of
 from fima.errors import InputError
+from fima.results import claim_file
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--arch", metavar="NAME", help="architecture, for files whose keys do not tell")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if an earlier export wrote it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,10 +37,9 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.exists() and not args.overwrite:
         raise InputError(f"{out}: is there already; choose another name, or --overwrite")
-    if args.format == "fima":
-        _export_method(args, out)
-    else:
-        _export_backbone(args, out)
+    export = _export_method if args.format == "fima" else _export_backbone
+    with claim_file(out, "fima export", inputs=inputs_of(args), overwrite=args.overwrite):
+        export(args, out)
     sys.stdout.write(f"{out}\n")
     return 0
 

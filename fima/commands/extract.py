@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, inputs_of
 from fima.legacy import input_name
 from fima.progress import Progress
+from fima.results import claim_file
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shown",
         type=input_name,
         default="rgb",
-        metavar="WHAT",
+        choices=("rgb", "static", "motion"),
         help="the clip as it is: rgb; its middle frame: static; or motion",
     )
     add_protocol_flags(parser)
@@ -76,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
         loaded, data, chosen.protocol, source={"path": str(args.data), "split": args.split}, shown=args.shown,
         layer=args.layer, preset=args.preset, seed=args.seed,
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with Progress("extract", unit="videos") as tell:
+    with _claimed(args, out, rank), Progress("extract", unit="videos") as tell:
         done = extract(
             loaded, data, chosen.protocol, out, metadata, batch_size=args.batch_size, device=place,
             threads=args.threads, rank=rank, world=world, overwrite=args.overwrite, progress=tell,
@@ -91,6 +93,21 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(f"{len(done.skipped)} cannot be read, listed in {skipped_path(out)}\n")
     # Of several processes the first one speaks: a launcher ends them all when another leaves with a code of its own.
     return SOME_SKIPPED if done.skipped and rank == 0 else 0
+
+
+def _claimed(args: argparse.Namespace, out: Path, rank: int) -> AbstractContextManager[Any]:
+    """Of several processes, the first one claims the file for all."""
+    from fima.errors import InputError
+    from fima.evaluation.feature_parts import skipped_path
+    from fima.evaluation.feature_store import read_metadata
+
+    if rank:
+        return nullcontext()
+    known = False
+    with suppress(InputError, FileNotFoundError):
+        known = bool(read_metadata(out))
+    beside = skipped_path(out).name
+    return claim_file(out, "fima extract", beside, inputs=inputs_of(args), overwrite=args.overwrite, known=known)
 
 
 def _place() -> tuple[int, int]:

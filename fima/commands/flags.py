@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags"]
+__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "decisive", "inputs_of"]
 
 SOME_SKIPPED = 3
 """Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
@@ -35,3 +36,22 @@ def add_protocol_flags(parser: argparse.ArgumentParser) -> None:
         help="fima, fame, tclr, coclr, mscl, maclr or severe (default: fima)",
     )
     parser.add_argument("--clips", type=int, metavar="K", help="of a video, evenly spread (default: the preset's)")
+
+
+_NOT_DECISIVE = {"out", "overwrite", "device", "threads", "batch_size", "workers", "lanes", "format", "show"}
+_NOT_DECISIVE |= {"command", "run", "traceback", "trust_checkpoint", "measure", "no_training", "runs", "name"}
+
+
+_READ = ("ckpt", "checkpoint", "video", "data", "masks", "features", "features_train", "features_test", "runs", "boxes")
+
+
+def decisive(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that a result depends on, for its claim."""
+    return {name: value for name, value in vars(args).items() if name not in _NOT_DECISIVE}
+
+
+def inputs_of(args: argparse.Namespace) -> list[str]:
+    """The files that were named on the command line to be read; some are given as NAME=FILE."""
+    given = (getattr(args, name, None) for name in _READ)
+    words = [str(word) for value in given if value for word in (value if isinstance(value, list | tuple) else [value])]
+    return words + [word.partition("=")[2] for word in words if "=" in word]

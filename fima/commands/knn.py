@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 
-from fima.commands.neighbors import add_flags, finish, out_folder, positive
+from fima.commands.neighbors import add_flags, claimed, finish, positive, save
 from fima.files import write_csv
 from fima.progress import Progress
 
@@ -49,32 +50,31 @@ def run(args: argparse.Namespace) -> int:
     counts = positive(args.k or list(_COUNTS), "--k")
     if not 0 < args.temperature < float("inf"):
         raise InputError(f"--temperature must be more than 0, got {args.temperature}")
-    folder = out_folder(args, "knn.json")
-
     from fima.evaluation.neighbor_report import about, find_neighbors, knn_scores
     from fima.evaluation.neighbor_sets import open_sets
 
-    sets = open_sets(args, chosen, ["rgb"], partial(Progress, unit="videos"))
-    ((shown, train),) = sets.train.items()
-    if args.k and max(counts) > len(train):
-        raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")
-    counts = [k for k in counts if k <= len(train)]
-    folder.mkdir(parents=True, exist_ok=True)
-    found = find_neighbors(train, sets.test[shown], max(counts), center=chosen.center)
-    scores, predictions = knn_scores(found, counts, temperature=args.temperature, seed=args.seed)
-    test = found.test
-    write_csv(
-        folder / "predictions.csv",
-        ("video", "label", "class_name", *predictions),
-        (
-            (video, label, test.class_names[label], *(int(part[place]) for part in predictions.values()))
-            for place, (video, label) in enumerate(zip(test.video_ids, test.labels, strict=True))
-        ),
-    )
-    content = {
-        "task": "knn",
-        "scores": {shown: scores},
-        "temperature": args.temperature,
-        **about(sets, chosen, seed=args.seed, command=["fima", *sys.argv[1:]]),
-    }
-    return finish(folder, "knn.json", content, sets)
+    with claimed(args, "knn", "predictions.csv") as folder:
+        sets = open_sets(args, chosen, ["rgb"], partial(Progress, unit="videos"))
+        ((shown, train),) = sets.train.items()
+        if args.k and max(counts) > len(train):
+            raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")
+        counts = [k for k in counts if k <= len(train)]
+        found = find_neighbors(train, sets.test[shown], max(counts), center=chosen.center)
+        scores, predictions = knn_scores(found, counts, temperature=args.temperature, seed=args.seed)
+        test = found.test
+        write_csv(
+            folder / "predictions.csv",
+            ("video", "label", "class_name", *predictions),
+            (
+                (video, label, test.class_names[label], *(int(part[place]) for part in predictions.values()))
+                for place, (video, label) in enumerate(zip(test.video_ids, test.labels, strict=True))
+            ),
+        )
+        content = {
+            "task": "knn",
+            "scores": {shown: scores},
+            "temperature": args.temperature,
+            **about(sets, chosen, seed=args.seed, command=["fima", *sys.argv[1:]]),
+        }
+        save(folder, "knn", content, sets)
+    return finish(Path(args.out), content, sets)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, decisive, inputs_of
 from fima.errors import InputError
 from fima.files import write_csv, write_json
+from fima.results import results_folder
 
 if TYPE_CHECKING:
     from fima.evaluation.neighbor_sets import Sets
 
-__all__ = ["add_flags", "finish", "out_folder", "positive"]
+__all__ = ["add_flags", "claimed", "finish", "positive", "save"]
 
 _SHOWN = 3
 
@@ -44,31 +46,31 @@ def positive(numbers: list[int], flag: str) -> list[int]:
     return sorted(set(numbers))
 
 
-def out_folder(args: argparse.Namespace, result: str) -> Path:
-    """The folder to write into, which may not be there yet.
-
-    Raises:
-        InputError: if there is a result in it already.
-    """
-    folder = Path(args.out)
-    if (folder / result).exists() and not args.overwrite:
-        raise InputError(f"--out {folder}: there is a {result} in it; pass --overwrite to replace it")
-    return folder
+def claimed(args: argparse.Namespace, kind: str, *names: str) -> AbstractContextManager[Path]:
+    """A scratch folder of the results' folder, with the files that both commands write and these."""
+    return results_folder(
+        args.out, kind, decisive(args), names=(f"{kind}.json", *names, "duplicates.csv", "skipped.csv"),
+        inputs=inputs_of(args), overwrite=args.overwrite,
+    )  # fmt: skip
 
 
-def finish(folder: Path, result: str, content: Mapping[str, Any], sets: Sets) -> int:
-    """Write the result and what is to be warned of; returns the exit code."""
+def save(folder: Path, kind: str, content: Mapping[str, Any], sets: Sets) -> None:
+    """Write the result, and what is to be warned of."""
+    write_csv(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in sets.duplicates))
+    write_csv(folder / "skipped.csv", ("video", "reason"), sets.skipped)
+    write_json(folder / f"{kind}.json", content)
+
+
+def finish(folder: Path, content: Mapping[str, Any], sets: Sets) -> int:
+    """Say what came out; returns the exit code."""
     from fima.evaluation.neighbor_report import score_lines
 
     duplicates = sets.duplicates
-    write_csv(folder / "duplicates.csv", ("test", "train"), ((test, train) for train, test in duplicates))
     if duplicates:
         first = ", ".join(f"{test} = {train}" for train, test in duplicates[:_SHOWN])
         more = ", …" if len(duplicates) > _SHOWN else ""
         place = folder / "duplicates.csv"
         sys.stderr.write(f"warning: {len(duplicates)} test videos are training videos too: {first}{more}; {place}\n")
-    write_csv(folder / "skipped.csv", ("video", "reason"), sets.skipped)
-    write_json(folder / result, content)
     sys.stdout.writelines(f"{line}\n" for line in score_lines(content["scores"]))
     sys.stdout.write(f"{content['test']['used']} queries, {content['train']['used']} in the gallery: {folder}\n")
     if sets.skipped:

@@ -6,8 +6,9 @@ import argparse
 import sys
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
-from fima.commands.neighbors import add_flags, finish, out_folder, positive
+from fima.commands.neighbors import add_flags, claimed, finish, positive, save
 from fima.files import write_csv
 from fima.legacy import input_name
 from fima.progress import Progress
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=input_name,
         default=["rgb"],
-        metavar="WHAT",
+        choices=("rgb", "static", "motion"),
         help="some of rgb, static, motion (rgb)",
     )
 
@@ -55,36 +56,35 @@ def run(args: argparse.Namespace) -> int:
 
     chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
     ranks = positive(args.ranks, "--ranks")
-    folder = out_folder(args, "retrieval.json")
-
     from fima.evaluation.neighbor_report import about, find_neighbors, neighbor_rows, recall_scores
     from fima.evaluation.neighbor_sets import open_sets
 
-    sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), partial(Progress, unit="videos"))
-    folder.mkdir(parents=True, exist_ok=True)
-    found = {
-        shown: find_neighbors(train, sets.test[shown], max(ranks), center=chosen.center)
-        for shown, train in sets.train.items()
-    }
-    ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
-    results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
-    write_csv(
-        folder / "retrieval.csv",
-        ("query", "rank", "neighbor", "similarity", "hit", "shown"),
-        chain.from_iterable(neighbor_rows(one, shown) for shown, one in found.items()),
-    )
-    write_csv(
-        folder / "predictions.csv",
-        ("video", "label", "class_name", "shown", *(f"recall@{rank}" for rank in ranks)),
-        (
-            (video, label, one.test.class_names[label], shown, *map(int, right))
-            for shown, one in found.items()
-            for video, label, right in zip(one.test.video_ids, one.test.labels, results[shown][1], strict=True)
-        ),
-    )
-    content = {
-        "task": "retrieval",
-        "scores": {shown: scores for shown, (scores, _) in results.items()},
-        **about(sets, chosen, seed=args.seed, command=["fima", *sys.argv[1:]]),
-    }
-    return finish(folder, "retrieval.json", content, sets)
+    with claimed(args, "retrieval", "retrieval.csv", "predictions.csv") as folder:
+        sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), partial(Progress, unit="videos"))
+        found = {
+            shown: find_neighbors(train, sets.test[shown], max(ranks), center=chosen.center)
+            for shown, train in sets.train.items()
+        }
+        ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
+        results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
+        write_csv(
+            folder / "retrieval.csv",
+            ("query", "rank", "neighbor", "similarity", "hit", "shown"),
+            chain.from_iterable(neighbor_rows(one, shown) for shown, one in found.items()),
+        )
+        write_csv(
+            folder / "predictions.csv",
+            ("video", "label", "class_name", "shown", *(f"recall@{rank}" for rank in ranks)),
+            (
+                (video, label, one.test.class_names[label], shown, *map(int, right))
+                for shown, one in found.items()
+                for video, label, right in zip(one.test.video_ids, one.test.labels, results[shown][1], strict=True)
+            ),
+        )
+        content = {
+            "task": "retrieval",
+            "scores": {shown: scores for shown, (scores, _) in results.items()},
+            **about(sets, chosen, seed=args.seed, command=["fima", *sys.argv[1:]]),
+        }
+        save(folder, "retrieval", content, sets)
+    return finish(Path(args.out), content, sets)

@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from fima.commands.flags import inputs_of
 from fima.files import write_text
+from fima.results import claim_file
 
 __all__ = ["add_arguments", "run"]
 
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-name", action="append", default=[], metavar="DATA=NAME", help="what to call a data set; likewise"
     )
-    parser.add_argument("--out", metavar="FILE", help="instead of printing; it is replaced")
+    parser.add_argument("--out", metavar="FILE", help="instead of printing; only a table is replaced")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         sys.stdout.write(text)
     else:
-        write_text(Path(args.out), text)
+        out = Path(args.out)
+        with claim_file(out, "fima table", inputs=inputs_of(args)):
+            write_text(out, text)
     return 0
 
 

@@ -144,19 +144,19 @@ def extract(
         parts.forget()
     if (ready := _ready(out, content)) is not None:
         return ready
-    parts.open(content)
-    if (ready := _ready(out, content)) is not None:  # joined by another process meanwhile
-        parts.remove()
-        return ready
     mine = range(rank, parts.count, world)
     skipped = parts.skipped(mine)
-    todo = [number for number in mine if not parts.path(number).exists()]
+    todo = [number for number in mine if not parts.is_whole(number)]
     before = sum(_size(data, number, chunk) for number in mine if number not in todo)
     records = [record for number in todo for record in data.records[number * chunk : (number + 1) * chunk]]
     vectors = iterate_features(
         loaded, records, protocol, inputs=(metadata["shown"],), layer=metadata["layer"], batch_size=batch_size,
         device=device, threads=threads, chunk=chunk,
     )  # fmt: skip
+    parts.open(content)
+    if (ready := _ready(out, content)) is not None:  # joined by another process meanwhile
+        parts.remove()
+        return ready
     for number, part in zip(todo, _chunks(vectors, chunk, progress, len(records)), strict=True):
         new = {one.record.video_id: one.reason for one, _ in part if one.reason is not None}
         parts.write(number, table(part, metadata["shown"], {"skipped": list(new.items())}))

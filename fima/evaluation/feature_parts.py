@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fima.errors import InputError
@@ -48,11 +49,26 @@ class Parts:
 
     def open(self, content: Mapping[str, Any]) -> None:
         """Make the folder, or see that it is of the same features."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "settings.json"
-        if not settings.exists():
+        if (before := self._before()) is None:
+            self.remove()
             write_json(settings, content, indent=None)
-        check_same(json.loads(settings.read_text(encoding="utf-8")), content, self._folder)
+        else:
+            check_same(before, content, self._folder)
+
+    def _before(self) -> dict[str, Any] | None:
+        """Settings of unfinished work; None if there is none, or it is damaged."""
+        try:
+            found = json.loads((self._folder / "settings.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def is_whole(self, number: int) -> bool:
+        """Whether a part is there and can be read."""
+        with suppress(OSError, pa.ArrowInvalid):
+            return pq.read_metadata(self.path(number)) is not None
+        return False
 
     def write(self, number: int, rows: Any) -> None:
         """A chunk's rows; the part appears whole or not at all."""
@@ -76,7 +92,7 @@ class Parts:
         """Videos of these parts that could not be read; parts that are not there have none."""
         found: dict[str, str] = {}
         for number in numbers:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, InputError):
                 found.update(dict(read_metadata(self.path(number))["skipped"]))
         return found
 

@@ -13,9 +13,9 @@ from fima.files import write_text
 from fima.results import RECORDS, claim_file, claim_output, results_folder
 
 
-def write(folder, settings, files, **rules):
+def write(folder, settings, files, *, overwrite=False, **rules):
     """A run of kind "cam" that writes these files together."""
-    with results_folder(folder, "cam", settings, **rules) as scratch:
+    with results_folder(folder, "cam", settings, overwrite=overwrite, **rules) as scratch:
         for name, content in files.items():
             write_text(scratch / name, content)
 

@@ -20,6 +20,7 @@ from fima.data.shapes.textures import PATTERNS
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.files import whole_file, write_json, write_text
+from fima.results import RECORDS, claim_output
 
 __all__ = ["TRUTHS", "write_shapes"]
 
@@ -67,7 +68,24 @@ def write_shapes(
     records = {
         split: open_shapes(f"{text},videos={count}", split=split).records for split, count in videos.items() if count
     }
-    _claim(target, {"world": text, "truth": sorted(truth), "crf": crf} | _looks(records))
+    settings = {"world": text, "truth": sorted(truth), "crf": crf} | _looks(records)
+    begun = _check_folder(target, settings)
+    lists = [f"{split}.csv" for split in records] + ["truth.csv", _SETTINGS]
+    with claim_output(target, "shapes", {}, names=lists, known=lists if begun else (), flag="DIR") as claim:
+        claim.expect(*lists)
+        if not begun:
+            write_json(target / _SETTINGS, settings)
+        _write(target, records, truth, crf, progress)
+    return target
+
+
+def _write(
+    target: Path,
+    records: Mapping[str, Sequence[Any]],
+    truth: Sequence[str],
+    crf: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     total, done = sum(map(len, records.values())), 0
     for split, chosen in records.items():
         for record in chosen:
@@ -78,7 +96,6 @@ def write_shapes(
         rows = [(f"videos/{_stem(record)}.mp4", record.label) for record in chosen]
         write_text(target / f"{split}.csv", _csv(("path", "label"), rows))
     write_text(target / "truth.csv", _csv(_COLUMNS, _truth_rows(records)))
-    return target
 
 
 def _looks(records: Mapping[str, Sequence[Any]]) -> dict[str, str]:
@@ -140,20 +157,20 @@ def _check(truth: Sequence[str], videos: Mapping[str, int]) -> None:
         raise InputError(f"the numbers of videos must be at least 0 and not all 0, got {dict(videos)}")
 
 
-def _claim(target: Path, settings: dict[str, Any]) -> None:
-    """The folder is new, or holds a part of the same."""
+def _check_folder(target: Path, settings: dict[str, Any]) -> bool:
+    """The folder is new, or holds a part of the same, which is what is returned."""
     path = target / _SETTINGS
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if found != settings:
             raise InputError(f"{target}: holds another world's videos ({path.name} differs); choose another folder")
-        return
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        return True
+    if target.exists() and (not target.is_dir() or any(child.name != RECORDS for child in target.iterdir())):
         raise InputError(f"{target}: is there and not empty, and holds no {_SETTINGS}; choose another folder")
-    write_json(path, settings)
+    return False
 
 
 def _csv(columns: Sequence[str], rows: Any) -> str:

@@ -6,9 +6,8 @@ A line that a killed process left unfinished is passed over: its video is done a
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Any
 from fima.errors import InputError
 from fima.files import write_text
 
-__all__ = ["FOLDER", "Done", "Manifest", "exclusive", "read_manifest"]
+__all__ = ["FOLDER", "Done", "Manifest", "read_manifest", "read_planned"]
 
 FOLDER = ".fima-prepare"
 """Inside a prepared folder; hidden, so that no reader of data sets looks into it."""
@@ -76,6 +75,17 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Done]]
     return header["settings"], done
 
 
+def read_planned(folder: Path) -> set[str] | None:
+    """The files that earlier runs were to write, relative to the prepared folder; None where they kept no list."""
+    try:
+        with (folder / FOLDER / _FILE).open(encoding="utf-8", errors="replace") as file:
+            header = _parsed(file.readline()) or {}
+    except FileNotFoundError:
+        return set()
+    planned = header.get("planned")
+    return set(map(str, planned)) if isinstance(planned, list) else None
+
+
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
@@ -91,11 +101,16 @@ class Manifest:
         folder: the prepared folder.
         settings: that everything in it is made with.
         kept: what is done and stays so; the rest of an earlier manifest is forgotten.
+        planned: files that will be written, relative to the folder: a kill must not make them somebody else's.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], kept: Mapping[str, Done]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], kept: Mapping[str, Done], planned: Iterable[str]
+    ) -> None:
         path = folder / FOLDER / _FILE
-        rows = [{"version": _VERSION, "settings": dict(settings)}, *(asdict(entry) for entry in kept.values())]
+        known = sorted({*planned, *(read_planned(folder) or ())})
+        head = {"version": _VERSION, "settings": dict(settings), "planned": known}
+        rows = [head, *(asdict(entry) for entry in kept.values())]
         write_text(path, "".join(_line(row) for row in rows))
         self._file = path.open("a", encoding="utf-8")
 
@@ -115,30 +130,3 @@ class Manifest:
 
 def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=True) + "\n"
-
-
-@contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder, until the block or this process ends.
-
-    Where the system or its file system knows no locks, nothing is kept out.
-
-    Raises:
-        InputError: if another process is inside.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder.parent}: another fima prepare is at work in it") from None
-        except OSError:
-            pass  # a network file system without locks
-        yield
-    finally:
-        os.close(handle)

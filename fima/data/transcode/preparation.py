@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from fima.data.datasets import VIDEO_EXTENSIONS
-from fima.data.transcode.manifest import FOLDER, Done, read_manifest
+from fima.data.transcode.manifest import FOLDER, Done, read_manifest, read_planned
 from fima.data.transcode.reencode import Encoding
 from fima.errors import InputError
 
@@ -93,10 +93,11 @@ def plan(source: str | Path, folder: str | Path, encoding: Encoding, *, overwrit
     jobs = [_job(root, name) for name in videos]
     _check_outputs(source, jobs)
     done = {} if overwrite else _check_earlier(folder, encoding)
+    annotations = [name for name in files if _is_annotation(name)] if source.is_dir() else []
+    _check_own(folder, {*(job.output for job in jobs), *annotations, FAILED})
     unfinished = [job for job in jobs if not _is_done(job, done.get(job.name), folder)]
     for job in unfinished:
         done.pop(job.name, None)
-    annotations = [name for name in files if _is_annotation(name)] if source.is_dir() else []
     return Plan(
         source=root,
         folder=folder,
@@ -183,6 +184,17 @@ def _check_earlier(folder: Path, encoding: Encoding) -> dict[str, Done]:
             "--overwrite to do it again"
         )
     return done
+
+
+def _check_own(folder: Path, names: set[str]) -> None:
+    """Refuse to replace what no earlier run wrote; manifests of earlier versions cannot tell."""
+    planned = read_planned(folder)
+    if planned is None:
+        return
+    ours = planned | {entry.output for entry in read_manifest(folder)[1].values()}
+    foreign = sorted(name for name in names - ours if os.path.lexists(folder / name))
+    if foreign:
+        raise InputError(f"{folder}: holds {foreign[0]}, not of fima prepare; use another folder, or move it away")
 
 
 def _words(settings: dict[str, object]) -> str:

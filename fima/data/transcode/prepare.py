@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fima.data.transcode.encode import WriteError
-from fima.data.transcode.manifest import FOLDER, Done, Manifest, exclusive
+from fima.data.transcode.manifest import FOLDER, Done, Manifest
 from fima.data.transcode.parallel import ProcessDiedError, run_each, stopping
 from fima.data.transcode.preparation import FAILED, Job, Plan
 from fima.data.transcode.reencode import Encoding, reencode
 from fima.errors import InputError
 from fima.files import write_csv
+from fima.locks import exclusive
 
 __all__ = ["Failed", "prepare"]
 
@@ -48,15 +49,15 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
     scratch = todo.folder / FOLDER / "tmp"
     (todo.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     failures: list[Failed] = []
-    with exclusive(todo.folder / FOLDER):
+    with exclusive(todo.folder / FOLDER / "lock", str(todo.folder)):
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         scratch.mkdir()
         try:
-            _copy(todo, scratch)
             with (
-                Manifest(todo.folder, todo.encoding.to_dict(), todo.done) as manifest,
+                Manifest(todo.folder, todo.encoding.to_dict(), todo.done, _planned(todo)) as manifest,
                 closing(_outcomes(todo, scratch, workers)) as outcomes,
             ):
+                _copy(todo, scratch)
                 for outcome in outcomes:
                     if isinstance(outcome, Done):
                         manifest.add(outcome)
@@ -66,6 +67,10 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
             _write_failures(todo.folder, scratch, failures)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _planned(todo: Plan) -> list[str]:
+    return [*(job.output for job in todo.jobs), *todo.copies, FAILED]
 
 
 def _copy(todo: Plan, scratch: Path) -> None:

@@ -81,7 +81,7 @@ def test_from_a_checkpoint_to_a_number(miniature, tmp_path, capsys):
     assert found["command"].startswith("fima detect ")
     assert sum(1 for _ in (out / "detections.csv").open()) == 6 * 12
     assert not (out / "skipped.csv").exists()
-    assert not list(out.glob(".*"))
+    assert not list(out.rglob(".partial*"))
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(miniature, tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_a_run_is_not_gone_on_with_otherwise(miniature, tmp_path, capsys):
     assert detect(*words) == 0
     capsys.readouterr()
     assert detect(*words, "--resume", "auto", "--seed", "1") == 2
-    assert "was run with seed = 0, now 1" in capsys.readouterr().err
+    assert "holds another run's detect (seed: 0, here 1); give another --out\n" in capsys.readouterr().err
     assert detect(*words, "--resume", "auto") == 0  # only tests again
 
 

@@ -144,7 +144,7 @@ def test_inputs_of_the_same_videos(tmp_path, capsys):
     assert result["clips"] == [1]
     assert result["crops"] == 1
     assert main([*typed, "--out", str(out)]) == 2
-    assert "there is a retrieval.json in it; pass --overwrite" in capsys.readouterr().err
+    assert "holds another run's retrieval (ranks: [1, 50], here [1, 5" in capsys.readouterr().err
     assert main([*typed, "--out", str(out), "--overwrite"]) == 0
 
 

@@ -236,7 +236,7 @@ def test_as_typed(tmp_path, capsys):
     assert main([*typed, "--seed", "1"]) == 2
     assert "seed is 0, here 1; pass --overwrite" in capsys.readouterr().err
     assert main([*typed, "--shown", "sound", "--overwrite"]) == 2
-    assert "--inputs must be some of rgb, static, motion, got 'sound'" in capsys.readouterr().err
+    assert "argument --shown: invalid choice: 'sound'" in capsys.readouterr().err
     assert main([*typed[:-6], "--out", "features.csv"]) == 2
     assert "--out must be a .parquet file, got features.csv" in capsys.readouterr().err
 

@@ -283,7 +283,7 @@ def test_left_over_temporary_files_are_swept(source, tmp_path):
 def test_two_at_a_time_are_refused(source, tmp_path):
     with closing(prepare(plan(source, tmp_path / "out", SMALL), workers=1)) as outcomes:
         next(outcomes)
-        with pytest.raises(InputError, match=r"out: another fima prepare is at work in it"):
+        with pytest.raises(InputError, match=r"out: another run is writing there"):
             next(prepare(plan(source, tmp_path / "out", SMALL), workers=1))
     run(source, tmp_path / "out")
 
@@ -325,6 +325,16 @@ def test_overwrite_writes_into_any_folder_and_removes_nothing(source, tmp_path):
     run(source, tmp_path / "full", overwrite=True)
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
     assert run(source, tmp_path / "full") == []
+
+
+@pytest.mark.parametrize("name", ["videos/Run/c.mp4", FAILED])
+def test_overwrite_replaces_only_what_a_manifest_lists(source, tmp_path, name):
+    mine = tmp_path / "full" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=f"full: holds {name}, not of fima prepare"):
+        plan(source, tmp_path / "full", SMALL, overwrite=True)
+    assert mine.read_text() == "mine"
 
 
 def test_sources_that_cannot_be_used(source, tmp_path):
