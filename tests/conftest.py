@@ -1,13 +1,15 @@
-"""Fixtures shared by all tests: the reference numbers and the real clips, skipped with a message where absent."""
+"""Fixtures shared by all tests: the reference numbers, and real or made clips."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
 import re
 import signal
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.media import fill_clips, fill_fights, made_once
 
 # Shared machines pause; how long an example takes says nothing about the code.
 settings.register_profile("fima", deadline=None)
@@ -25,13 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPO = Path(__file__).resolve().parents[1]
-SHARED = REPO.parent / "shared"
-
-
-def _need(path: Path) -> Path:
-    if not path.exists():
-        pytest.skip(f"{path.name} is not beside this checkout (../shared)")
-    return path
+REAL = Path(os.environ.get("FIMA_REAL_VIDEOS", REPO.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +38,30 @@ def repo_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_dir() -> Path:
-    return _need(SHARED)
+def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real clips where they lie beside the checkout, else made ones of the same names, codecs and lengths."""
+    return _real_or_made("clips", fill_clips, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def clips_dir() -> Path:
-    return _need(SHARED / "data" / "clips")
+def fight_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in UCF101's layout with source recordings: real, or made."""
+    return _real_or_made("surveillance-fight", fill_fights, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def fight_dir() -> Path:
-    return _need(SHARED / "data" / "surveillance-fight")
+def real_data() -> Path:
+    """Real files whose faults cannot be made here; tests of those alone are skipped without them."""
+    if not (REAL / "surveillance-fight").is_dir():
+        pytest.skip("files with faults of real cameras lie in ../shared/data, which is not here")
+    return REAL
+
+
+def _real_or_made(name: str, fill: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
+    if (REAL / name).is_dir():
+        return REAL / name
+    base = factory.getbasetemp()
+    return made_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"made-{name}", fill)
 
 
 class TransformerGolden:

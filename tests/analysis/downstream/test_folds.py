@@ -14,8 +14,6 @@ from analysis.downstream.videos import Videos, group_rule, open_videos
 from fima.data.datasets import open_dataset
 from fima.errors import InputError
 
-REAL = Path(__file__).parents[4] / "shared/data/surveillance-fight"
-
 
 def make_videos(labels: np.ndarray, groups: np.ndarray | None, test: int, folder: Path = Path("/data")) -> Videos:
     ids = tuple(f"c{label}/v{place:03}" for place, label in enumerate(labels))
@@ -147,15 +145,14 @@ def test_drawn_data_is_refused() -> None:
         open_videos("shapes:easy")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips here")
-def test_folds_of_the_real_clips_share_no_recording() -> None:
-    videos = open_videos(str(REAL))
-    assert len(videos) == 218
+def test_folds_of_a_data_set_share_no_recording(fight_dir: Path) -> None:
+    videos = open_videos(str(fight_dir))
     assert videos.groups is not None
     assert videos.shared_groups == 0
     scopes = make_scopes(videos, 5)
-    assert sorted(np.concatenate([parts.test for name, parts in scopes.items() if name != "split"])) == list(range(218))
+    tested = np.concatenate([parts.test for name, parts in scopes.items() if name != "split"])
+    assert sorted(tested) == list(range(len(videos)))
     for parts in scopes.values():
         assert not set(videos.groups[parts.gallery]) & set(videos.groups[parts.test])
         assert not set(videos.groups[parts.train]) & set(videos.groups[parts.validation])
-        assert 0.35 < videos.labels[parts.test].mean() < 0.65
+        assert 0.3 < videos.labels[parts.test].mean() < 0.7

@@ -214,7 +214,7 @@ def test_progress_reaches_the_number_of_videos(broken_data):
 
 def test_real_data_set_by_video(fight_dir):
     study = run("affinity", Settings(data=str(fight_dir), split="test", num_frames=4, frame_stride=2, size=56, show=3))
-    assert study.scores["auroc"].num_videos == len(study.per_video["video_id"]) > 50
+    assert study.scores["auroc"].num_videos == len(study.per_video["video_id"]) >= 8
     low, mean, high = (getattr(study.scores["auroc"], name) for name in ("low", "mean", "high"))
     assert low < mean < high
     assert len(study.arrays["example_frame"]) == 3

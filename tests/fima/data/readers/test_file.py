@@ -389,9 +389,9 @@ def test_fps_is_the_average_where_it_varies(tmp_path):
         assert VideoReader(make_video(tmp_path / name, **h264(), pts=UNEVEN)).fps == pytest.approx(average, rel=0.02)
 
 
-def test_frames_that_all_have_the_same_time(fight_dir):
+def test_frames_that_all_have_the_same_time(real_data):
     """The real data set's files: frames by count, and not the 1325 frames per second that the header works out."""
-    for path in sorted(fight_dir.glob("videos/*/*.mp4"))[::20]:
+    for path in sorted(real_data.glob("surveillance-fight/videos/*/*.mp4"))[::20]:
         with VideoReader(path) as reader:
             assert 5 <= reader.fps <= 60
             assert 1.5 <= reader.duration_seconds <= 2.6

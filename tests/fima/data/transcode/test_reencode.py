@@ -70,8 +70,8 @@ def test_every_real_clip_keeps_its_frames(clips_dir, tmp_path):
 
 
 @pytest.mark.parametrize("name", FIGHTS)
-def test_files_without_usable_times_get_good_ones(fight_dir, tmp_path, name):
-    path = next((fight_dir / "videos").rglob(name.split("/")[1]))
+def test_files_without_usable_times_get_good_ones(real_data, tmp_path, name):
+    path = next((real_data / "surveillance-fight" / "videos").rglob(name.split("/")[1]))
     reencode(path, tmp_path / "a.mp4", Encoding(short_side=240, crf=5))
     assert assert_same_frames_in_the_same_order(path, tmp_path / "a.mp4") > 0
     assert len(set(times(path))) < len(times(path)) / 2
