@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.shapes import paint, textures
+from fima.data.shapes.outline import Outline
 from fima.data.shapes.pool import Pool, open_pool
+from fima.data.shapes.swarm import Swarm
 from fima.data.shapes.world import ShapesWorld
 
 __all__ = ["Cutout", "Look", "look_of"]
@@ -38,7 +40,7 @@ def look_of(world: ShapesWorld) -> Look:
     """
     if world.look == "natural":
         return _Natural(open_pool(world.textures, world.objects), world.size, world.feather)
-    return _Drawn()
+    return _Noise(world.size) if world.look == "noise" else _Drawn()
 
 
 class _Drawn:
@@ -62,47 +64,21 @@ class _Natural:
             if rng.random() < 0.5:
                 picture = picture[:, ::-1]
             return Cutout.of_picture(picture, drawn, self.side, self.feather)
-        outline = _Outline.draw(rng)
+        outline = Outline.draw(rng)
         extent = outline.extent * drawn
         pixels = _pixels(extent, self.side)
         return Cutout.of_outline(outline, self.pool.patch(rng, pixels, pixels), drawn, self.side, self.feather)
 
 
 @dataclass(frozen=True)
-class _Outline:
-    """A smooth closed line around the center: its distance there by direction, 1 on average over the area."""
+class _Noise:
+    side: int
 
-    heights: _Array
-    phases: _Array
-    stretch: float
+    def background(self, rng: np.random.Generator, pattern: int, height: int, width: int, side: int) -> _Array:
+        return rng.random((height, width, 3), np.float32)
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> _Outline:
-        orders = np.arange(2, 7)
-        heights = rng.normal(0, 0.3, 5) / orders
-        return cls(heights, rng.uniform(0, 2 * math.pi, 5), float(np.exp(rng.uniform(-0.4, 0.4))))
-
-    @property
-    def extent(self) -> float:
-        """Greatest distance from the center to either side."""
-        direction = np.linspace(0, 2 * math.pi, 128)
-        line = self._distance(direction)
-        return float(
-            max(
-                np.abs(line * np.cos(direction)).max() * self.stretch,
-                np.abs(line * np.sin(direction)).max() / self.stretch,
-            )
-        )
-
-    def inside(self, x: _Array, y: _Array) -> _Array:
-        """How far places are inside the line, in the same unit; negative outside."""
-        x, y = x / self.stretch, y * self.stretch
-        return np.asarray(self._distance(np.arctan2(y, x)) - np.hypot(x, y))
-
-    def _distance(self, direction: _Array) -> _Array:
-        orders = np.arange(2, 7)
-        waves = self.heights * np.cos(direction[..., None] * orders + self.phases)
-        return np.asarray(np.maximum(1 + waves.sum(axis=-1), 0.35))
+    def sprite(self, rng: np.random.Generator, radius: tuple[float, float]) -> Swarm:
+        return Swarm.draw(rng, Outline.draw(rng), float(rng.uniform(*radius)), self.side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +96,7 @@ class Cutout:
     picture: NDArray[np.float32]
 
     @classmethod
-    def of_outline(cls, outline: _Outline, texture: _Array, radius: float, side: int, feather: float) -> Cutout:
+    def of_outline(cls, outline: Outline, texture: _Array, radius: float, side: int, feather: float) -> Cutout:
         """A texture ``(S, S, 3)`` inside an outline."""
         pixels, half = len(texture), outline.extent * radius
         ticks = ((np.arange(pixels) + 0.5) / pixels * 2 - 1) * half / radius

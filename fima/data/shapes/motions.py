@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.shapes.world import ShapesWorld
 
-__all__ = ["MOTIONS", "camera_path", "class_path", "drift_path", "schedule", "zoom_path"]
+__all__ = ["MOTIONS", "camera_path", "carried", "class_path", "drift_path", "path_at", "schedule", "zoom_path"]
 
 MOTIONS = (
     "horizontal",
@@ -150,3 +150,22 @@ def zoom_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -> 
         return np.ones(num_frames)
     speed = world.zoom * rng.uniform(-1, 1)
     return np.asarray((1 + speed) ** (np.arange(num_frames) - (num_frames - 1) / 2))
+
+
+def carried(path: _Path, camera: _Path) -> _Path:
+    """How a path on the background is seen."""
+    seen = path.copy()
+    seen[:, :2] += camera[:, :2]
+    growth = camera[:, 2:] - 1
+    seen[:, :2] += growth * (path[:, :2] - 0.5)
+    seen[:, 3:] *= camera[:, 2:]
+    return seen
+
+
+def path_at(path: _Path, times: _Path | NDArray[np.int64]) -> _Path:
+    """A path at times between its frames, ``(len(times), …)``."""
+    if np.issubdtype(times.dtype, np.integer):
+        return path[times]
+    before = np.minimum(np.floor(times).astype(int), max(len(path) - 2, 0))
+    after = np.minimum(before + 1, len(path) - 1)
+    return np.asarray(path[before] + (times - before)[:, None] * (path[after] - path[before]))

@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.shapes.looks import Cutout, Look, look_of
-from fima.data.shapes.motions import MOTIONS, camera_path, class_path, drift_path, schedule, zoom_path
+from fima.data.shapes.motions import (
+    MOTIONS,
+    camera_path,
+    carried,
+    class_path,
+    drift_path,
+    path_at,
+    schedule,
+    zoom_path,
+)
 from fima.data.shapes.paint import Sprite, paint, paint_flow
+from fima.data.shapes.swarm import Swarm
 from fima.data.shapes.textures import PATTERNS
 from fima.data.shapes.world import ShapesWorld
 from fima.errors import InputError
@@ -68,6 +78,8 @@ class ShapesVideo:
 
     def frames(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """``(T, H, W, 3)`` uint8 RGB of these frames."""
+        if self.world.look == "noise":
+            return _bytes(self._scattered(indices))
         picture = self._exposed(indices, self.layers)
         if self.world.noise:
             for place, index in enumerate(indices):
@@ -117,6 +129,17 @@ class ShapesVideo:
         paint(cover, mover.sprite, mover.path[indices], cover_only=True)
         return cover[..., 0] >= 0.5
 
+    def _scattered(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Pictures of points that move in noise."""
+        picture = self._exposed(indices, ())
+        for number, mover in enumerate(self.layers):
+            masks = self._cover(mover, indices)
+            for place, index in enumerate(indices):
+                rng = np.random.default_rng([*self.noise_seed, number, int(index)])
+                if isinstance(mover.sprite, Swarm):
+                    mover.sprite.scatter(picture[place], masks[place], mover.path[index], rng)
+        return picture
+
     def _exposed(self, indices: NDArray[np.int64], layers: tuple[_Mover, ...]) -> NDArray[np.float32]:
         """Pictures of the background and some layers, blurred by what moves while light is gathered."""
         scene = indices * len(self.scenes) // len(self)
@@ -132,9 +155,9 @@ class ShapesVideo:
     def _moment(
         self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], layers: tuple[_Mover, ...]
     ) -> NDArray[np.float32]:
-        picture = self._background(_at(self.camera, times), scene)
+        picture = self._background(path_at(self.camera, times), scene)
         for mover in layers:
-            path = _at(mover.path, times)
+            path = path_at(mover.path, times)
             if isinstance(mover.sprite, Cutout):
                 for frame, place in zip(picture, path, strict=True):
                     mover.sprite.lay(frame, place, self.world.shadow)
@@ -187,6 +210,8 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
     pan, shake = camera_path(rng, world.num_frames, world)
     way = pan + shake
     way -= (way.max(axis=0) + way.min(axis=0)) / 2
+    if world.look == "noise":  # moved by whole pixels, noise stays as it is
+        way = np.rint(way * world.size) / world.size
     camera = np.concatenate([way, zoom_path(rng, world.num_frames, world)[:, None]], axis=1)
     scenes = tuple(_canvas(rng, look, pattern, camera, world) for _ in range(world.scenes))
     # The camera goes along with the object: its pan moves all but the classes' objects, its trembling moves everything.
@@ -194,7 +219,7 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
     layers = []
     for _ in range(world.distractors):
         sprite = look.sprite(rng, world.distractor_radius)
-        layers.append(_Mover(sprite, _carried(drift_path(rng, world.num_frames), camera)))
+        layers.append(_Mover(sprite, carried(drift_path(rng, world.num_frames), camera)))
     if world.movers == 2:
         other = (label + int(rng.integers(1, len(MOTIONS)))) % len(MOTIONS)
         smaller = (0.55 * world.radius[0], 0.75 * world.radius[0])
@@ -254,7 +279,7 @@ def _apart(
         rest = np.tile(path[median], (world.num_frames, 1))
         across = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
         rest[:, :2] += across * (1 - 2 * rest[:, :2])
-        path, rest = path + trembling, _carried(rest, camera) if world.still_in == "world" else rest
+        path, rest = path + trembling, carried(rest, camera) if world.still_in == "world" else rest
         gap = float((np.hypot(*(rest - path)[:, :2].T) - sprite.radius * (rest + path)[:, 3]).min())
         if best is None or gap > best[0]:
             best = gap, path, rest
@@ -262,25 +287,6 @@ def _apart(
             break
     assert best is not None
     return _Mover(sprite, best[1]), _Mover(sprite, best[2])
-
-
-def _carried(path: _Array, camera: _Array) -> _Array:
-    """How a path on the background is seen."""
-    seen = path.copy()
-    seen[:, :2] += camera[:, :2]
-    growth = camera[:, 2:] - 1
-    seen[:, :2] += growth * (path[:, :2] - 0.5)
-    seen[:, 3:] *= camera[:, 2:]
-    return seen
-
-
-def _at(path: _Array, times: _Array | NDArray[np.int64]) -> _Array:
-    """A path at times between its frames, ``(len(times), …)``."""
-    if np.issubdtype(times.dtype, np.integer):
-        return path[times]
-    before = np.minimum(np.floor(times).astype(int), max(len(path) - 2, 0))
-    after = np.minimum(before + 1, len(path) - 1)
-    return np.asarray(path[before] + (times - before)[:, None] * (path[after] - path[before]))
 
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

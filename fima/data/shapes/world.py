@@ -33,7 +33,8 @@ class ShapesWorld:
         noise: standard deviation of noise in every pixel of every frame, of the range [0, 1].
         correlation: share of the videos whose background's pattern is given by the label; the others draw it.
         swapped: the correlated share gets the pattern of another class, each class always of the same one.
-        look: what backgrounds and objects look like: "drawn" patterns, or "natural": cut from real footage.
+        look: what backgrounds and objects look like: "drawn" patterns; "natural": cut from real footage; or "noise":
+            all the same noise, in which only motion shows anything.
         textures: where natural looks are cut from (`fima.data.shapes.pool.open_pool`); "": two pictures that come with
             scikit-learn.
         objects: natural objects with masks, likewise; "": smooth outlines of chance, filled from ``textures``.
@@ -62,7 +63,7 @@ class ShapesWorld:
     noise: float = 0.0
     correlation: float = 0.0
     swapped: bool = False
-    look: Literal["drawn", "natural"] = "drawn"
+    look: Literal["drawn", "natural", "noise"] = "drawn"
     textures: str = ""
     objects: str = ""
     zoom: float = 0.0
@@ -96,6 +97,9 @@ class ShapesWorld:
                 raise InputError(f"{name} must be {' or '.join(map(str, choices))}, got {getattr(self, name)}")
         if not 0 <= self.feather <= self.size / 8:
             raise InputError(f"feather must be in [0, size / 8], got {self.feather}")
+        without = ("static_distractors", "zoom", "blur", "shadow", "feather", "noise")
+        if self.look == "noise" and (given := [name for name in without if getattr(self, name)]):
+            raise InputError(f"look=noise goes without {', '.join(given)}: they would show in a single frame")
         if not self.fps > 0:
             raise InputError(f"fps must be more than 0, got {self.fps}")
 
@@ -122,10 +126,11 @@ REGIMES: dict[str, ShapesWorld] = {
         shadow=0.3,
         feather=0.7,
     ),
+    "noise": ShapesWorld(pan=0.02, look="noise"),
 }
 """Where FIMA's claims are put to the test. In all but ``easy``, motion and object are weakly aligned: in space by a
 moving camera or by moving clutter, in time by motions that change; in ``natural`` all looks are of real footage and
-objects like the one that moves rest on the background."""
+objects like the one that moves rest on the background; in ``noise`` nothing but motion tells them apart."""
 
 
 def world_from_text(regime: str, knobs: dict[str, str]) -> ShapesWorld:

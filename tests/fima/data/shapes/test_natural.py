@@ -164,7 +164,7 @@ def test_the_command_writes_a_benchmark_from_unlabelled_footage(tmp_path, pictur
     ("text", "error", "words"),
     [
         ("shapes:natural,textures=/nowhere", FileNotFoundError, "/nowhere: no such file or folder"),
-        ("shapes:natural,look=painted", InputError, "look must be drawn or natural, got painted"),
+        ("shapes:natural,look=painted", InputError, "look must be drawn or natural or noise, got painted"),
         ("shapes:natural,still_in=air", InputError, "still_in must be picture or world, got air"),
         ("shapes:natural,feather=60", InputError, "feather must be in [0, size / 8], got 60.0"),
         ("shapes:natural,scenes=0", InputError, "scenes must be at least 1, got 0"),
