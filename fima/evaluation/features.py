@@ -146,14 +146,26 @@ def iterate_features(
     if batch_size < 1 or threads < 1:
         raise InputError(f"--batch-size and --threads must be at least 1, got {batch_size} and {threads}")
     pool = _Pool(loaded, layer, tuple(inputs), device)
+    read = iterate_test_clips(videos, loaded.input, protocol, threads=threads)
+    return _in_batches(pool, read, len(videos), protocol.crops, batch_size, chunk)
+
+
+def _in_batches(
+    pool: _Pool,
+    read: Iterator[tuple[int, VideoRecord, Tensor | str]],
+    videos: int,
+    crops: int,
+    batch_size: int,
+    chunk: int | None,
+) -> Iterator[VideoFeatures]:
     views: deque[Tensor] = deque()
     pending: deque[tuple[int, VideoRecord, int | str]] = deque()  # with the number of views, or why there are none
-    rows = np.empty((len(inputs), 0, 0), np.float32)
-    for place, record, clips in iterate_test_clips(videos, loaded.input, protocol, threads=threads):
+    rows = np.empty((len(pool.inputs), 0, 0), np.float32)
+    for place, record, clips in read:
         pending.append((place, record, clips if isinstance(clips, str) else len(clips)))
         if not isinstance(clips, str):
             views.append(clips)
-        last = place + 1 == len(videos) or (chunk is not None and (place + 1) % chunk == 0)
+        last = place + 1 == videos or (chunk is not None and (place + 1) % chunk == 0)
         while (waiting := sum(map(len, views))) >= batch_size or (last and waiting):
             new = pool(_take(views, min(batch_size, waiting)))
             rows = np.concatenate([rows, new], axis=1) if rows.size else new
@@ -162,7 +174,7 @@ def iterate_features(
             if isinstance(count, str):
                 yield VideoFeatures(number, one, {}, count)
             else:
-                yield VideoFeatures(number, one, _per_clip(rows[:, :count], protocol.crops, tuple(inputs), one))
+                yield VideoFeatures(number, one, _per_clip(rows[:, :count], crops, pool.inputs, one))
                 rows = rows[:, count:]
 
 
@@ -209,13 +221,13 @@ class _Pool:
         self, loaded: LoadedBackbone, layer: str | None, inputs: tuple[str, ...], device: torch.device | str
     ) -> None:
         self._backbone, self._spec = loaded.backbone.to(device).eval(), loaded.input
-        self._inputs, self._device = inputs, device
+        self.inputs, self._device = inputs, device
         self._buffer: Tensor | None = None
         self._tap = find_tap(self._backbone, layer or None, loaded.info, arch=loaded.arch)
 
     def __call__(self, views: Sequence[Tensor]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            pooled = [self._features(self._normalized(views, what)).float() for what in self._inputs]
+            pooled = [self._features(self._normalized(views, what)).float() for what in self.inputs]
             pooled = [found.mean(dim=(2, 3, 4)) for found in pooled]
             return np.asarray(torch.stack(pooled).cpu().numpy())
 
