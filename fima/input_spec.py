@@ -7,15 +7,12 @@ their sources; `fima.checkpoints` chooses one, and ``--input-spec`` overrides it
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fima.errors import InputError
+from fima.safe_files import read_json, read_yaml
 
 __all__ = [
     "FIMA_112",
@@ -33,6 +30,7 @@ __all__ = [
 ]
 
 _FILE_SUFFIXES = (".json", ".yaml", ".yml")
+_LARGEST = 2.0**31 - 1
 _EXAMPLE = "mean=0.45;std=0.225;num_frames=8;frame_stride=8;size=224"
 
 
@@ -121,14 +119,8 @@ class InputSpec:
 
 
 def _read_file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such input spec file")
-    try:
-        # JSON is read as JSON, so that its errors are reported as JSON's.
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as {path.suffix[1:]}: {error}") from error
+    # JSON is read as JSON, so that its errors are reported as JSON's.
+    return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
 
 
 def _read_inline(text: str) -> dict[str, Any]:
@@ -169,7 +161,7 @@ def _three_numbers(word: str, value: Any) -> tuple[float, float, float]:
     if (
         not isinstance(numbers, list | tuple)
         or len(numbers) != 3
-        or not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+        or not all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < _LARGEST for n in numbers)
     ):
         raise InputError(f"{word} must be one finite number or three, got {value!r}")
     first, second, third = (float(number) for number in numbers)
@@ -180,6 +172,8 @@ def _positive_integer(word: str, value: Any) -> int:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole or value < 1:
         raise InputError(f"{word} must be a whole number of at least 1, got {value!r}")
+    if value > _LARGEST:
+        raise InputError(f"{word} must be at most {_LARGEST:.0f}, got {value:.3g}")
     return int(value)
 
 

@@ -60,7 +60,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         if chosen.take(clip.video_index):
             shown.append(_example(session, clip, result))
     if not shown:
-        raise InputError(f"--masks {session.settings.masks}: no frame of a clip has both object and surroundings")
+        why = "".join(f"; {len(stream.skipped)} were skipped: {reason}" for reason in [*stream.skipped.values()][:1])
+        raise InputError(f"--masks {session.settings.masks}: no frame of a clip has both object and surroundings{why}")
     levels = {name: summary.mean for name, summary in chance.summaries().items()}
     levels |= {f"{kind}_{name}": levels[name] for kind in ("motion", *BASELINES) for name in SCORES}
     summaries = scores.summaries(levels, seed=session.settings.seed)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from fima.checkpoints.containers import Unwrapped, some
 from fima.errors import CheckpointError, InputError
 from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 from fima.models.registry import backbone_names, create_backbone, is_custom
+from fima.safe_files import parse_yaml
 
 __all__ = [
     "FORMATS",
@@ -211,7 +211,7 @@ def _pyslowfast_input(found: Found) -> InputSpec:
     if not isinstance(config, str):
         return usual
     try:
-        data = yaml.safe_load(config)["DATA"]
+        data = parse_yaml(config, "cfg")["DATA"]
         return InputSpec(
             mean=data.get("MEAN", usual.mean),
             std=data.get("STD", usual.std),
@@ -220,7 +220,7 @@ def _pyslowfast_input(found: Found) -> InputSpec:
             frame_stride=data["SAMPLING_RATE"],
             size=data["TRAIN_CROP_SIZE"],
         )
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, InputError):
+    except (AttributeError, KeyError, TypeError, InputError):
         return usual  # a configuration of another program
 
 

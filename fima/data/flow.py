@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fima.data.readers.picture_files import read_picture
 from fima.errors import InputError
 
 __all__ = ["FlowFolder"]
@@ -73,7 +74,7 @@ class FlowFolder:
 
 def _read_array(path: Path, wanted: list[int]) -> NDArray[np.float32]:
     try:
-        array = np.load(path, mmap_mode="r")
+        array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error})") from None
     if array.ndim != 4 or array.shape[1] != 2 or not len(array) or array.dtype.kind != "f":
@@ -83,20 +84,12 @@ def _read_array(path: Path, wanted: list[int]) -> NDArray[np.float32]:
 
 def _read_pictures(folder: Path, wanted: list[int], bound: float) -> NDArray[np.float32]:
     entries = _entries(wanted, sum(1 for _ in folder.glob("flow_x_*.jpg")), folder)
-    read = {i: np.stack([_picture(folder / _PICTURES.format(axis, i + 1)) for axis in "xy"]) for i in set(entries)}
+    read = {
+        i: np.stack([read_picture(folder / _PICTURES.format(axis, i + 1), "gray") for axis in "xy"])
+        for i in set(entries)
+    }
     flow = np.stack([read[i] for i in entries]).astype(np.float32)
     return flow * np.float32(2 * bound / 255) - np.float32(bound)
-
-
-def _picture(path: Path) -> NDArray[np.uint8]:
-    import cv2  # here, so that reading arrays does not load it
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if picture is None:
-        raise InputError(f"{path}: cannot be read as a picture")
-    return np.asarray(picture, np.uint8)
 
 
 def _entries(wanted: list[int], length: int, path: Path) -> list[int]:

@@ -73,11 +73,11 @@ def test_without_a_base_the_colors_are_needed():
 
 
 def test_bad_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent\.yaml: no such input spec file"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.yaml: no such file"):
         InputSpec.parse(str(tmp_path / "absent.yaml"))
     for name, text, message in [
-        ("a.json", "{", "cannot be read as json"),
-        ("b.yaml", "a: [", "cannot be read as yaml"),
+        ("a.json", "{", "is not a JSON file"),
+        ("b.yaml", "a: [", "is not YAML"),
         ("c.yaml", "- 1", "mapping of words to values, got list"),
         ("d.json", '{"color": 1}', "has no 'color'"),
     ]:

@@ -71,6 +71,8 @@ def load_index(key: Mapping[str, Any], data: Path) -> Any | None:
         kept = json.loads(path.read_bytes())
         if kept["key"] != dict(key):
             return None
+        if kept["digest"] != _digest(kept["content"]):
+            return None
         seen = {name: None if was is None else Signature(*was) for name, was in kept["seen"].items()}
         content = kept["content"]
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -101,7 +103,7 @@ def store_index(key: Mapping[str, Any], data: Path, content: Any, seen: Mapping[
         if path is None:
             return False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_text(path, json.dumps({"key": dict(key), "seen": seen, "content": content}))
+        write_text(path, json.dumps({"key": dict(key), "seen": seen, "digest": _digest(content), "content": content}))
     except (OSError, RuntimeError, WriteError):
         return False
     return True
@@ -113,5 +115,8 @@ def _path(key: Mapping[str, Any], data: Path) -> Path | None:
     root = data.resolve()
     if folder.is_relative_to(root if root.is_dir() else root.parent):
         return None
-    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()
-    return folder / f"{digest[:32]}.json"
+    return folder / f"{_digest(dict(key))[:32]}.json"
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ from fima.errors import InputError
 
 __all__ = ["Index", "Listed", "Request", "Row", "check", "fold_of", "look_up", "to_dataset"]
 
-_SPLIT = re.compile(r"([a-z]*?)(\d*)", re.ASCII)
+_SPLIT = re.compile(r"([a-z]*?)(\d{0,9})", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fima.errors import InputError
+from fima.safe_files import read_lines, read_rows, whole_number
 
 __all__ = [
     "ListRow",
@@ -19,7 +19,6 @@ __all__ = [
     "read_class_ids",
     "read_counted_list",
     "read_frame_list",
-    "read_json",
     "read_list",
     "read_split",
     "read_table",
@@ -45,11 +44,12 @@ def read_class_ids(path: Path) -> dict[str, int]:
         InputError: if a row is something else, or a number or a name comes twice.
     """
     ids: dict[str, int] = {}
-    for number, line in _lines(path) if path.is_file() else ():
+    for number, line in read_lines(path) if path.is_file() else ():
         parts = line.split(maxsplit=1)
-        if len(parts) != 2 or not parts[0].isdigit():
-            raise InputError(f"{path}:{number}: expected a number and a class name, got {line!r}")
-        ids[parts[1]] = int(parts[0]) - 1
+        label = whole_number(parts[0])
+        if len(parts) != 2 or label is None:
+            raise InputError(f"{path}:{number}: expected a number and a class name, got {_quoted(line)}")
+        ids[parts[1]] = label - 1
     if sorted(ids.values()) != list(range(len(ids))):
         raise InputError(f"{path}: expected {len(ids)} classes numbered from 1 without gaps")
     return ids
@@ -66,15 +66,15 @@ def read_split(path: Path, official: dict[str, int]) -> list[ListRow]:
         InputError: if a row has no folder, or its number is another class's.
     """
     rows = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         name, label = line, ""
-        if line.split()[-1].isdigit() and len(line.split()) > 1:
+        if len(line.split()) > 1 and line.split()[-1].isdigit():
             name, label = line.rsplit(maxsplit=1)
         folder = name.split("/")[0]
         if "/" not in name:
-            raise InputError(f"{path}:{number}: expected Class/name, got {line!r}")
-        if label and official and official.get(folder, -1) + 1 != int(label):
-            raise InputError(f"{path}:{number}: {folder} has number {label}, which classInd.txt does not say")
+            raise InputError(f"{path}:{number}: expected Class/name, got {_quoted(line)}")
+        if label and official and official.get(folder, -1) + 1 != whole_number(label):
+            raise InputError(f"{path}:{number}: {folder} has number {label[:20]}, which classInd.txt does not say")
         rows.append(ListRow(name, folder))
     return rows
 
@@ -94,7 +94,7 @@ def read_list(
     Raises:
         InputError: if a row has more than two columns.
     """
-    lines = list(islice(_lines(path), limit))
+    lines = list(islice(read_lines(path), limit))
     mark = _detect(lines) if separator is None else _SEPARATORS.get(separator, separator)
     if not mark:
         raise InputError(f"{path}: separator must be space, comma, tab, :: or another character, got {separator!r}")
@@ -109,10 +109,10 @@ def read_counted_list(path: Path, *, limit: int | None = None) -> list[ListRow]:
         InputError: if a row is something else.
     """
     rows = []
-    for number, line in islice(_lines(path), limit):
+    for number, line in islice(read_lines(path), limit):
         columns = line.rsplit(maxsplit=2)
-        if len(columns) != 3 or not columns[1].isdecimal() or not columns[2].isdecimal():
-            raise InputError(f"{path}:{number}: expected a path, a number of frames and a label, got {line!r}")
+        if len(columns) != 3 or None in map(whole_number, columns[1:]):
+            raise InputError(f"{path}:{number}: expected a path, a number of frames and a label, got {_quoted(line)}")
         rows.append(ListRow(columns[0], columns[2]))
     return rows
 
@@ -124,11 +124,14 @@ def read_tags(path: Path, *, largest: int) -> list[tuple[str, int]]:
         InputError: if a row is something else, or a tag is more than ``largest``.
     """
     rows = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         columns = line.rsplit(maxsplit=1)
-        if len(columns) != 2 or not columns[1].isdecimal() or int(columns[1]) > largest:
-            raise InputError(f"{path}:{number}: expected a file name and a tag from 0 to {largest}, got {line!r}")
-        rows.append((columns[0], int(columns[1])))
+        tag = whole_number(columns[-1])
+        if len(columns) != 2 or tag is None or not 0 <= tag <= largest:
+            raise InputError(
+                f"{path}:{number}: expected a file name and a tag from 0 to {largest}, got {_quoted(line)}"
+            )
+        rows.append((columns[0], tag))
     return rows
 
 
@@ -142,16 +145,16 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     Raises:
         InputError: if one of them is not, or a row is shorter than the first.
     """
-    lines = list(_lines(path))
-    header = next(csv.reader([lines[0][1]])) if lines else []
+    rows = ((number, row) for number, row in read_rows(path) if any(map(str.strip, row)))
+    header = [name.strip() for name in next(rows, (0, []))[1]]
     if absent := [column for column in columns if column not in header]:
         raise InputError(f"{path}: expected the columns {', '.join(columns)}, found no {', '.join(absent)}")
-    rows = []
-    for (number, line), values in zip(lines[1:], csv.reader(line for _, line in lines[1:]), strict=True):
-        if len(values) < len(header):
-            raise InputError(f"{path}:{number}: expected {len(header)} columns, got {line!r}")
-        rows.append(dict(zip(header, values, strict=False)))
-    return rows
+    table = []
+    for number, row in rows:
+        if len(row) < len(header):
+            raise InputError(f"{path}:{number}: expected {len(header)} columns, got {_quoted(','.join(row))}")
+        table.append(dict(zip(header, row, strict=False)))
+    return table
 
 
 def read_frame_list(path: Path) -> dict[str, str]:
@@ -176,26 +179,11 @@ def read_frame_list(path: Path) -> dict[str, str]:
     return folders
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        InputError: if it is none.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected this file, found none") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not a JSON file ({error})") from None
-
-
 def first_line(path: Path) -> str:
     """The first line that is not blank, stripped; empty if there is none or it is no text."""
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            return next((line.strip() for line in islice(lines, 100) if line.strip()), "")
-    except (OSError, UnicodeDecodeError):
+        return next(read_lines(path), (0, ""))[1]
+    except (OSError, InputError):
         return ""
 
 
@@ -217,9 +205,9 @@ def number_labels(path: Path, rows: Sequence[ListRow]) -> tuple[dict[str, int], 
         InputError: if a numeric label is negative or absurdly large.
     """
     texts = sorted({row.class_name for row in rows if row.class_name is not None})
-    try:
-        ids = {text: int(text) for text in texts}
-    except ValueError:
+    numbers = {text: whole_number(text) for text in texts}
+    ids = {text: number for text, number in numbers.items() if number is not None}
+    if len(ids) < len(texts):
         return {text: i for i, text in enumerate(texts)}, tuple(texts)
     for text, label in ids.items():
         if not 0 <= label <= _LARGEST_LABEL:
@@ -227,14 +215,8 @@ def number_labels(path: Path, rows: Sequence[ListRow]) -> tuple[dict[str, int], 
     return ids, tuple(str(label) for label in range(max(ids.values(), default=-1) + 1))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank, stripped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not a text file (UTF-8)") from None
-    # Not splitlines, which also splits at characters that file names may hold.
-    return ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+def _quoted(line: str) -> str:
+    return repr(line if len(line) <= 200 else f"{line[:200]}…")
 
 
 def _detect(lines: list[tuple[int, str]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from fima.data.datasets.records import VideoRecord
 from fima.data.masks.safe_pickle import load_plain, numbers
 from fima.data.masks.source import Masks, blank, find, frame_numbers, names_of
 from fima.errors import InputError
+from fima.safe_files import read_rows, whole_number
 
 __all__ = ["COLUMNS", "BoxMasks", "fill_boxes", "read_table", "read_tubes"]
 
@@ -150,31 +150,24 @@ def read_table(path: Path) -> BoxMasks:
 
 
 def _table_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, restval="", skipinitialspace=True)
-            header = tuple(table.fieldnames or ())
-            if not set(COLUMNS) <= set(header):
-                raise InputError(
-                    f"{path}: expected the columns {','.join(COLUMNS)}, found {','.join(header) or 'none'}"
-                )
-            for row in table:
-                yield table.line_num, row
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a csv table ({error})") from None
+    rows = read_rows(path)
+    header = next(rows, (0, []))[1]
+    if not set(COLUMNS) <= set(header):
+        raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, found {','.join(header) or 'none'}")
+    for line, row in rows:
+        if row:
+            yield line, dict(zip(header, [*row, *[""] * len(header)], strict=False))
 
 
 def _table_row(row: Mapping[str, str]) -> tuple[float, ...]:
+    frame = whole_number(row["frame"].strip())
     try:
-        frame = int(row["frame"])
         x1, y1, x2, y2 = (float(row[name]) for name in COLUMNS[2:])
     except ValueError:
+        frame = None
+    if frame is None:
         found = ",".join(row[name] for name in COLUMNS[1:])
-        raise ValueError(f"expected numbers for frame,x1,y1,x2,y2, found {found}") from None
+        raise ValueError(f"expected numbers for frame,x1,y1,x2,y2, found {found[:200]}")
     if frame < 0 or not row["video"]:
         raise ValueError(f"expected a video and a frame of at least 0, found {row['video']!r} and {frame}")
     if not (math.isfinite(x1 + y1 + x2 + y2) and x1 <= x2 and y1 <= y2):

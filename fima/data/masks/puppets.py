@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from fima.data.datasets.records import VideoRecord
 from fima.data.masks.source import Masks, find, from_stack, names_of
 from fima.errors import VideoError
+from fima.safe_files import MAX_ARRAYS
 
 __all__ = ["PUPPET_FILE", "PuppetMasks"]
 
@@ -44,9 +46,12 @@ class PuppetMasks:
 
 def _read_parts(path: Path) -> NDArray[np.bool_]:
     """``(T, H, W)``: true on any part of the body."""
-    from scipy.io import loadmat  # here, so that other masks do not load it
+    from scipy.io import loadmat, whosmat  # here, so that other masks do not load it
 
     try:
+        shapes = {name: shape for name, shape, _ in whosmat(path)}
+        if math.prod(shapes.get("part_mask", ())) > MAX_ARRAYS // 8:
+            raise ValueError(f"part_mask is {shapes['part_mask']}, which is too large")
         parts = np.asarray(loadmat(path, variable_names=["part_mask"])["part_mask"])
     except KeyError:
         raise VideoError(f"{path}: holds no array part_mask") from None

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from fima.data.datasets.records import VideoRecord
 from fima.data.masks.source import Masks, blank, frame_numbers, scale_nearest
+from fima.data.readers.picture_files import read_picture
 from fima.data.readers.picture_names import FrameNamesError, order_frames, template_pattern
-from fima.errors import VideoError
+from fima.errors import InputError, VideoError
+from fima.safe_files import read_arrays
 
 __all__ = ["is_numbered_picture", "read_npz", "read_pictures", "read_video"]
 
@@ -28,11 +30,9 @@ def read_npz(path: Path) -> NDArray[np.bool_]:
         VideoError: if it cannot be read or holds neither.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = ("masks", "masks_packed", "shape")
-            arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in names if name in stored}
-    except Exception as error:  # a damaged file may raise anything
-        raise VideoError(f"{path}: cannot be read as an npz file ({' '.join(str(error).split())})") from None
+        arrays = read_arrays(path, ("masks", "masks_packed", "shape"))
+    except InputError as error:
+        raise VideoError(str(error)) from None
     if "masks" in arrays:
         masks = arrays["masks"]
     elif "masks_packed" in arrays and "shape" in arrays:
@@ -43,11 +43,11 @@ def read_npz(path: Path) -> NDArray[np.bool_]:
         raise VideoError(
             f"{path}: masks must be bool or whole numbers of shape (T, H, W), got {masks.dtype} {masks.shape}"
         )
-    return np.asarray(masks != 0)
+    return masks if masks.dtype == np.bool_ else np.asarray(masks != 0)
 
 
 def _unpacked(path: Path, packed: NDArray[Any], shape: NDArray[Any]) -> NDArray[np.uint8]:
-    size = tuple(int(n) for n in shape.ravel()) if shape.dtype.kind in "iu" else ()
+    size = tuple(int(n) for n in shape.ravel()) if shape.dtype.kind in "iu" and shape.size == 3 else ()
     if len(size) != 3 or packed.dtype != np.uint8 or packed.shape != (*size[:2], -(-size[2] // 8)):
         raise VideoError(
             f"{path}: masks_packed must be uint8 of shape (T, H, ⌈W / 8⌉) for the shape (T, H, W), "
@@ -146,16 +146,5 @@ def _numbers_of_frames(record: VideoRecord) -> list[int]:
 
 def _read_picture(path: Path) -> NDArray[np.bool_]:
     """``(H, W)``: true where any color is above 0; a palette's colors are looked up first, as cv2 does."""
-    import cv2  # here, so that other masks do not load it
-
-    try:
-        stored = np.frombuffer(path.read_bytes(), np.uint8)
-        picture = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED) if stored.size else None
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
-    except cv2.error as error:
-        raise VideoError(f"{path}: cannot be read as a picture ({error.err})") from None
-    if picture is None:
-        raise VideoError(f"{path}: cannot be read as a picture")
-    colors = np.asarray(picture)
+    colors = read_picture(path, "stored")
     return colors != 0 if colors.ndim == 2 else np.asarray((colors[..., :3] != 0).any(-1))

@@ -45,6 +45,8 @@ def check_declared(path: Path) -> None:
         VideoError: for any of these, in one line that starts with the path.
     """
     size = check_regular(path, "a video file", VideoError).st_size
+    if not size:
+        raise VideoError(f"{path}: the file is empty")
     try:
         holes = hole_bytes(path)
         with path.open("rb") as file:

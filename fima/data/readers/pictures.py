@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.readers.base import FrameReader, write_scaled
+from fima.data.readers.picture_files import read_picture
 from fima.data.readers.picture_names import FrameNamesError, order_frames
 from fima.errors import InputError, VideoError
 
@@ -83,19 +84,10 @@ class FrameFolderReader(FrameReader):
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         """``(H, W, 3)`` RGB."""
-        import cv2  # here, so that reading video files does not load it
-
-        path = self.path / self._names[index]
         try:
-            stored = np.frombuffer(path.read_bytes(), np.uint8)
-            picture = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
-        except OSError as error:
-            raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
-        except cv2.error as error:
-            raise VideoError(f"{path}: cannot be read as a picture ({error.err})") from None
-        if picture is None:
-            raise VideoError(f"{path}: cannot be read as a picture")
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            return read_picture(self.path / self._names[index])
+        except FileNotFoundError as error:  # it was there when the folder was listed
+            raise VideoError(str(error)) from None
 
 
 def _frame_names(path: Path, template: str | None) -> list[str]:

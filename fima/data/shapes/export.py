@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 from fima.files import whole_file, write_json, write_text
 from fima.results import RECORDS, claim_output
+from fima.safe_files import read_json
 
 __all__ = ["TRUTHS", "write_shapes"]
 
@@ -162,8 +162,8 @@ def _check_folder(target: Path, settings: dict[str, Any]) -> bool:
     path = target / _SETTINGS
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
+            found = read_json(path)
+        except InputError:
             found = None
         if found != settings:
             raise InputError(f"{target}: holds another world's videos ({path.name} differs); choose another folder")

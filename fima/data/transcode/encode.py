@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ __all__ = ["YUV", "WriteError", "write_frames", "write_video"]
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 # Values of libav's AVColorPrimaries and AVColorTransferCharacteristic, AVColorSpace, AVColorRange.
+_TICK = Fraction(1, 90_000)  # of uneven times
 _BT709, _SMPTE170M, _LIMITED_RANGE = 1, 6, 1
 
 YUV: dict[str, Any] = {
@@ -72,6 +73,7 @@ def write_frames(
     gop: int | None = None,
     quick: bool = False,
     threads: int = 0,
+    seconds: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> Path:
     """Writes frames that are in `YUV` already; otherwise as `write_video`.
 
@@ -84,6 +86,7 @@ def write_frames(
         quick: to decode: neither arithmetic coding nor frames that wait for later ones. A third more bytes, a third
             less time, and the file's table alone tells where every frame is (`fima.data.readers.packets.index_table`).
         threads: of the encoder; 0: as x264 thinks best. The file depends on it.
+        seconds: when each frame is shown, ascending from 0; None: evenly, as ``fps`` says.
 
     Returns:
         The path.
@@ -101,7 +104,7 @@ def write_frames(
         raise InputError("frames must hold at least one frame, got none")
     try:
         with whole_file(path) as partial:
-            _encode(partial, first, iterator, settings, _FORMATS[path.suffix.lower()])
+            _encode(partial, _timed(chain([first], iterator), settings.rate, seconds), settings, path.suffix.lower())
     except av.FFmpegError as error:
         kind = WriteError if isinstance(error, OSError) else VideoError
         raise kind(f"{path}: cannot be written ({error.strerror})") from None
@@ -160,13 +163,29 @@ def _to_yuv(pictures: Iterator[NDArray[np.uint8]]) -> Iterator[VideoFrame]:
         yield reformatter.reformat(VideoFrame.from_ndarray(picture, format="rgb24"), **YUV)
 
 
-def _encode(path: Path, first: VideoFrame, rest: Iterator[VideoFrame], settings: _X264, container_format: str) -> None:
+def _timed(
+    frames: Iterator[VideoFrame], rate: Fraction, seconds: Sequence[float] | NDArray[np.float64] | None
+) -> Iterator[VideoFrame]:
+    """The frames with their times; x264 decides what they become, not what the source had there."""
+    for number, frame in enumerate(frames):
+        frame.pict_type = PictureType.NONE
+        frame.pts, frame.time_base = number, 1 / rate
+        if seconds is not None:
+            if number >= len(seconds):
+                raise VideoError(f"there are more frames than the {len(seconds)} whose times are known")
+            frame.pts, frame.time_base = round(float(seconds[number]) / _TICK), _TICK
+        yield frame
+
+
+def _encode(path: Path, frames: Iterator[VideoFrame], settings: _X264, suffix: str) -> None:
+    container_format = _FORMATS[suffix]
     options = {} if container_format == "matroska" else {"movflags": "+faststart"}
     with av.open(str(path.absolute()), "w", format=container_format, options=options) as container:
+        first = next(frames)
         stream = _add_stream(container, first, settings)
-        for number, frame in enumerate(chain([first], rest)):
-            frame.pts, frame.time_base = number, 1 / settings.rate
-            frame.pict_type = PictureType.NONE  # x264 decides, not what the source had there
+        if first.time_base == _TICK:
+            stream.time_base = stream.codec_context.time_base = _TICK
+        for frame in chain([first], frames):
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 

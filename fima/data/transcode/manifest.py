@@ -15,6 +15,7 @@ from typing import Any
 
 from fima.errors import InputError
 from fima.files import write_text
+from fima.safe_files import parse_json
 
 __all__ = ["FOLDER", "Done", "Manifest", "read_manifest", "read_planned"]
 
@@ -23,6 +24,7 @@ FOLDER = ".fima-prepare"
 
 _FILE = "manifest.jsonl"
 _VERSION = 1
+_NAMES = ("source", "output")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Done:
     height: int
     width: int
 
+    def __post_init__(self) -> None:
+        for name in (self.source, self.output):
+            if not isinstance(name, str) or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"{name!r} is no path in a folder")
+        if not all(isinstance(value, int | float) for name, value in vars(self).items() if name not in _NAMES):
+            raise ValueError("expected numbers")
+
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Done]]:
     """Reads a prepared folder's manifest.
@@ -64,13 +73,13 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Done]]
     if not path.is_file():
         return None, {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    header = _parsed(lines[0]) if lines else None
-    if header is None or header.get("version") != _VERSION:
+    header = _parsed(lines[0]) if lines else {}
+    if header.get("version") != _VERSION or not isinstance(header.get("settings"), dict):
         raise InputError(f"{path}: is not a manifest of version {_VERSION}; remove it to start afresh")
     done: dict[str, Done] = {}
     for line in lines[1:]:
-        with suppress(TypeError):  # a line cut off by a kill, and whatever was written after it on the same line
-            entry = Done(**(_parsed(line) or {}))
+        with suppress(TypeError, ValueError):  # cut off by a kill, with whatever was written after it on the same line
+            entry = Done(**_parsed(line))
             done[entry.source] = entry
     return header["settings"], done
 
@@ -79,19 +88,19 @@ def read_planned(folder: Path) -> set[str] | None:
     """The files that earlier runs were to write, relative to the prepared folder; None where they kept no list."""
     try:
         with (folder / FOLDER / _FILE).open(encoding="utf-8", errors="replace") as file:
-            header = _parsed(file.readline()) or {}
+            header = _parsed(file.readline())
     except FileNotFoundError:
         return set()
     planned = header.get("planned")
     return set(map(str, planned)) if isinstance(planned, list) else None
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _parsed(line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        value = parse_json(line, _FILE)
+    except InputError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class Manifest:

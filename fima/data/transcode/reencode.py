@@ -21,6 +21,7 @@ from fima.errors import InputError, VideoError
 __all__ = ["Encoding", "Reencoded", "encoded_size", "reencode"]
 
 _LEAST_SIDE = 32
+_SHARE_OF_A_FRAME, _SECONDS_TOLERANCE = 0.1, 0.002  # how far from even times are, before they are kept
 _FPS_TOLERANCE = 1e-4  # relative: a container stores rates as fractions
 
 
@@ -83,7 +84,7 @@ def reencode(
     """Writes all frames of a video to a new file and checks it.
 
     Frame i of the new file is frame i that decoding the source from its start gives, turned as the source says and
-    scaled; the rate is the source's average. Sound and pixel aspect are dropped. One thread, but for libav's own.
+    scaled, shown when that is, if not evenly. Sound and pixel aspect are dropped. One thread, but for libav's own.
 
     Args:
         source: any video that `VideoReader` reads.
@@ -104,9 +105,12 @@ def reencode(
         size = encoded_size(reader.height, reader.width, encoding.short_side)
         counted = _Counted(_upright(reader, size), stopped)
         try:
-            write_frames(target, counted, fps=reader.fps, crf=encoding.crf, gop=encoding.gop, quick=True, threads=1)
+            write_frames(
+                target, counted, fps=reader.fps, crf=encoding.crf, gop=encoding.gop, quick=True, threads=1,
+                seconds=_uneven(reader),
+            )  # fmt: skip
             meant = Reencoded(counted.number, reader.fps, *size)
-            _check(source, target, meant)
+            _check(source, target, meant, reader.seconds)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -152,11 +156,23 @@ def _pixels(plane: VideoPlane) -> NDArray[np.uint8]:
     return rows[: plane.height, : plane.width, None]
 
 
-def _check(source: Path, target: Path, meant: Reencoded) -> None:
+def _shows_at(reader: VideoReader, seconds: NDArray[np.float64]) -> bool:
+    shown = reader.seconds
+    return len(shown) == len(seconds) and bool(np.abs(shown - seconds).max() <= _SECONDS_TOLERANCE)
+
+
+def _uneven(reader: VideoReader) -> NDArray[np.float64] | None:
+    """When the frames are shown, where that is not what the rate says."""
+    seconds = reader.seconds
+    apart = np.abs(seconds - np.arange(len(reader)) / reader.fps).max()
+    return seconds if apart > max(_SHARE_OF_A_FRAME / reader.fps, _SECONDS_TOLERANCE) else None
+
+
+def _check(source: Path, target: Path, meant: Reencoded, seconds: NDArray[np.float64]) -> None:
     """Reads the new file back: how many frames, of what size and rate, and whether the first and last decode."""
     with VideoReader(target, threads=1) as reader:
         found = Reencoded(len(reader), reader.fps, reader.height, reader.width)
-        same_rate = abs(found.fps - meant.fps) <= _FPS_TOLERANCE * meant.fps
+        same_rate = abs(found.fps - meant.fps) <= _FPS_TOLERANCE * meant.fps or _shows_at(reader, seconds)
         if not same_rate or (found.num_frames, found.height, found.width) != (
             meant.num_frames, meant.height, meant.width
         ):  # fmt: skip

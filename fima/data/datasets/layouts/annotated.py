@@ -9,8 +9,9 @@ from typing import Any
 
 from fima.data.datasets.index import Index, Listed, Request, look_up
 from fima.data.datasets.layouts.folders import FRAME_PLACES
-from fima.data.datasets.list_files import first_line, read_frame_list, read_json
+from fima.data.datasets.list_files import first_line, read_frame_list
 from fima.errors import InputError
+from fima.safe_files import read_json
 
 __all__ = ["is_diving48", "is_ssv2", "read_diving48", "read_ssv2"]
 
@@ -119,7 +120,7 @@ def _ssv2_classes(request: Request, path: Path) -> tuple[str, ...]:
     content = read_json(request.disk.watch(path))
     try:
         numbers = {int(number): str(name) for name, number in content.items()}
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         raise InputError(f"{path}: expected an object of class names and their numbers") from None
     if sorted(numbers) != list(range(len(content))):
         raise InputError(f"{path}: expected {len(content)} classes numbered from 0 without gaps")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -13,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
+from fima.safe_files import read_rows, read_text, whole_number
 
 __all__ = ["FIRST_SECOND", "LAST_SECOND", "Keyframe", "read_ava_boxes", "read_excluded", "read_label_map"]
 
 FIRST_SECOND, LAST_SECOND = 902, 1798
 """Keyframes lie at these seconds of the film and those between."""
 
-_BLOCK = re.compile(r"\w+\s*\{(.*?)\}", re.DOTALL)
+_BLOCK = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"""\bname\s*:\s*(?:"([^"]*)"|'([^']*)')""")
-_ID = re.compile(r"\b(?:label_)?id\s*:\s*(\d+)")
+_ID = re.compile(r"\b(?:label_)?id\s*:\s*([0-9]+)")
+_LARGEST_MAP = 1 << 20
 _OUTSIDE = 0.1  # share of the frame that a box may reach beyond it before it is taken for one in pixels
 
 
@@ -100,11 +101,13 @@ def read_label_map(path: Path) -> dict[int, str]:
         InputError: if it holds none, a block lacks either, or an id is there twice.
     """
     classes: dict[int, str] = {}
-    for block in _BLOCK.findall(path.read_text(encoding="utf-8")):
+    for block in _BLOCK.findall(read_text(path, most=_LARGEST_MAP)):
         name, number = _NAME.search(block), _ID.search(block)
         if name is None or number is None:
             raise InputError(f"{path}: expected a name and an id in every block, got {' '.join(block.split())!r}")
-        label = int(number[1])
+        label = whole_number(number[1])
+        if label is None:
+            raise InputError(f"{path}: expected the id of an action, got {number[1][:20]}…")
         if label in classes:
             raise InputError(f"{path}: id {label} is there twice")
         classes[label] = name[1] if name[1] is not None else name[2]
@@ -114,13 +117,7 @@ def read_label_map(path: Path) -> dict[int, str]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.reader(file), 1):
-                if row:
-                    yield number, [column.strip() for column in row]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text ({error.reason})") from None
+    return ((number, [column.strip() for column in row]) for number, row in read_rows(path) if row)
 
 
 def _number(text: str, what: str, where: str) -> float:

@@ -68,7 +68,7 @@ def _is_table(request: Request, path: Path) -> bool:
 def _file_name(table: Path, row: dict[str, str]) -> str:
     try:
         start, end = round(float(row["time_start"])), round(float(row["time_end"]))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InputError(
             f"{table}: expected times in seconds for {row['youtube_id']}, got {row['time_start']}"
         ) from None

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fima.data.datasets.index import Request
-from fima.data.datasets.list_files import read_json
 from fima.errors import InputError
+from fima.safe_files import read_json
 
 __all__ = ["EVENTS", "Verb", "Verbs", "read_clips", "read_verbs", "split_files"]
 
