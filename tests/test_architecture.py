@@ -54,8 +54,6 @@ PENDING = {
     "analysis.inputs": {"analysis.studies.base"},
     "analysis.studies": {"analysis.plotting", "analysis.pages.embedding"},
     "analysis.plotting": {"analysis.compare.differences"},
-    "analysis.downstream": {"fima.commands.flags"},
-    "analysis.gallery": {"fima.commands.flags"},
 }
 """Arrows that point the wrong way and are being turned; whoever turns one takes it out here."""
 PENDING_CIRCLES = {

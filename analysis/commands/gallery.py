@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.commands.flags import SOME_SKIPPED, enough_memory, show_progress
 from analysis.settings import DEFAULT_CKPT
-from fima.commands.flags import add_backbone_flags, add_protocol_flags
+from fima.commands.flags import add_backbone_flags, add_protocol_flags, feature_request
 from fima.errors import InputError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -56,9 +56,14 @@ def run(args: argparse.Namespace) -> int:
     from analysis.gallery.building import build_gallery
     from analysis.output import output_folder
     from fima.evaluation.neighbor_report import score_lines
+    from fima.presets.retrieval import retrieval_preset
 
+    chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
     with enough_memory(), output_folder(args.out, replaces=("gallery.html",)) as folder:
-        gallery = build_gallery(args, show_progress, command=["fima-analyze", *sys.argv[1:]])
+        gallery = build_gallery(
+            feature_request(args), args.data, (args.train_split, args.test_split), chosen, show_progress,
+            queries=args.queries, command=["fima-analyze", *sys.argv[1:]],
+        )  # fmt: skip
         gallery.save(folder)
         names = sorted(path.name for path in folder.iterdir())
     lines = [*score_lines(gallery.content["scores"]), *(str(Path(args.out) / name) for name in names)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,13 +18,14 @@ from analysis.output import timestamp, write_json
 from fima.data.clip_protocol import INPUTS
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.shapes import PATTERNS, ShapesRecord
+from fima.evaluation.backbone import FeatureRequest
 from fima.evaluation.checks import take_examples
 from fima.evaluation.neighbor_report import Neighbors, about, find_neighbors, neighbor_rows
 from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
 from fima.files import write_csv
 from fima.input_spec import InputSpec
-from fima.presets.retrieval import retrieval_preset
+from fima.presets.retrieval import RetrievalPreset
 
 __all__ = ["Gallery", "backgrounds_of", "build_gallery"]
 
@@ -77,40 +77,51 @@ class Gallery:
         write_csv(folder / "skipped.csv", ("video", "reason"), self.skipped)
 
 
-def build_gallery(args: argparse.Namespace, tell: Tell, *, command: Sequence[str] = ()) -> Gallery:
+def build_gallery(
+    request: FeatureRequest,
+    data: str,
+    splits: tuple[str, str],
+    chosen: RetrievalPreset,
+    tell: Tell,
+    *,
+    queries: int = 24,
+    command: Sequence[str] = (),
+) -> Gallery:
     """Features of all three inputs, and the neighbors that they find.
 
     Args:
-        args: of ``fima-analyze gallery``.
-        tell: what is being done → a context that gives a function of (videos done, videos in all).
-        command: as typed.
+        request: The backbone.
+        data: The data set.
+        splits: That is searched in, and of the queries.
+        chosen: How videos are compared.
+        tell: What is being done → a context that gives a function of (videos done, videos in all).
+        queries: On the page, of all classes alike.
+        command: As typed.
 
     Raises:
-        InputError: If a flag, the checkpoint or the videos cannot be used.
+        InputError: If the checkpoint or the videos cannot be used.
     """
-    chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
-    sets = sets_of_checkpoint(args, chosen, INPUTS, tell)
+    sets = sets_of_checkpoint(request, data, splits, chosen, INPUTS, tell)
     found = {
         shown: find_neighbors(train, sets.test[shown], max(RANKS), center=chosen.center)
         for shown, train in sets.train.items()
     }
     one = found["rgb"]
     train, test = (
-        _records(args.data, split, ids)
-        for split, ids in ((args.train_split, one.train.video_ids), (args.test_split, one.test.video_ids))
+        _records(data, split, ids) for split, ids in zip(splits, (one.train.video_ids, one.test.video_ids), strict=True)
     )
     known = backgrounds_of(train, test)
     ranks = [rank for rank in RANKS if rank <= len(train)]
-    scores = bias_scores(found, ranks, known, seed=args.seed)
+    scores = bias_scores(found, ranks, known, seed=request.seed)
     content = {
         "about": {
-            **about(sets, chosen, seed=args.seed, command=command),
+            **about(sets, chosen, seed=request.seed, command=command),
             "untrained": one.test.metadata["checkpoint"] == "random",
             "created": timestamp(),
         },
-        "findings": conclude(found, scores, seed=args.seed),
+        "findings": conclude(found, scores, seed=request.seed),
         "scores": scores,
-        "shown": take_examples(one.test.labels, min(args.queries, len(test)), args.seed),
+        "shown": take_examples(one.test.labels, min(queries, len(test)), request.seed),
         "duplicates": sets.duplicates,
     }
     spec = InputSpec.from_dict(one.test.metadata["input"])

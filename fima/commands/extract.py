@@ -6,11 +6,10 @@ import argparse
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, inputs_of
+from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, feature_request, inputs_of
 from fima.legacy import input_name
 from fima.progress import Progress
 from fima.results import claim_file
@@ -63,17 +62,11 @@ def run(args: argparse.Namespace) -> int:
     rank, world = _place()
 
     from fima.data.datasets import open_dataset
-    from fima.evaluation.backbone import open_backbone
     from fima.evaluation.extract import describe_features, extract
     from fima.evaluation.feature_parts import skipped_path
 
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if args.device == "cuda" and world > 1 else args.device
-    loaded, place = open_backbone(
-        args.ckpt, arch=args.arch, seed=args.seed, trust=args.trust_checkpoint, input_spec=args.input_spec,
-        device=device,
-    )  # fmt: skip
-    if chosen.input and args.input_spec is None:
-        loaded = replace(loaded, input=loaded.input.replace(**chosen.input))
+    loaded, place = feature_request(args, device=device).open(chosen.input)
     data = open_dataset(args.data, split=args.split)
     metadata = describe_features(
         loaded, data, chosen.protocol, source={"path": str(args.data), "split": args.split}, shown=args.shown,

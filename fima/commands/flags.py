@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "decisive", "inputs_of"]
+if TYPE_CHECKING:
+    from fima.evaluation.backbone import FeatureRequest
+
+__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "decisive", "feature_request", "inputs_of"]
 
 SOME_SKIPPED = 3
 """Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
@@ -25,6 +28,16 @@ def add_backbone_flags(parser: argparse.ArgumentParser, *, required: bool) -> No
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="views at a time (default: 32)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="that decode (default: 1)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of random weights and draws (default: 0)")
+
+
+def feature_request(args: argparse.Namespace, *, device: str | None = None) -> FeatureRequest:
+    """What the flags of `add_backbone_flags` ask for; ``device``: instead of the flag's."""
+    from fima.evaluation.backbone import FeatureRequest
+
+    return FeatureRequest(
+        args.ckpt, args.arch, args.input_spec, args.trust_checkpoint, device or args.device, args.seed, args.layer,
+        args.batch_size, args.threads,
+    )  # fmt: skip
 
 
 def add_protocol_flags(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
-from fima.commands.neighbors import add_flags, claimed, finish, positive, save
+from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
 from fima.files import write_csv
-from fima.progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,10 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.temperature < float("inf"):
         raise InputError(f"--temperature must be more than 0, got {args.temperature}")
     from fima.evaluation.neighbor_report import about, find_neighbors, knn_scores
-    from fima.evaluation.neighbor_sets import open_sets
 
     with claimed(args, "knn", "predictions.csv") as folder:
-        sets = open_sets(args, chosen, ["rgb"], partial(Progress, unit="videos"))
+        sets = open_sets(args, chosen, ["rgb"])
         ((shown, train),) = sets.train.items()
         if args.k and max(counts) > len(train):
             raise InputError(f"--k must be at most {len(train)}, the number of training videos, got {max(counts)}")

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, decisive, inputs_of
+from fima.commands.flags import (
+    SOME_SKIPPED,
+    add_backbone_flags,
+    add_protocol_flags,
+    decisive,
+    feature_request,
+    inputs_of,
+)
 from fima.errors import InputError
 from fima.files import write_csv, write_json
+from fima.progress import Progress
 from fima.results import results_folder
 
 if TYPE_CHECKING:
     from fima.evaluation.neighbor_sets import Sets
+    from fima.presets.retrieval import RetrievalPreset
 
-__all__ = ["add_flags", "claimed", "finish", "positive", "save"]
+__all__ = ["add_flags", "claimed", "finish", "open_sets", "positive", "save"]
 
 _SHOWN = 3
 
@@ -33,6 +43,29 @@ def add_flags(parser: argparse.ArgumentParser, *, center: str) -> None:
     parser.add_argument("--center", metavar="HOW", help=f"none, train or each (default: {center})")
     parser.add_argument("--out", metavar="DIR", required=True, help="the folder to write into; made if missing")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
+
+
+def open_sets(args: argparse.Namespace, chosen: RetrievalPreset, inputs: Sequence[str]) -> Sets:
+    """The two sets of videos that the flags name.
+
+    Raises:
+        InputError: if they do not fit together, or what they name does not.
+    """
+    from fima.evaluation.neighbor_sets import sets_of_checkpoint, sets_of_tables
+
+    tables = args.features_train, args.features_test
+    if any(tables) == bool(args.ckpt or args.data) or (any(tables) and not all(tables)):
+        raise InputError("give --ckpt and --data, or --features-train and --features-test")
+    if all(tables):
+        if tuple(inputs) != ("rgb",):
+            raise InputError("--inputs needs --ckpt and --data: a table holds the features of one input")
+        return sets_of_tables(Path(args.features_train), Path(args.features_test), chosen)
+    if not (args.ckpt and args.data):
+        raise InputError(f"--{'data' if args.ckpt else 'ckpt'} is missing")
+    splits = args.train_split, args.test_split
+    return sets_of_checkpoint(
+        feature_request(args), args.data, splits, chosen, inputs, partial(Progress, unit="videos")
+    )
 
 
 def positive(numbers: list[int], flag: str) -> list[int]:

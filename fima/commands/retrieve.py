@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from fima.commands.neighbors import add_flags, claimed, finish, positive, save
+from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
 from fima.files import write_csv
 from fima.legacy import input_name
-from fima.progress import Progress
+from fima.progress import tell
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,15 +56,14 @@ def run(args: argparse.Namespace) -> int:
     chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
     ranks = positive(args.ranks, "--ranks")
     from fima.evaluation.neighbor_report import about, find_neighbors, neighbor_rows, recall_scores
-    from fima.evaluation.neighbor_sets import open_sets
 
     with claimed(args, "retrieval", "retrieval.csv", "predictions.csv") as folder:
-        sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)), partial(Progress, unit="videos"))
+        sets = open_sets(args, chosen, list(dict.fromkeys(args.inputs)))
         found = {
             shown: find_neighbors(train, sets.test[shown], max(ranks), center=chosen.center)
             for shown, train in sets.train.items()
         }
-        ranks = [rank for rank in ranks if rank <= min(len(one.train) for one in found.values())] or [1]
+        ranks = _within(ranks, min(len(one.train) for one in found.values()))
         results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
         write_csv(
             folder / "retrieval.csv",
@@ -88,3 +86,12 @@ def run(args: argparse.Namespace) -> int:
         }
         save(folder, "retrieval", content, sets)
     return finish(Path(args.out), content, sets)
+
+
+def _within(ranks: list[int], gallery: int) -> list[int]:
+    """The ranks that a gallery of this size has, at least the first; the others are said to be left out."""
+    beyond = [str(rank) for rank in ranks if rank > gallery]
+    if beyond:
+        which = f"recall@{', recall@'.join(beyond)}"
+        tell(f"warning: the gallery has {gallery} videos; {which} would look at all of them and more, and is left out")
+    return [rank for rank in ranks if rank <= gallery] or [1]

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.errors import InputError
 
-__all__ = ["open_backbone"]
+__all__ = ["FeatureRequest", "open_backbone"]
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """A backbone, and how its features are computed.
+
+    Attributes:
+        ckpt: as of `open_backbone`.
+        arch: as of `open_backbone`.
+        input_spec: as of `open_backbone`.
+        trust: as of `open_backbone`.
+        device: as of `open_backbone`.
+        seed: of random weights.
+        layer: whose feature map is averaged over time and space; None: the output.
+        batch_size: views in a forward pass.
+        threads: that decode.
+    """
+
+    ckpt: str
+    arch: str | None = None
+    input_spec: str | None = None
+    trust: bool = False
+    device: str = "auto"
+    seed: int = 0
+    layer: str | None = None
+    batch_size: int = 32
+    threads: int = 1
+
+    def open(self, input: Mapping[str, Any]) -> tuple[LoadedBackbone, torch.device]:
+        """The backbone on its device.
+
+        Args:
+            input: words of the input spec that a preset overrides, unless ``input_spec`` is given.
+
+        Raises:
+            FileNotFoundError, CheckpointError, InputError: as `open_backbone`.
+        """
+        loaded, device = open_backbone(
+            self.ckpt, arch=self.arch, seed=self.seed, trust=self.trust, input_spec=self.input_spec, device=self.device
+        )
+        if input and self.input_spec is None:
+            loaded = replace(loaded, input=loaded.input.replace(**input))
+        return loaded, device
 
 
 def open_backbone(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fima.checkpoints import LoadedBackbone
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.data.duplicates import same_videos
 from fima.errors import InputError
-from fima.evaluation.backbone import open_backbone
+from fima.evaluation.backbone import FeatureRequest
 from fima.evaluation.checks import duplicates
 from fima.evaluation.extract import describe_features
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, read_features
 from fima.evaluation.features import iterate_features
 from fima.presets.retrieval import RetrievalPreset
 
-__all__ = ["Sets", "check_sets", "open_sets", "sets_of_checkpoint", "sets_of_tables"]
+__all__ = ["Sets", "check_sets", "sets_of_checkpoint", "sets_of_tables"]
 
 Tell = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -47,24 +48,6 @@ class Sets:
         return {**self.train[first].skipped, **self.test[first].skipped}
 
 
-def open_sets(args: argparse.Namespace, chosen: RetrievalPreset, inputs: Sequence[str], tell: Tell) -> Sets:
-    """What the flags of ``fima knn`` and ``fima retrieve`` name.
-
-    Raises:
-        InputError: if they do not fit together, or what they name does not.
-    """
-    tables = args.features_train, args.features_test
-    if any(tables) == bool(args.ckpt or args.data) or (any(tables) and not all(tables)):
-        raise InputError("give --ckpt and --data, or --features-train and --features-test")
-    if all(tables):
-        if tuple(inputs) != ("rgb",):
-            raise InputError("--inputs needs --ckpt and --data: a table holds the features of one input")
-        return sets_of_tables(Path(args.features_train), Path(args.features_test), chosen)
-    if not (args.ckpt and args.data):
-        raise InputError(f"--{'data' if args.ckpt else 'ckpt'} is missing")
-    return sets_of_checkpoint(args, chosen, inputs, tell)
-
-
 def sets_of_tables(train: Path, test: Path, chosen: RetrievalPreset) -> Sets:
     """The sets of two tables of ``fima extract``.
 
@@ -84,48 +67,67 @@ def sets_of_tables(train: Path, test: Path, chosen: RetrievalPreset) -> Sets:
     return _checked(Sets({shown: sets[0]}, {shown: sets[1]}, twins), (str(train), str(test)))
 
 
-def sets_of_checkpoint(args: argparse.Namespace, chosen: RetrievalPreset, inputs: Sequence[str], tell: Tell) -> Sets:
+def sets_of_checkpoint(
+    request: FeatureRequest, data: str, splits: tuple[str, str], chosen: RetrievalPreset, inputs: Sequence[str],
+    tell: Tell,
+) -> Sets:  # fmt: skip
     """The sets of two splits, whose features are computed here.
+
+    Args:
+        request: the backbone.
+        data: the data set.
+        splits: of training and of test.
+        chosen: which clips, and how they are averaged.
+        inputs: what of a clip the backbone is shown, each for itself.
+        tell: name of a split → a context that gives a function of (videos done, videos in all).
 
     Raises:
         InputError: if no video can be read, or `check_sets` finds something.
     """
-    data = [open_dataset(args.data, split=split) for split in (args.train_split, args.test_split)]
-    names = [f"{args.data}, split {split}" for split in (args.train_split, args.test_split)]
-    for part, name in zip(data, names, strict=True):
+    train, test = (open_dataset(data, split=split) for split in splits)
+    names = f"{data}, split {splits[0]}", f"{data}, split {splits[1]}"
+    for part, name in zip((train, test), names, strict=True):
         if not len(part):
             raise InputError(f"{name}: there is no video in it")
-    _check_classes(data[0].class_names, data[1].class_names, (names[0], names[1]))
-    loaded, device = open_backbone(
-        args.ckpt, arch=args.arch, seed=args.seed, trust=args.trust_checkpoint, input_spec=args.input_spec,
-        device=args.device,
-    )  # fmt: skip
-    if chosen.input and args.input_spec is None:
-        loaded = replace(loaded, input=loaded.input.replace(**chosen.input))
-
-    def features(part: VideoDataset, split: str) -> dict[str, FeatureSet]:
-        builders = {name: FeatureSetBuilder(unit_clips=chosen.unit_clips) for name in inputs}
-        skipped: dict[str, str] = {}
+    _check_classes(train.class_names, test.class_names, names)
+    loaded, device = request.open(chosen.input)
+    request = replace(request, device=str(device))
+    sets = []
+    for part, split in zip((train, test), splits, strict=True):
+        about = partial(
+            describe_features, loaded, part, chosen.protocol, source={"path": str(data), "split": split},
+            layer=request.layer, preset=chosen.name, seed=request.seed,
+        )  # fmt: skip
         with tell(split) as progress:
-            for one in iterate_features(
-                loaded, part.records, chosen.protocol, inputs=inputs, layer=args.layer, batch_size=args.batch_size,
-                device=device, threads=args.threads,
-            ):  # fmt: skip
-                if one.reason is not None:
-                    skipped[one.record.video_id] = one.reason
-                for name, vectors in one.vectors.items():
-                    builders[name].add(one.record.video_id, one.record.label, vectors)
-                progress(one.place + 1, len(part))
-        if len(skipped) == len(part):
-            raise InputError(f"none of the {len(part)} videos can be read; the first: {next(iter(skipped.values()))}")
-        source = {"path": str(args.data), "split": split}
-        return {
-            name: builder.finish(part.class_names, _describe(loaded, part, chosen, source, name, args), skipped)
-            for name, builder in builders.items()
-        }
+            sets.append(
+                _features(request, loaded, part, chosen, {shown: about(shown=shown) for shown in inputs}, progress)
+            )
+    return _checked(Sets(sets[0], sets[1], duplicates(train, test)), names)
 
-    train, test = features(data[0], args.train_split), features(data[1], args.test_split)
-    return _checked(Sets(train, test, duplicates(*data)), (names[0], names[1]))
+
+def _features(
+    request: FeatureRequest,
+    loaded: LoadedBackbone,
+    part: VideoDataset,
+    chosen: RetrievalPreset,
+    about: Mapping[str, Mapping[str, Any]],
+    progress: Callable[[int, int], None],
+) -> dict[str, FeatureSet]:
+    """One vector for each video and input, in constant memory but for those; ``about``: input → its metadata."""
+    builders = {shown: FeatureSetBuilder(unit_clips=chosen.unit_clips) for shown in about}
+    skipped: dict[str, str] = {}
+    for video in iterate_features(
+        loaded, part.records, chosen.protocol, inputs=tuple(about), layer=request.layer, batch_size=request.batch_size,
+        device=request.device, threads=request.threads,
+    ):  # fmt: skip
+        if video.reason is not None:
+            skipped[video.record.video_id] = video.reason
+        for shown, vectors in video.vectors.items():
+            builders[shown].add(video.record.video_id, video.record.label, vectors)
+        progress(video.place + 1, len(part))
+    if len(skipped) == len(part):
+        raise InputError(f"none of the {len(part)} videos can be read; the first: {next(iter(skipped.values()))}")
+    return {shown: builder.finish(part.class_names, about[shown], skipped) for shown, builder in builders.items()}
 
 
 def check_sets(train: FeatureSet, test: FeatureSet, names: tuple[str, str]) -> None:
@@ -172,17 +174,3 @@ def _check_classes(train: Sequence[str], test: Sequence[str], names: tuple[str, 
         here, there = (repr(part[label]) if label < len(part) else "none" for part in (train, test))
         if here != there:
             raise InputError(f"classes disagree: label {label} is {here} in {names[0]}, {there} in {names[1]}")
-
-
-def _describe(
-    loaded: Any,
-    part: VideoDataset,
-    chosen: RetrievalPreset,
-    source: dict[str, Any],
-    shown: str,
-    args: argparse.Namespace,
-) -> dict[str, Any]:
-    return describe_features(
-        loaded, part, chosen.protocol, source=source, shown=shown, layer=args.layer, preset=chosen.name,
-        seed=args.seed,
-    )  # fmt: skip
