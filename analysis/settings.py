@@ -40,6 +40,7 @@ _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
     "steps": 1,
 }  # fmt: skip
+_LARGEST = {"num_frames": 10**5, "frame_stride": 10**6, "size": 10**5, "clips": 10**4, "steps": 10**5, "show": 1000}
 DEFAULT_CKPT = "tiny-fima"
 """Comes with the package: without any flag, every command shows something trained."""
 _RANDOM = re.compile(r"random(?::(\d+))?")
@@ -233,7 +234,7 @@ def _as_text(name: str, value: Any) -> str | None:
 def _check_seconds(value: Any) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise InputError(f"start_seconds must be a number of at least 0, got {value!r}")
 
 
@@ -247,3 +248,5 @@ def _check_whole(name: str, value: Any, smallest: int) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
         raise InputError(f"{name} must be a whole number of at least {smallest}, got {value!r}")
+    if value > (largest := _LARGEST.get(name, 2**63 - 1)):
+        raise InputError(f"{name} must be at most {largest}, got {value}")

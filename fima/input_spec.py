@@ -31,6 +31,8 @@ __all__ = [
 
 _FILE_SUFFIXES = (".json", ".yaml", ".yml")
 _LARGEST = 2.0**31 - 1
+_LARGEST_CLIP = 2**29
+"""Values: 2 GiB in float32."""
 _EXAMPLE = "mean=0.45;std=0.225;num_frames=8;frame_stride=8;size=224"
 
 
@@ -66,6 +68,10 @@ class InputSpec:
             raise InputError(f"channel_order must be 'rgb' or 'bgr', got {self.channel_order!r}")
         for word in ("num_frames", "frame_stride", "size"):
             object.__setattr__(self, word, _positive_integer(word, getattr(self, word)))
+        if 3 * self.num_frames * self.size**2 > _LARGEST_CLIP:
+            raise InputError(f"a clip of num_frames {self.num_frames} and size {self.size} would fit no memory")
+        if self.num_frames * self.frame_stride > _LARGEST:
+            raise InputError(f"num_frames {self.num_frames} × frame_stride {self.frame_stride} is too long")
 
     def replace(self, **changes: Any) -> InputSpec:
         """The same spec with some values changed.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fima import __version__
+from fima.commands.types import finite, text, whole
 from fima.errors import InputError, TrainingError, one_line
 from fima.legacy import american_flags
 
@@ -48,6 +49,7 @@ _FLAG = "--traceback"
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, ``<prog>: error: <what>``, with exit code 2 and no usage dump.
 
+    Values are checked by their types (`fima.commands.types`); None is text.
     Flags must be written in full: an abbreviation that works today would break when a longer flag is added.
     Subparsers made with ``add_subparsers()`` are of the same class.
     """
@@ -55,6 +57,8 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, **kwargs: object) -> None:
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # argparse's own long list of options
+        for kind, check in ((int, whole), (float, finite), (None, text)):
+            self.register("type", kind, check)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with exit code 2."""

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from fima.errors import InputError
 
-__all__ = ["CROPS", "INPUTS", "MIDDLE_CLIP", "ClipProtocol"]
+__all__ = ["CROPS", "INPUTS", "MIDDLE_CLIP", "MOST_CLIPS", "ClipProtocol"]
 
+MOST_CLIPS = 10_000
+"""Of one video."""
 CROPS = (1, 3, 10)
 """Crops of a frame that there are."""
 
@@ -47,8 +49,8 @@ class ClipProtocol:
     average: Literal["softmax", "log_softmax", "logits"] = "softmax"
 
     def __post_init__(self) -> None:
-        if self.clips < 1:
-            raise InputError(f"clips must be at least 1, got {self.clips}")
+        if not 1 <= self.clips <= MOST_CLIPS:
+            raise InputError(f"clips must be at least 1 and at most {MOST_CLIPS}, got {self.clips}")
         if self.crops not in CROPS:
             raise InputError(f"crops must be one of {', '.join(map(str, CROPS))}, got {self.crops}")
         if self.placement not in ("uniform", "half_overlap"):

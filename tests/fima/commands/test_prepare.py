@@ -105,7 +105,10 @@ def test_broken_videos_are_exit_code_3(source, tmp_path, capsys):
         (["source", "out", "--crf", "60"], "--crf must be between 0 and 51, got 60"),
         (["source", "out", "--gop", "0"], "--gop must be at least 1, got 0"),
         (["source", "out", "--workers", "0"], "--workers must be at least 1, got 0"),
-        (["source", "out", "--short-side", "big"], "argument --short-side: invalid int value: 'big'"),
+        (
+            ["source", "out", "--short-side", "big"],
+            "argument --short-side: must be a whole number of 64 bits, got 'big'",
+        ),
         (["source"], "the following arguments are required: DST"),
     ],
 )
