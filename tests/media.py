@@ -36,13 +36,12 @@ def moving_photograph(seed: int, count: int, height: int, width: int) -> Iterato
     rng = np.random.default_rng(seed)
     names = ("china.jpg", "flower.jpg") if seed % 2 else ("flower.jpg", "china.jpg")
     behind, front = (cv2.resize(load_sample_image(name), (2 * width, 2 * height)) for name in names)
-    pan, start, speed = rng.uniform(-0.3, 0.3, 2), rng.uniform(0.2, 0.8, 2), rng.uniform(-0.6, 0.6, 2)
+    pan, start, speed = rng.uniform(0.2, 0.45, 2), rng.uniform(0.2, 0.8, 2), rng.uniform(-0.02, 0.02, 2)
     y, x = np.mgrid[:height, :width]
     for i in range(count):
-        when = i / max(count - 1, 1)
-        top, left = ((0.5 + pan * (when - 0.5)) * (height, width)).astype(int)
+        top, left = ((0.5 + pan * np.sin(2 * np.pi * np.array([i / 37, i / 53]))) * (height, width)).astype(int)
         frame = behind[top : top + height, left : left + width].copy()
-        middle = (start + speed * (when - 0.5)) % 1 * (height, width)
+        middle = (start + speed * i) % 1 * (height, width)
         inside = ((y - middle[0]) / (0.2 * height)) ** 2 + ((x - middle[1]) / (0.12 * width)) ** 2 < 1
         frame[inside] = front[height // 2 : height // 2 + height, width // 2 : width // 2 + width][inside]
         yield frame

@@ -243,7 +243,7 @@ def test_large_frames_which_are_decoded_by_frame_threads(tmp_path, how):
 
 def test_every_real_clip(clips_dir):
     names = sorted(clips_dir.iterdir())
-    assert len(names) == 13
+    assert names
     for path in names:
         assert_exact(path, rounds=4)
 
