@@ -23,6 +23,8 @@ from fima.files import whole_file
 
 __all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]
 
+_WEIGHTS_ALONE = "save its weights alone where it was made: torch.save(module.state_dict(), 'weights.pt')"
+
 
 def read_checkpoint(path: Path, *, trust: bool) -> Any:
     """What the file holds, on the CPU.
@@ -44,12 +46,14 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
                 return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types for damaged files
         wanted = _wanted_code(path, error)
+        if "TorchScript" in str(error):
+            raise CheckpointError(f"{path}: is a TorchScript archive, which holds code; {_WEIGHTS_ALONE}") from None
         if wanted is None:
             raise CheckpointError(f"{path}: not a PyTorch checkpoint, or a damaged one ({_reason(error)})") from error
         if not trust:
             raise CheckpointError(
                 f"{path}: needs code to be read (it wants {wanted}), which could do anything; if you trust its author, "
-                "pass --trust-checkpoint"
+                f"pass --trust-checkpoint, else {_WEIGHTS_ALONE}"
             ) from None
     warnings.warn(f"{path}: reading it ran code from the file ({wanted})", stacklevel=2)
     return _read_running_code(path)

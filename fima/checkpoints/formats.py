@@ -46,7 +46,7 @@ _CORES = ("encoder_q.", "encoder_q.backbone.", "backbone.", "", "0.")
 _TCLR_CORE = "0."
 
 #: What is looked for by names and shapes; not the dilated R3D-18, which has those of r3d_18.
-_GUESSED = ("i3d", "r2plus1d_18", "r3d_18", "slow_r50", "tiny")
+_GUESSED = ("i3d", "r2plus1d_18", "r3d_18", "slow_r50", "small", "tiny")
 
 #: Settings that a checkpoint's shapes reveal: PySlowFast's plain Slow, and MaCLR's motion pathway at full width.
 _VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
@@ -160,7 +160,7 @@ def _share(state: Mapping[str, Any], prefix: str, shapes: Mapping[str, torch.Siz
     return points / len(shapes)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=32)
 def _entries(arch: str, settings: tuple[tuple[str, Any], ...]) -> dict[str, torch.Size]:
     """Names and shapes of an architecture's weights and statistics, without making any."""
     # The user's own code is built as it is: it may not work on the meta device.
@@ -184,16 +184,30 @@ def _could_be_tclr(found: Found) -> bool:
 def _not_found(source: Unwrapped, path: object, arch: str | None) -> str:
     seen = f"{path}: {len(source.state)} entries such as {some(source.state)}"
     if arch is None:
+        nearest, count, size = _nearest(source.state)
         return (
-            f"{seen} fit none of {', '.join(backbone_names())}; understood are fima's own files and those of FIMA, "
-            "FAME and MoCo, MaCLR and PySlowFast, torchvision and TCLR; another network needs --arch "
-            "package.module:factory"
+            f"{seen} are of no network known here (docs/checkpoints.md); nearest is {nearest}, {count} of whose {size} "
+            "kinds of entries are there; another network needs --arch package.module:factory"
         )
     try:
         guess = f"; they look like {find_backbone(source, path).arch}"
     except CheckpointError:
         guess = ""
     return f"{seen} fit nothing of --arch {arch}{guess}"
+
+
+def _nearest(state: Mapping[str, Any]) -> tuple[str, int, int]:
+    """The architecture that shares most kinds of names with a file: (its name, how many, how many it has)."""
+    kinds = {_kind(key) for key in state}
+    names = [name for name in backbone_names() if name != "transformers"]  # an extra may not be installed
+    own = {name: {_kind(key) for key in _entries(name, ())} for name in names}
+    best = max(names, key=lambda name: len(own[name] & kinds) / len(own[name]))
+    return best, len(own[best] & kinds), len(own[best])
+
+
+def _kind(key: str) -> str:
+    """The end of a name, whatever the number of the block."""
+    return ".".join(re.sub(r"\d+", "N", key).split(".")[-3:])
 
 
 def _usual_input(found: Found) -> InputSpec:

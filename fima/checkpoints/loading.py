@@ -28,6 +28,7 @@ from fima.checkpoints.report import LoadReport
 from fima.checkpoints.shipped import shipped_path
 from fima.errors import CheckpointError, InputError, one_line
 from fima.input_spec import FIMA_112, InputSpec
+from fima.models.hub.vit import VideoTransformer
 from fima.models.registry import backbone_info, create_backbone, is_custom
 
 __all__ = [
@@ -72,6 +73,7 @@ def load_backbone(
         problems = "; ".join(loaded.report.problems)
         raise IncompleteCheckpointError(f"{file}: does not fill {loaded.arch}: {problems}", loaded)
     spec = _override(loaded.input, input_spec)
+    loaded = _with_positions_for(spec, loaded)
     _move(loaded.backbone, device)
     return replace(loaded, backbone=loaded.backbone.eval(), input=spec)
 
@@ -137,6 +139,18 @@ def untrained_backbone(
     spec = _override(backbone_info(backbone).input, input_spec)
     report = LoadReport("untrained", arch, notes=(f"random weights, seed {seed}",))
     return LoadedBackbone(backbone, arch, spec, report, settings, trained=False)
+
+
+def _with_positions_for(spec: InputSpec, loaded: LoadedBackbone) -> LoadedBackbone:
+    """The backbone, ready for clips of another grid than its table of positions if the user asks for such."""
+    own, backbone = loaded.input, loaded.backbone
+    same = (own.num_frames, own.size) == (spec.num_frames, spec.size)
+    if same or not isinstance(backbone, VideoTransformer) or backbone.grid is None or backbone.resize:
+        return loaded
+    backbone.interpolate_positions()
+    note = f"positions are interpolated to {spec.num_frames} frames of {spec.size} x {spec.size} pixels, as asked for"
+    report = replace(loaded.report, notes=(*loaded.report.notes, note))
+    return replace(loaded, report=report, settings={**loaded.settings, "resize": True})
 
 
 def _load(path: Path, arch: str | None, *, trust: bool) -> LoadedBackbone:

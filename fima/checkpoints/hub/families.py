@@ -72,14 +72,18 @@ class _Layout:
     writer: str
     anchor: str
     rules: renaming.Rules
+    arch: str | None = None
 
+
+_MM, _HF = "MMAction2", "Hugging Face"
+_HF_ATTENTION = r"(.*?)encoder\.layer\.\d+\.attention\."
 
 _LAYOUTS = (
-    _Layout("MMAction2", r"(.*?)transformer_layers\.layers\.\d+\.attentions\.\d+\..*", renaming.MM_TIMESFORMER),
-    _Layout("MMAction2", r"(.*?)blocks\.\d+\.mlp\.layers\.0\.0\.weight", renaming.MM_VIDEOMAE),
-    _Layout("Hugging Face", r"(.*?)encoder\.layer\.\d+\.attention\.query\.weight", renaming.HF_VJEPA2),
-    _Layout("Hugging Face", r"(.*?)encoder\.layer\.\d+\.attention\.attention\.qkv\.weight", renaming.HF_TIMESFORMER),
-    _Layout("Hugging Face", r"(.*?)encoder\.layer\.\d+\.attention\.attention\.query\.weight", renaming.HF_VIDEOMAE),
+    _Layout(_MM, r"(.*?)transformer_layers\.layers\.\d+\.attentions\.\d+\..*", renaming.MM_TIMESFORMER, "timesformer"),
+    _Layout(_MM, r"(.*?)blocks\.\d+\.mlp\.layers\.0\.0\.weight", renaming.MM_VIDEOMAE),
+    _Layout(_HF, _HF_ATTENTION + r"query\.weight", renaming.HF_VJEPA2),
+    _Layout(_HF, _HF_ATTENTION + r"attention\.qkv\.weight", renaming.HF_TIMESFORMER, "timesformer"),
+    _Layout(_HF, _HF_ATTENTION + r"attention\.query\.weight", renaming.HF_VIDEOMAE),
     _Layout("official", r"(.*?)patch_embed1\.proj\.weight", renaming.OFFICIAL),
     _Layout("official", r"(.*?)blocks\.\d+\.attn\.qkv\.weight", renaming.OFFICIAL),
 )
@@ -156,7 +160,7 @@ def recognize(
         for key, value in keys.items()
         if _inside(key, prefix)
     }
-    found = next(((one, name) for one, name, fits in _FAMILIES if fits(names, source)), None)
+    found = next(((one, name) for one, name, fits in _FAMILIES if one == layout.arch or fits(names, source)), None)
     if found is None:
         return None
     one, family = _as_told(*found, arch, path)

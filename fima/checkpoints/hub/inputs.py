@@ -37,7 +37,7 @@ def clip_of(
     """Frames, stride and size, as settings of the network, and what to tell about them."""
     patch, ssv2 = settings.get("patch_size", 16), classes == _SSV2
     if arch == "timesformer":
-        clip = _timesformer(patch, names, metadata)
+        clip = _timesformer(patch, names, metadata, config)
         even = ("fine-tuned on Something-Something v2, whose clips are spread over the whole video",) if ssv2 else ()
         return clip, even
     if arch in ("hiera", "uniformer"):
@@ -83,8 +83,8 @@ def _of_processor(processor: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _timesformer(patch: int, names: Names, metadata: Mapping[str, Any]) -> dict[str, int]:
-    frames = names["time_embed"][1] if "time_embed" in names else 8
+def _timesformer(patch: int, names: Names, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, int]:
+    frames = names["time_embed"][1] if "time_embed" in names else int(config.get("num_frames", 8))
     places = names.get("pos_embed", (1, 197))[1]
     return {
         "num_frames": frames,

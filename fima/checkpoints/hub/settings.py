@@ -63,12 +63,13 @@ def _positions(arch: str, shapes: _Shapes, config: Mapping[str, Any]) -> dict[st
             side = int(config["image_size"]) // patch
             grid = [int(config.get("num_frames", 16)) // tubelet, side, side]
         return {"positions": "sincos", "grid": grid, **norms}
-    steps = 16 // tubelet  # both families are trained on 16 frames
     count = shapes["pos_embed"][1]
-    side = round((count / steps) ** 0.5)
-    if steps * side * side != count:
-        raise CheckpointError(f"{shapes.missing}pos_embed of {steps} square frames in it: it has {count} positions")
-    return {"positions": "table", "grid": [steps, side, side], "resize": arch == "vjepa1", **norms}
+    # Both families are trained on 16 frames of a square; other numbers only where that does not fit.
+    grids = [(frames // tubelet, round((count * tubelet / frames) ** 0.5)) for frames in (16, 8, 32, 64, 4, 2)]
+    grid = next(([steps, side, side] for steps, side in grids if steps * side * side == count), None)
+    if grid is None:
+        raise CheckpointError(f"{shapes.missing}pos_embed of square frames in it: it has {count} positions")
+    return {"positions": "table", "grid": grid, "resize": arch == "vjepa1", **norms}
 
 
 def _attention(names: Names) -> str:

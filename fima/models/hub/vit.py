@@ -7,6 +7,7 @@ facebookresearch/jepa (51c59d5), facebookresearch/vjepa2 (c2963a4; 2.1: `app/vje
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,6 +114,10 @@ class VideoTransformer(nn.Module):
             self.fc_norm(x)  # for its tap: the head applies it to the mean, so it is not part of the feature map
         return channels_first(x if self.norm is None else self.norm(x))
 
+    def interpolate_positions(self) -> None:
+        """Take clips of other grids from now on, with an interpolated table."""
+        self.resize = self.settings["resize"] = True
+
     def layout(self, layer: str) -> Callable[[Any], Tensor] | None:
         """How a layer's output becomes a feature map: that of convolutions is one, all others are tokens."""
         return None if layer.endswith("patch_embed.proj") or not layer else channels_first
@@ -133,7 +138,9 @@ class VideoTransformer(nn.Module):
 
     def _table_for(self, grid: Grid) -> Tensor:
         known = grid if self.grid is None else self.grid
-        if grid != known and not self.resize:
+        # A table without a known grid is only told from its length, and so is whether it fits.
+        fits = grid == known or (self.pos_embed is not None and math.prod(grid) == math.prod(known))
+        if not (fits or self.resize):
             frames, height, width = (
                 cells * stride
                 for cells, stride in zip(
@@ -144,8 +151,8 @@ class VideoTransformer(nn.Module):
                 f"{self.name} has positions for {frames} frames of {height} x {width} pixels, not for the grid {grid}; "
                 "give it such clips, or ask for interpolated positions with --input-spec 'num_frames=…;size=…'"
             )
-        table = sine_cosine_table(known[0] * known[1] * known[2], self.channels)[None]
-        return resize_table(table if self.pos_embed is None else self.pos_embed, known, grid)
+        table = sine_cosine_table(math.prod(known), self.channels)[None] if self.pos_embed is None else self.pos_embed
+        return resize_table(table, known, grid) if self.resize else table
 
     def _taps(self) -> tuple[FeatureTap, ...]:
         names = ["patch_embed", *(f"blocks.{number}" for number in range(len(self.blocks)))]
@@ -173,7 +180,7 @@ class _Patches(nn.Module):
 
 
 def _table(dim: int, grid: Grid) -> Tensor:
-    table = sine_cosine_table(grid[0] * grid[1] * grid[2], dim)
+    table = sine_cosine_table(math.prod(grid), dim)
     return torch.empty(1, *table.shape).copy_(table)  # on the device of the moment, which may be meta
 
 
