@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from analysis.commands import embed, study
+from analysis.measures.registry import MEASURES, STUDIES
 from fima.commands.base import Parser, add_global_flags, begin, run
 
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "classes", "bias", "report", "reproduce")
-"""Beside the measures of ``analysis.commands.study``; each is a module of ``analysis.commands``."""
+"""Beside the measures of the registry; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}
 
 _EPILOG = """\
@@ -48,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_global_flags(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for measure, what in study.SUMMARIES.items():
-        subparser = commands.add_parser(measure, aliases=_ALIASES.get(measure, ()), help=what, description=what)
+    for measure in STUDIES:
+        words = MEASURES[measure].summary
+        subparser = commands.add_parser(measure, aliases=_ALIASES.get(measure, ()), help=words, description=words)
         study.add_arguments(subparser, measure)
         subparser.set_defaults(run=study.run)
         if measure == "embedding":

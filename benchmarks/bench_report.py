@@ -19,7 +19,7 @@ import torch
 
 from analysis.report import Report, make_report
 from analysis.settings import Settings
-from analysis.studies import STUDIES, open_session
+from analysis.studies import open_session, run
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
@@ -41,7 +41,7 @@ def main() -> None:
         with torch.inference_mode():
             sessions[0].extractor(torch.zeros(1, 3, 16, args.size, args.size))
         parts = {
-            measure: _timed(lambda measure=measure: [STUDIES[measure](session, None) for session in sessions])  # type: ignore[misc]
+            measure: _timed(lambda measure=measure: [run(measure, session) for session in sessions])  # type: ignore[misc]
             for measure in args.measure
         }
         report = Report(settings, files, (), folder / "out", measures=tuple(args.measure))

@@ -7,12 +7,11 @@ import shlex
 import sys
 
 from analysis.commands.flags import add_backbone_flags, add_out_flag, enough_memory, settings_from, show_progress
+from analysis.measures.registry import MEASURES
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = (
-    "background-bias gap: what a motion probe loses when backgrounds that told the class are swapped (drawn videos)"
-)
+SUMMARY = MEASURES["bias"].summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--{flag}: is about a backbone and videos; --features {args.features} holds finished features"
         )
-    from analysis.studies.base import study_folder
     from analysis.studies.embedding.table import run_on_table
+    from analysis.studies.files import study_folder
 
     with enough_memory(), study_folder(args.out, args.measure) as folder:
-        found = run_on_table(args.features, seed=args.seed)
-        files = found.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
-    study.print_study(found, files)
-    return SOME_SKIPPED if found.skipped else 0
+        made = run_on_table(args.features, seed=args.seed)
+        files = made.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
+    study.print_study(made, files)
+    return SOME_SKIPPED if made.skipped else 0

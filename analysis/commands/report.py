@@ -18,7 +18,7 @@ from analysis.commands.flags import (
     settings_from,
     show_progress,
 )
-from analysis.commands.study import SUMMARIES
+from analysis.measures.registry import STUDIES
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("report")
     group.add_argument("--out", required=True, metavar="DIR", help="the report's folder; its page is index.html")
     group.add_argument(
-        "--measure", action="extend", nargs="+", choices=tuple(SUMMARIES), metavar="MEASURE",
-        help=f"which of {', '.join(SUMMARIES)} (default: all that apply)",
+        "--measure", action="extend", nargs="+", choices=STUDIES, metavar="MEASURE",
+        help=f"which of {', '.join(STUDIES)} (default: all that apply)",
     )  # fmt: skip
     notebooks = group.add_mutually_exclusive_group()
     notebooks.add_argument(
-        "--notebook", action="extend", nargs="+", choices=tuple(SUMMARIES), metavar="MEASURE",
+        "--notebook", action="extend", nargs="+", choices=STUDIES, metavar="MEASURE",
         help="which measures to run as notebooks, kept beside the page (default: all that have one)",
     )  # fmt: skip
     notebooks.add_argument("--no-notebooks", action="store_true", help="none: several times as fast")

@@ -20,37 +20,25 @@ from analysis.commands.flags import (
     settings_from,
     show_progress,
 )
+from analysis.measures.registry import MEASURES
 
 if TYPE_CHECKING:
     from analysis.studies import Study
 
-__all__ = ["SUMMARIES", "add_arguments", "print_study", "run"]
-
-SUMMARIES = {
-    "cam": "class-agnostic activation maps: where the features are strong (figure, arrays, film)",
-    "affinity": "spatial affinity: does an RGB position match the motion of the same place?",
-    "temporal": "temporal similarity: does an RGB moment match the motion of the same time?",
-    "localize": "localization: are the features strong where the object truly is? (needs masks, or drawn videos)",
-    "sensitivity": "motion sensitivity: what changes the features more, other motion or another appearance?",
-    "attribution": "attribution: which pixels of which frames make the features agree with the motion?",
-    "embedding": "embedding: a map of the pooled features by label and background, with neighbors (figure, page)",
-    "mechanism": "FIMA's own mechanism: foreground, positive pairs, motion decoder (needs a whole FIMA checkpoint)",
-}
-"""Measure → what it asks."""
+__all__ = ["add_arguments", "print_study", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     """The flags of one measure."""
     add_backbone_flags(parser)
     add_video_flags(parser)
-    if measure == "temporal":
-        add_hop_flag(parser)
-    if measure in ("affinity", "temporal"):
-        add_space_flag(parser)
-    if measure == "cam":
-        add_normalize_flag(parser)
-    if measure == "attribution":
-        add_attribution_flags(parser)
+    own = MEASURES[measure].settings
+    for name, add_flags in (
+        ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
+        ("method", add_attribution_flags),
+    ):  # fmt: skip
+        if name in own:
+            add_flags(parser)
     add_out_flag(parser, measure)
     parser.set_defaults(measure=measure)
 
@@ -63,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from analysis.inputs.allocator import return_large_blocks
     from analysis.studies import open_session
     from analysis.studies import run as run_study
-    from analysis.studies.base import study_folder
+    from analysis.studies.files import study_folder
 
     return_large_blocks()
     session = open_session(settings)

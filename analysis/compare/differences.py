@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.measures.directions import better
+from analysis.measures.numbers import number
+from analysis.measures.registry import find_score
 from analysis.measures.statistics import paired_difference
 from analysis.studies import Study
 
@@ -79,13 +80,6 @@ def _one(difference: float, where: str) -> str:
     return f"{'higher' if difference > 0 else 'lower'} on {where}"
 
 
-def number(value: float) -> str:
-    """Three decimals; two digits of what is smaller than that; an en dash for not-a-number."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
-
-
 def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[Difference]:
     """Every checkpoint against the first, for every score that both have on some video and that depends on them.
 
@@ -120,7 +114,7 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
         share_higher=paired.share_higher,
         num_videos=paired.num_videos,
         chance=math.nan if ours.chance is None else ours.chance,
-        better=better(studies[baseline].measure, score),
+        better=find_score(studies[baseline].measure, score).better,
         baseline_low=ours.low,
         baseline_high=ours.high,
         other_low=theirs.low,
@@ -130,7 +124,7 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
 
 def _on_the_same_videos(first: Study, second: Study, score: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores ``(V,)`` of the videos that both studies hold, in the order of the first."""
-    places = {str(video): at for at, video in enumerate(second.per_video["video_id"])}
-    shared = [(i, places[str(v)]) for i, v in enumerate(first.per_video["video_id"]) if str(v) in places]
+    places = {str(video): at for at, video in enumerate(second.video_scores["video_id"])}
+    shared = [(i, places[str(v)]) for i, v in enumerate(first.video_scores["video_id"]) if str(v) in places]
     ours, theirs = [i for i, _ in shared], [j for _, j in shared]
-    return first.per_video[score][ours], second.per_video[score][theirs]
+    return first.video_scores[score][ours], second.video_scores[score][theirs]

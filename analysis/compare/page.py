@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader
 
-from analysis.compare.differences import number
+from analysis.measures.numbers import number
+from analysis.measures.registry import find_score
 from analysis.output import timestamp
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def write_page(path: Path, comparison: Comparison, pictures: list[str], *, title
         figures=[
             (stem, _ABOUT.get(stem, ""), f"{stem} figure of {names}: {_ABOUT.get(stem, '')}") for stem in pictures
         ],
+        score_title=lambda measure, score: find_score(measure, score).title,
         left_out=comparison.left_out,
         skipped=sorted(comparison.skipped),
         command=comparison.command,

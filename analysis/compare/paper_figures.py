@@ -20,7 +20,7 @@ from analysis.plotting.paper.similarities import draw_similarities
 from analysis.plotting.paper.strips import draw_strips
 from analysis.plotting.paper.widths import figure_width
 from analysis.settings import Settings
-from analysis.studies import STUDIES, Progress, Study, open_session
+from analysis.studies import Progress, Study, run
 from fima.errors import InputError
 
 __all__ = ["Made", "make_figure"]
@@ -132,7 +132,7 @@ def make_figure(
 
 
 def _measure(name: str, settings: Settings) -> str:
-    """Key of ``STUDIES``; activation maps are scored against the objects where those are known."""
+    """The measure; activation maps are scored against the objects where those are known."""
     if name == "3":
         known = settings.masks is not None or all(video.drawn for video in list_videos(settings).videos)
         return "localize" if known else "cam"
@@ -149,5 +149,5 @@ def _studies(
     """Name → study; a checkpoint alone needs no comparison."""
     if len(given) == 1 and not Path(given[0]).is_dir():
         name = names[0] if names else Path(given[0]).name.split(".")[0]
-        return {name: STUDIES[measure](open_session(replace(settings, ckpt=given[0])), progress)}
+        return {name: run(measure, replace(settings, ckpt=given[0]), progress)}
     return compare(settings, given, names=names, measures=[measure], progress=progress).studies[measure]

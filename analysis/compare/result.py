@@ -17,6 +17,7 @@ from analysis.compare.differences import Difference, number
 from analysis.compare.page import write_page
 from analysis.compare.training import TrainingStep, training_arrays
 from analysis.inputs.checkpoints import Source
+from analysis.measures.registry import find_score
 from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.plotting.compare.figures import FIGURES
@@ -106,7 +107,7 @@ class Comparison:
         """Rows of text under ``heads``."""
         return [
             (
-                f"{d.measure}: {d.score.replace('_', ' ')}", d.better or "–", number(d.chance),
+                f"{d.measure}: {find_score(d.measure, d.score).title}", d.better or "–", number(d.chance),
                 number(d.baseline_mean), d.other, number(d.other_mean),
                 number(d.difference) + (f" [{number(d.low)}, {number(d.high)}]" if math.isfinite(d.low) else ""),
                 f"{d.share_higher * 100:.0f} %" if d.num_videos else "–", str(d.num_videos),
@@ -140,7 +141,7 @@ class Comparison:
             "differences": [asdict(d) | {"sentence": d.sentence} for d in self.differences],
             "measures": {
                 measure: {
-                    name: {"scores": _plain(study.scores), "per_video": study.per_video}
+                    name: {"scores": _plain(study.scores), "per_video": study.video_scores}
                     for name, study in studies.items()
                 }
                 for measure, studies in self.studies.items()

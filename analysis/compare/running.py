@@ -9,13 +9,12 @@ from typing import Any
 from analysis.compare.differences import compare_scores
 from analysis.compare.result import Comparison
 from analysis.compare.training import TrainingStep
-from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, Source, plan_sources
-from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
+from analysis.inputs.sessions import open_sessions
+from analysis.inputs.sharing import share_videos
 from analysis.inputs.videos import VideoList, list_videos
 from analysis.settings import Settings
-from analysis.studies import CORE, STUDIES, Progress, Session, Study
-from analysis.studies.base import make_session, override_clip
-from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from analysis.studies import CORE, STUDIES, Progress, Session, Study, run
 from fima.errors import CheckpointError, InputError, VideoError
 
 __all__ = ["compare"]
@@ -45,10 +44,8 @@ def compare(
     wanted = _measures(measures)
     given = tuple(checkpoints or DEFAULT_CHECKPOINTS)
     plan = plan_sources(given, names, seed=settings.seed, trust=settings.trust_checkpoint)
-    listed = list_videos(settings)
-    listed = replace(listed, videos=share_videos(listed.videos, FrameCache()))
-    sessions = _open(plan.columns, settings, listed)
-    _check_same_clips(sessions)
+    listed = share_videos(list_videos(settings))
+    sessions = open_sessions(settings, plan.columns, videos=listed)
     later = [step for steps in plan.runs.values() for step in steps if step.key not in {s.key for s in plan.columns}]
     counter = _Counter(progress, len(wanted) * (len(sessions) + len(later)))
     studies, left_out = _run_columns(sessions, wanted, counter, explicit=bool(measures))
@@ -67,53 +64,6 @@ def _measures(wanted: Sequence[str] | None) -> list[str]:
     if unknown := sorted(set(wanted or ()) - set(STUDIES)):
         raise InputError(f"--measure {unknown[0]}: there is no such measure; known: {', '.join(STUDIES)}")
     return [measure for measure in STUDIES if measure in (wanted or CORE)]
-
-
-def _open(columns: list[Source], settings: Settings, listed: VideoList) -> dict[str, Session]:
-    """Name → session, checkpoints first, because untrained ones take after them."""
-    model: LoadedBackbone | None = None
-    sessions: dict[str, Session] = {}
-    digests: dict[str, str] = {}
-    for source in sorted(columns, key=lambda source: source.ckpt is None):
-        session = _session(source, settings, listed, model)
-        sessions[source.name] = session
-        model = model or session.loaded
-        digest = session.loaded.sha256
-        if digest is not None and digests.setdefault(digest, source.name) != source.name:
-            raise InputError(
-                f"--ckpt: {digests[digest]} and {source.name} are the same checkpoint (SHA-256 {digest[:12]}…); "
-                "give each once"
-            )
-    return {source.name: sessions[source.name] for source in columns}
-
-
-def _session(source: Source, settings: Settings, listed: VideoList, model: LoadedBackbone | None = None) -> Session:
-    """A study's session that shares decoded frames with the others, and features among its own studies."""
-    settings = replace(settings, ckpt=source.ckpt or f"random:{source.seed}")
-    loaded = override_clip(_load(source, settings, model), settings)
-    return make_session(settings, loaded, listed, SharedExtractor)
-
-
-def _load(source: Source, settings: Settings, model: LoadedBackbone | None) -> LoadedBackbone:
-    if source.ckpt is not None:
-        return load_backbone(
-            source.ckpt, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec
-        )
-    seed = source.seed or 0
-    if model is None:
-        return untrained_backbone(settings.arch or "tiny", seed=seed, input_spec=settings.input_spec)
-    return untrained_backbone(model.arch, seed=seed, input_spec=model.input, **model.settings)
-
-
-def _check_same_clips(sessions: dict[str, Session]) -> None:
-    """Frames and stride decide where a clip lies; the size may differ, each backbone is fed its own."""
-    specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
-    seen = {name: (spec.num_frames, spec.frame_stride) for name, spec in specs.items()}
-    if len(set(seen.values())) > 1:
-        what = "; ".join(f"{name}: {frames} frames, stride {stride}" for name, (frames, stride) in seen.items())
-        raise InputError(
-            f"the checkpoints expect different clips ({what}); give --num-frames and --frame-stride to use one for all"
-        )
 
 
 class _Counter:
@@ -142,21 +92,15 @@ def _run_columns(
             if measure in left_out:
                 continue
             try:
-                studies[measure][name] = STUDIES[measure](session, counter.study())
+                studies[measure][name] = run(measure, session, counter.study())
             except (VideoError, CheckpointError):
                 raise
             except InputError as error:
                 if explicit or len(left_out) + 1 == len(wanted):
                     raise
                 left_out[measure] = f"{name}: {error}"
-        _forget(session)
+        session.forget()
     return {measure: of for measure, of in studies.items() if measure not in left_out}, left_out
-
-
-def _forget(session: Session) -> None:
-    """A checkpoint's features are of no use to the next."""
-    if isinstance(session.extractor, SharedExtractor):
-        session.extractor.forget()
 
 
 def _training(
@@ -171,8 +115,8 @@ def _training(
             if source.key in columns:
                 done = {measure: of[columns[source.key]] for measure, of in studies.items()}
             else:
-                session = _session(source, settings, listed)
-                done = {measure: STUDIES[measure](session, counter.study()) for measure in studies}
+                (session,) = open_sessions(settings, [source], videos=listed).values()
+                done = {measure: run(measure, session, counter.study()) for measure in studies}
             runs[name].append(TrainingStep.of(source, done))
     return runs
 

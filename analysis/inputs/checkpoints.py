@@ -14,7 +14,16 @@ from pathlib import Path
 from analysis.settings import DEFAULT_CKPT, untrained_seed
 from fima.errors import CheckpointError, InputError
 
-__all__ = ["DEFAULT_CHECKPOINTS", "Plan", "Source", "plan_sources", "run_checkpoints", "short_names"]
+__all__ = [
+    "DEFAULT_CHECKPOINTS",
+    "Plan",
+    "Source",
+    "newest_checkpoint",
+    "plan_columns",
+    "plan_sources",
+    "run_checkpoints",
+    "short_names",
+]
 
 DEFAULT_CHECKPOINTS = ("tiny-vd", DEFAULT_CKPT)
 """What is compared where no checkpoint is given: two methods, on the same data, that come along."""
@@ -81,7 +90,7 @@ def plan_sources(
     for word, name in zip(given, _names(given, names), strict=True):
         if (weights := untrained_seed(word, seed)) is not None:
             columns.append(Source(name, None, seed=weights))
-        elif Path(word).is_dir():
+        elif _is_run(word):
             steps = [
                 Source(f"{name} step {step}", str(file), run=name, step=step)
                 for step, file in run_checkpoints(Path(word), trust=trust).items()
@@ -91,8 +100,50 @@ def plan_sources(
             columns += [steps[0], steps[-1]] if alone else [replace(steps[-1], name=name)]
         else:
             columns.append(Source(name, word))
-    _check_columns(columns, given)
+    if len(columns) < 2:
+        what = f"got {given[0]} alone" if given else "got none"
+        raise InputError(f"--ckpt: give at least two checkpoints to compare, or the folder of a run, {what}")
+    _check_distinct(columns)
     return Plan(columns, runs)
+
+
+def plan_columns(
+    given: Sequence[str], names: Sequence[str] | None = None, *, seed: int = 0, trust: bool = False
+) -> list[Source]:
+    """A column for each of one or several checkpoints; of a run's folder its newest.
+
+    Args:
+        given: As of ``plan_sources``.
+        names: One for each, instead of those made from the paths.
+        seed: Seed of a plain ``random``.
+        trust: Read files that run code.
+
+    Raises:
+        InputError: For a checkpoint given twice, or names that are not as many or not unique.
+        CheckpointError: For a folder without checkpoints, or a checkpoint of a folder that does not say its step.
+    """
+    columns = []
+    for word, name in zip(given, _names(given, names), strict=True):
+        weights = untrained_seed(word, seed)
+        ckpt = None if weights is not None else newest_checkpoint(word, trust=trust)
+        columns.append(Source(name, ckpt, seed=weights))
+    _check_distinct(columns)
+    return columns
+
+
+def newest_checkpoint(word: str, *, trust: bool = False) -> str:
+    """The newest checkpoint of a training run's folder; any other word as it is.
+
+    Raises:
+        CheckpointError: For a checkpoint of a folder that does not say its step.
+    """
+    return str(list(run_checkpoints(Path(word), trust=trust).values())[-1]) if _is_run(word) else word
+
+
+def _is_run(word: str) -> bool:
+    """Whether it is a folder of checkpoints, and not one that holds a single model in another library's format."""
+    folder = Path(word)
+    return folder.is_dir() and (any(folder.glob("*.ckpt")) or not (folder / "config.json").is_file())
 
 
 def run_checkpoints(folder: Path, *, trust: bool = False) -> dict[int, Path]:
@@ -125,10 +176,7 @@ def _step_inside(file: Path, *, trust: bool) -> int:
     return step
 
 
-def _check_columns(columns: list[Source], given: Sequence[str]) -> None:
-    if len(columns) < 2:
-        what = f"got {given[0]} alone" if given else "got none"
-        raise InputError(f"--ckpt: give at least two checkpoints to compare, or the folder of a run, {what}")
+def _check_distinct(columns: list[Source]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for column in columns:
         if column.key in seen:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.studies.base import Session
+from analysis.inputs.sessions import Session
 from fima.models.capture import capture, find_tap
 
 __all__ = ["Layer", "list_layers", "print_layers"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.inputs.features import FeatureExtractor, Features
-from analysis.inputs.videos import FrameReader, VideoSource
+from analysis.inputs.videos import FrameReader, VideoList, VideoSource
 
 __all__ = ["FrameCache", "SharedExtractor", "SharedVideo", "share_videos"]
 
@@ -107,9 +107,14 @@ class SharedVideo(VideoSource):
         return super().open()
 
 
-def share_videos(videos: Sequence[VideoSource], cache: FrameCache) -> list[VideoSource]:
-    """The same videos, reading through one cache."""
-    return [SharedVideo(v.video_id, v.path, v.label, v.seed, v.record, cache) for v in videos]
+def share_videos(listed: VideoList, cache: FrameCache | None = None) -> VideoList:
+    """The same videos, reading through one cache; those that share their frames already stay as they are."""
+    cache = FrameCache() if cache is None else cache
+    videos: list[VideoSource] = [
+        v if isinstance(v, SharedVideo) else SharedVideo(v.video_id, v.path, v.label, v.seed, v.record, cache)
+        for v in listed.videos
+    ]
+    return replace(listed, videos=videos)
 
 
 class _SharedReader:

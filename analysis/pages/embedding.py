@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,16 @@ from analysis.pages.words import skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
-__all__ = ["page_data", "thumbnail_sheets", "write_page"]
+__all__ = ["page_data", "study_page", "thumbnail_sheets", "write_page"]
 
 _TILES = 16  # thumbnails in a row and in a column of a sheet: small enough for the memory of a phone
+
+
+def study_page(study: Study) -> dict[str, Callable[[Path], None]]:
+    """The page beside the figure: its name, and what writes it."""
+    return {"embedding.html": lambda path: write_page(path, study)}
 
 
 def write_page(path: Path, study: Study) -> None:

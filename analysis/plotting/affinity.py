@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,21 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from analysis.measures.registry import find_score
 from analysis.plotting.frames import mark_cell, overlay_map, show_frame
 from analysis.plotting.scores import draw_score
 from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["affinity_limits", "draw_affinity", "draw_matrix", "draw_row"]
 
-_SCORES = {
-    "contrast": "contrast",
-    "top1_agreement": "top-1\nagreement",
-    "displacement": "displacement\n(cells)",
-    "auroc": "AUROC",
-}
+_SCORES = ("contrast", "top1_agreement", "displacement", "auroc")
 _MOST_SLICES = 4
 
 
@@ -96,12 +93,12 @@ def draw_matrix(
 
 
 def _draw_scores(study: Study, axes: list[Axes]) -> None:
-    for ax, (name, title) in zip(axes, _SCORES.items(), strict=True):
+    for ax, name in zip(axes, _SCORES, strict=True):
         keys = {"all": name, "fore-\nground": f"{name}_foreground"}
         draw_score(
             {label: study.arrays[f"score_{key}"] for label, key in keys.items()},
             {label: study.scores[key] for label, key in keys.items()},
-            title=title,
+            title=textwrap.fill(find_score("affinity", name).title, 14),
             ax=ax,
         )
     axes[0].set_ylabel("dashed: chance, gray: videos")

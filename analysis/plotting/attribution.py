@@ -16,7 +16,7 @@ from analysis.plotting.style import ACTIVATION_CMAP, COLORS, WIDTH, caption, col
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_attribution", "draw_over_time", "draw_sanity", "draw_strips"]
 

@@ -14,7 +14,7 @@ from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printe
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_cam", "draw_strip"]
 

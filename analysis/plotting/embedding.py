@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.registry import find_score
 from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["COLOR_CYCLE", "MARKERS", "colorings", "draw_embedding", "draw_map", "draw_scores"]
 
@@ -145,11 +146,11 @@ def _legend_rows(arrays: dict[str, np.ndarray], by: str, maps: int) -> int:
 
 
 _ROWS = {
-    "knn_label": ("nearest has its label", COLORS["aligned"], "o"),
-    "knn_background": ("nearest has its background", COLORS["misaligned"], "D"),
-    "silhouette_label": ("silhouette by label", COLORS["aligned"], "o"),
-    "silhouette_background": ("silhouette by background", COLORS["misaligned"], "D"),
-    "silhouette_video": ("silhouette by video", COLORS["disjoint"], "s"),
+    "knn_label": (COLORS["aligned"], "o"),
+    "knn_background": (COLORS["misaligned"], "D"),
+    "silhouette_label": (COLORS["aligned"], "o"),
+    "silhouette_background": (COLORS["misaligned"], "D"),
+    "silhouette_video": (COLORS["disjoint"], "s"),
 }
 
 
@@ -162,7 +163,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """
     rows = [name for name in _ROWS if f"summary_{name}" in arrays]
     for at, name in enumerate(rows):
-        text, color, marker = _ROWS[name]
+        text, (color, marker) = find_score("embedding", name).label, _ROWS[name]
         mean, low, high, chance = arrays[f"summary_{name}"]
         if np.isfinite(low):
             ax.hlines(at, low, high, color=color, linewidth=2, zorder=3)

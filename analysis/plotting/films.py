@@ -1,10 +1,8 @@
-"""Films of activation maps: pixels in, an H.264 file out."""
+"""Frames of films of activation maps."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -12,12 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from analysis.plotting.style import ACTIVATION_CMAP
-from fima.data.transcode.encode import write_video
 
-__all__ = ["overlay", "overlay_film", "safe_name"]
-
-_SLOWEST = 4.0  # frames per second; a strided clip of a slow video should still look like a film
-_REPEATS = 3  # a clip is about a second long: shown a few times over, so that a player has something to play
+__all__ = ["beside_maps", "overlay", "safe_name"]
 
 
 def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
@@ -40,34 +34,23 @@ def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: s
     return blended
 
 
-def overlay_film(
-    path: Path,
-    *,
-    frames: np.ndarray,
-    motion_frames: np.ndarray,
-    rgb_map: np.ndarray,
-    motion_map: np.ndarray,
-    fps: float,
-) -> None:
-    """Write three panels side by side: frames, RGB activation, motion activation.
+def beside_maps(
+    frames: np.ndarray, motion_frames: np.ndarray, rgb_map: np.ndarray, motion_map: np.ndarray
+) -> np.ndarray:
+    """The frames of a film with three panels side by side: frames, RGB activation, motion activation.
 
     Args:
-        path: The mp4.
         frames: uint8 ``(T, H, W, 3)``.
         motion_frames: uint8 ``(T, H, W)``.
         rgb_map: ``(T, h, w)`` in [0, 1].
-        motion_map: The same.
-        fps: Clip frames per second of the video, so that it plays in real time (never below 4).
+        motion_map: ``(T, h, w)`` in [0, 1].
+
+    Returns:
+        uint8 ``(T, H, 3 W + 8, 3)``.
     """
-    panels = (frames, overlay(frames, rgb_map), overlay(motion_frames, motion_map))
     gap = np.full((*frames.shape[:2], 4, 3), 255, dtype=np.uint8)
-    film = np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=2)
-
-    def play() -> Iterator[np.ndarray]:
-        for _ in range(_REPEATS):
-            yield from film
-
-    write_video(path, play(), fps=max(fps, _SLOWEST))
+    panels = [frames, gap, overlay(frames, rgb_map), gap, overlay(motion_frames, motion_map)]
+    return np.concatenate(panels, axis=2)
 
 
 def safe_name(text: str) -> str:

@@ -15,7 +15,7 @@ from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, n
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_localize", "draw_located", "draw_location_scores", "outline_mask"]
 

@@ -15,7 +15,7 @@ from analysis.plotting.frames import show_frame
 from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_distances", "draw_sensitivity", "draw_strips"]
 

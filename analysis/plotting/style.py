@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = [
     "ACTIVATION_CMAP",
@@ -30,6 +30,7 @@ __all__ = [
     "counted",
     "data_name",
     "new_figure",
+    "png_base64",
     "png_image",
     "printed",
     "read_at",
@@ -81,7 +82,7 @@ def caption(study: Study, what: str) -> str:
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
     if data := data_name(study):
-        lines.append(f"{data}: {counted(len(study.per_video['video_id']), 'video')}")
+        lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
     if study.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
     if study.untrained:
@@ -118,10 +119,14 @@ def shortened(text: str, most: int) -> str:
 
 def png_image(figure: Figure, alt: str) -> str:
     """A figure as an HTML element that holds it, for the last line of a notebook's cell."""
+    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{png_base64(figure)}"/>'
+
+
+def png_base64(figure: Figure) -> str:
+    """A figure as a PNG in Base64, as notebooks keep it."""
     buffer = io.BytesIO()
     save_figure(figure, buffer, "png")
-    picture = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:

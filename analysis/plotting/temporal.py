@@ -14,7 +14,7 @@ from analysis.measures.offsets import pooled_auroc
 from analysis.plotting.style import COLORS, SIMILARITY_CMAP, caption, colorbar, counted, new_figure, printed
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_counts", "draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
 

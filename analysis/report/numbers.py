@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from analysis.compare.differences import number
-from analysis.measures.about import Main
-from analysis.measures.directions import better
+from analysis.measures import numbers
+from analysis.measures.registry import Score, find_measure, find_score
 from analysis.measures.statistics import Summary
 from analysis.studies import Study
 
-__all__ = ["MarkedScore", "ScoreRow", "interval", "mark", "score_rows", "score_table", "signed", "words"]
+__all__ = ["MarkedScore", "ScoreRow", "interval", "mark", "score_rows", "score_table", "signed"]
 
 # Okabe and Ito's colors with a shape each: two ways to tell checkpoints apart.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -51,14 +49,13 @@ class ScoreRow:
 
 
 def interval(summary: Summary) -> str:
-    """``0.829 [0.779, 0.871]``."""
-    text = signed(summary.mean)
-    return f"{text} [{signed(summary.low)}, {signed(summary.high)}]" if math.isfinite(summary.low) else text
+    """``0.829 [0.779, 0.871]``, with minus signs that are one."""
+    return numbers.interval(summary).replace("-", "−")
 
 
 def signed(value: float) -> str:
     """A number with a minus sign that is one."""
-    return number(value).replace("-", "−")
+    return numbers.number(value).replace("-", "−")
 
 
 def mark(place: int) -> Markup:
@@ -70,38 +67,36 @@ def _shape(place: int) -> Markup:
     return Markup(f'<g fill="{_COLORS[place % len(_COLORS)]}">{_SHAPES[place % len(_SHAPES)]}</g>')
 
 
-def score_rows(studies: Mapping[str, Study], main: Sequence[Main], labels: Sequence[str]) -> list[ScoreRow]:
+def score_rows(studies: Mapping[str, Study], labels: Sequence[str]) -> list[ScoreRow]:
     """The main numbers of a measure, as far as any checkpoint has them.
 
     Args:
         studies: Label → study.
-        main: Which; none takes the first three.
-        labels: Of all checkpoints: a checkpoint's place among them gives its mark.
+        labels: Labels of all checkpoints: a checkpoint's place among them gives its mark.
     """
     first = next(iter(studies.values()))
-    wanted = main or [Main(name, words(name), None) for name in list(first.scores)[:3]]
     rows = []
-    for one in wanted:
-        found = {label: s.scores[one.score] for label, s in studies.items() if one.score in s.scores}
-        if any(math.isfinite(summary.mean) for summary in found.values()):
-            rows.append(_row(one, found, labels, better(first.measure, one.score)))
+    for name in find_measure(first.measure).main or list(first.scores)[:3]:
+        summaries = {label: study.scores[name] for label, study in studies.items() if name in study.scores}
+        if any(math.isfinite(summary.mean) for summary in summaries.values()):
+            rows.append(_row(find_score(first.measure, name), summaries, labels))
     return rows
 
 
-def _row(one: Main, found: Mapping[str, Summary], labels: Sequence[str], direction: str) -> ScoreRow:
-    low, high = one.limits or _limits(found)
-    chances = list(dict.fromkeys(signed(s.chance) for s in found.values() if s.chance is not None))
+def _row(score: Score, summaries: Mapping[str, Summary], labels: Sequence[str]) -> ScoreRow:
+    low, high = score.limits or _limits(summaries)
+    chances = list(dict.fromkeys(signed(s.chance) for s in summaries.values() if s.chance is not None))
     remarks = [f"chance {' / '.join(chances)}"] if chances else []
     return ScoreRow(
-        name=one.name,
-        remarks=remarks + ([f"{direction} is better"] if direction else []),
+        name=score.title,
+        remarks=remarks + ([f"{score.better} is better"] if score.better else []),
         low=_end(low),
         high=_end(high),
         of=[
             MarkedScore(
                 label, mark(labels.index(label)), interval(s), s.num_videos, _strip(s, low, high, labels.index(label))
             )
-            for label, s in found.items()
+            for label, s in summaries.items()
         ],
     )
 
@@ -109,14 +104,6 @@ def _row(one: Main, found: Mapping[str, Summary], labels: Sequence[str], directi
 def _end(value: float) -> str:
     """Of an axis: 1 rather than 1.000."""
     return f"{value:.2g}".replace("-", "−")
-
-
-def words(score: str) -> str:
-    """A score's name for readers."""
-    text = score.replace("_", " ")
-    for short, usual in (("auroc", "AUROC"), ("iou", "IoU"), ("d prime", "d′"), ("rgb", "RGB")):
-        text = re.sub(rf"\b{short}\b", usual, text)
-    return text
 
 
 def _limits(found: Mapping[str, Summary]) -> tuple[float, float]:
@@ -154,5 +141,5 @@ def score_table(studies: Mapping[str, Study]) -> list[tuple[str, str, list[str]]
         found = [study.scores.get(name) for study in studies.values()]
         levels = dict.fromkeys(signed(s.chance) for s in found if s is not None and s.chance is not None)
         cells = ["–" if s is None else interval(s) for s in found]
-        rows.append((words(name), " / ".join(levels) or "–", cells))
+        rows.append((find_score(next(iter(studies.values())).measure, name).title, " / ".join(levels) or "–", cells))
     return rows

@@ -18,14 +18,14 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from analysis.compare.differences import Difference, compare_scores
-from analysis.measures.about import About, about
+from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import timestamp, versions
 from analysis.pages.pictures import ClipFilms, Picture, clip_films, picture
 from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.style import save_figure
 from analysis.report.explorers import explorers
 from analysis.report.measuring import Measured
-from analysis.report.numbers import ScoreRow, mark, score_rows, score_table, signed, words
+from analysis.report.numbers import ScoreRow, mark, score_rows, score_table, signed
 from analysis.report.plan import Plan
 from analysis.studies import Study
 
@@ -53,7 +53,7 @@ class Section:
     """
 
     measure: str
-    words: About
+    words: Measure
     rows: list[ScoreRow] = field(default_factory=list)
     table: list[tuple[str, str, list[str]]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ def render_page(plan: Plan, measured: Measured, out: Path) -> str:
     environment = Environment(
         loader=FileSystemLoader(str(resources.files("analysis") / "templates")), autoescape=True, trim_blocks=True
     )
-    environment.filters |= {"number": signed, "words": words}
+    environment.filters |= {"number": signed}
     page = environment.get_template("report.html").render(
         policy=_POLICY,
         title=out.name,
@@ -93,6 +93,7 @@ def render_page(plan: Plan, measured: Measured, out: Path) -> str:
         skipped=sorted(measured.skipped),
         repeated=sorted({video for studies in every.values() for study in studies for video in study.repeated}),
         differences=_differences(measured, plan),
+        score_title=lambda measure, score: find_score(measure, score).title,
         same_clips=_same_clips(plan),
         sources={label: _source(studies[0]) for label, studies in every.items() if studies},
         versions=versions(),
@@ -112,15 +113,14 @@ def _policy(page: str) -> str:
 
 
 def _section(plan: Plan, measured: Measured, measure: str, out: Path) -> Section:
-    words = about(measure)
-    section = Section(measure, words)
+    section = Section(measure, find_measure(measure))
     for label, why in measured.left_out.get(measure, {}).items():
         section.left_out.setdefault(why, []).append(label)
     studies = measured.studies.get(measure, {})
     if not studies:
         return section
     section.labels = list(studies)
-    section.rows = score_rows(studies, words.main, [column.label for column in plan.columns])
+    section.rows = score_rows(studies, [column.label for column in plan.columns])
     section.table = score_table(studies)
     section.together = _together(plan, measure, studies, out)
     section.alone = {label: picture(out / label / f"{measure}.png") for label in studies}

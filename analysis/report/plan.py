@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from analysis.inputs.checkpoints import short_names
-from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.inputs.checkpoints import Source, newest_checkpoint, short_names
+from analysis.inputs.sessions import open_sessions
 from analysis.plotting.films import safe_name
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
-from analysis.studies import STUDIES, Session, open_session
+from analysis.studies import STUDIES, Session
 from fima.errors import InputError
 
 __all__ = ["Column", "Plan", "Report", "labels", "make_plan"]
@@ -136,13 +136,14 @@ def _settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open(report: Report, settings: Settings) -> list[Column]:
-    cache = FrameCache()
-    columns = []
+    sources = []
     for label, ckpt in labels(report.checkpoints).items():
-        session = open_session(replace(settings, ckpt=ckpt), SharedExtractor)
-        session = replace(session, videos=share_videos(session.videos, cache))
-        columns.append(Column(label, session, report.out / label))
-    return columns
+        word = Settings(ckpt=ckpt).checkpoint
+        seed = untrained_seed(word, settings.seed)
+        file = None if seed is not None else newest_checkpoint(word, trust=settings.trust_checkpoint)
+        sources.append(Source(label, file, seed))
+    sessions = open_sessions(settings, sources, same_clips=False)
+    return [Column(label, session, report.out / label) for label, session in sessions.items()]
 
 
 def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:

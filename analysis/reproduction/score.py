@@ -145,7 +145,7 @@ def _measures(run: Run, device: str) -> tuple[dict[str, Array], dict[str, float]
         study = run_study(measure, settings)
         for name in names:
             key = "affinity_auroc" if (measure, name) == ("affinity", "auroc") else name
-            values[key] = study.per_video[name]
+            values[key] = study.video_scores[name]
             level = study.scores[name].chance
             if level is not None:
                 chance[key] = level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.features import Features
+from analysis.inputs.sessions import Progress, Session
 from analysis.measures.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
-from analysis.measures.statistics import StreamingMean, VideoScores
-from analysis.plotting.affinity import draw_affinity
-from analysis.studies.base import Examples, Progress, Session, Study, provenance, score_arrays, study_videos
-from analysis.studies.display import display_clip, stack_examples
+from analysis.measures.statistics import StreamingMean
+from analysis.studies.collecting import Collector, Examples, Measured
+from analysis.studies.display import display_clip
+from analysis.studies.study import Study
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 
@@ -37,42 +39,15 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Raises:
         InputError: If the feature map has a single position; no affinity can be told from chance there.
     """
-    scores, chance = VideoScores(), VideoScores()
-    mean = StreamingMean()
-    shown: list[dict[str, Any]] = []
-    repeated: list[str] = []
-    chosen = Examples(len(session.videos), session.settings.show)
-    stream = session.stream()
-    for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch, chosen), progress):
-        mean.add(np.mean([result["affinity"] for _, result in clips], axis=0))
-        for _, result in clips:
-            scores.add(video.video_id, result["scores"])
-            chance.add(video.video_id, result["chance"])
-        if clips[0][0].repeated(session.spec):
-            repeated.append(video.video_id)
-        if chosen.take(clips[0][0].video_index):
-            shown.append(_example(session, *clips[0]))
-    levels = {name: summary.mean for name, summary in chance.summaries().items()}
-    summaries = scores.summaries(levels, seed=session.settings.seed)
-    per_video = {"video_id": np.array(scores.video_ids), **scores.per_video()}
-    return Study(
-        measure="affinity",
-        arrays={
-            "affinity_mean": mean.mean,
-            "grid": np.array(shown[0]["mask"].shape),
-            **stack_examples(shown),
-            **score_arrays(per_video, summaries),
-        },
-        scores=summaries,
-        per_video=per_video,
-        provenance=provenance(session, "affinity"),
-        skipped=stream.skipped,
-        repeated=repeated,
-        draw=draw_affinity,
-    )
+    mean, grid = StreamingMean(), np.zeros(2, dtype=int)
+    collector = Collector(session, example=partial(_example, session))
+    for _, clips in collector.collect(partial(_measure, session, collector.examples), progress):
+        mean.add(np.mean([kept["affinity"] for _, kept in clips], axis=0))
+        grid = np.array(clips[0][1]["mask"].shape)
+    return collector.study("affinity", {"affinity_mean": mean.mean, "grid": grid})
 
 
-def _measure(session: Session, batch: list[Clip], chosen: Examples) -> list[dict[str, Any]]:
+def _measure(session: Session, shown: Examples, batch: list[Clip]) -> list[Measured]:
     features = session.extractor(to_batch(batch, session.extractor.device))
     grid = (features.rgb.shape[-2], features.rgb.shape[-1])
     _check_grid(session, grid)
@@ -83,14 +58,16 @@ def _measure(session: Session, batch: list[Clip], chosen: Examples) -> list[dict
     # The most active RGB position is the patch whose row a figure shows.
     patch = class_agnostic_activation_map(features.rgb, normalize="clip").mean(dim=1).flatten(1).argmax(dim=1)
     return [
-        {
-            "affinity": affinity[i].float().cpu().numpy(),
-            "affinity_slices": _slices(compared, i) if chosen.may_take(clip.video_index) else None,
-            "mask": mask[i].cpu().numpy(),
-            "patch": int(patch[i]),
-            "scores": {name: float(column[i]) for name, column in values.items()},
-            "chance": {name: float(column[i]) for name, column in levels.items()},
-        }
+        Measured(
+            scores={name: column[i] for name, column in values.items()},
+            chance={name: column[i] for name, column in levels.items()},
+            kept={
+                "affinity": affinity[i].float().cpu().numpy(),
+                "affinity_slices": _slices(compared, i) if shown.may_take(clip.video_index) else None,
+                "mask": mask[i].cpu().numpy(),
+                "patch": int(patch[i]),
+            },
+        )
         for i, clip in enumerate(batch)
     ]
 
@@ -130,11 +107,11 @@ def _chance(mask: torch.Tensor, grid: tuple[int, int]) -> dict[str, torch.Tensor
     return columns
 
 
-def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, Any]:
+def _example(session: Session, clip: Clip, measured: Measured) -> dict[str, Any]:
     """A clip for the figure: its middle frame and motion, and the motion at the middle of every slice."""
     frames, motion = display_clip(session, clip)
     seconds, length = clip.seconds, len(frames)
-    slices = len(result["affinity_slices"])
+    slices = len(measured.kept["affinity_slices"])
     centers = [min(length - 1, int((i + 0.5) * length / slices)) for i in range(slices)]
     return {
         "video_id": clip.video.video_id,
@@ -143,5 +120,5 @@ def _example(session: Session, clip: Clip, result: dict[str, Any]) -> dict[str, 
         "motion_frame": motion[length // 2],
         "slice_seconds": seconds[centers],
         "slice_motion_frame": motion[centers],
-        **{name: result[name] for name in ("affinity", "affinity_slices", "mask", "patch")},
+        **measured.kept,
     }

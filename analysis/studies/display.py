@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from analysis.inputs.clips import Clip, read_clip
-from analysis.studies.base import Session
+from analysis.inputs.sessions import Session
 from fima.transforms.motion import frame_difference
 
-__all__ = ["DISPLAY_SIZE", "display_clip", "stack_examples"]
+__all__ = ["DISPLAY_SIZE", "display_clip"]
 
 DISPLAY_SIZE = 224
 """Shown frames are at least this many pixels wide, whatever the backbone is fed."""
@@ -32,8 +30,3 @@ def display_clip(session: Session, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     white = float(np.quantile(strength.numpy(), 0.995)) or 1.0
     motion = (strength / white).clamp_(max=1).mul_(255).round_().to(torch.uint8)
     return frames.movedim(1, -1).contiguous().numpy(), motion.numpy()
-
-
-def stack_examples(shown: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Examples as arrays with a first axis over them, named ``example_*``."""
-    return {f"example_{name}": np.stack([np.asarray(example[name]) for example in shown]) for name in shown[0]}

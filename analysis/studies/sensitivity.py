@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.sessions import Progress, Session
 from analysis.measures.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
-from analysis.measures.statistics import VideoScores
 from analysis.measures.temporal import pool_features
-from analysis.plotting.sensitivity import draw_sensitivity
-from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
+from analysis.studies.collecting import Collector, Measured
+from analysis.studies.study import Study
 
 __all__ = ["run"]
 
@@ -27,10 +26,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     """Cosine distance between the pooled features of clips and of their altered selves.
 
     Scores, per video: those of ``analysis.measures.sensitivity.sensitivity_scores``; and ``other_video``, the
-    distance to the
-    last clip of the video before, so that networks can be compared whose distances are all small or all large. The
-    first video has none. Neighbors in a list may be of one class or scene: it tells the distance of another video,
-    not of the most different one.
+    distance to the last clip of the video before, so that networks can be compared whose distances are all small or
+    all large. The first video has none. Neighbors in a list may be of one class or scene: it tells the distance of
+    another video, not of the most different one.
 
     The background is replaced, and the motion share told, where the object's mask is known in all frames of a clip.
     The new one comes from the video before, and rests, so that no other motion comes with it: its background alone
@@ -44,28 +42,12 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         The study; ``arrays["example_frames"]`` is uint8 ``(R, K, size, size, 3)``: K moments of one clip as the
         network sees it and of its alterations, by ``example_name``.
     """
-    scores = VideoScores()
-    repeated: list[str] = []
     measuring = _Measuring(session)
-    stream = session.stream(truth=session.has_truth)
-    for video, clips in study_videos(session, stream, measuring, progress):
-        for _, result in clips:
-            scores.add(video.video_id, result["scores"])
-            measuring.show(result["example"])
-        if clips[0][0].repeated(session.spec):
-            repeated.append(video.video_id)
-    summaries = scores.summaries(CHANCE, seed=session.settings.seed)
-    per_video = {"video_id": np.array(scores.video_ids), **scores.per_video()}
-    return Study(
-        measure="sensitivity",
-        arrays={**measuring.example, **score_arrays(per_video, summaries)},
-        scores=summaries,
-        per_video=per_video,
-        provenance=provenance(session, "sensitivity"),
-        skipped=stream.skipped,
-        repeated=repeated,
-        draw=draw_sensitivity,
-    )
+    collector = Collector(session, truth=session.has_truth)
+    for _, clips in collector.collect(measuring, progress):
+        for _, example in clips:
+            measuring.show(example)
+    return collector.study("sensitivity", measuring.example, levels=CHANCE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +76,7 @@ class _Measuring:
     def _num_shown(self) -> int:
         return len(self.example.get("example_name", ()))
 
-    def __call__(self, batch: list[Clip]) -> list[dict[str, Any]]:
+    def __call__(self, batch: list[Clip]) -> list[Measured]:
         seed = self._session.settings.seed
         clip = to_batch(batch, self._session.extractor.device)
         strips = {"original": _moments(clip)}
@@ -114,11 +96,11 @@ class _Measuring:
             others = torch.stack([torch.full_like(features[0], torch.nan) if b is None else b.features for b in before])
             scores["other_video"] = cosine_distance(features, others)
         return [
-            {
-                "scores": {name: float(column[i]) for name, column in scores.items()},
-                "example": self._example(one, {n: s[i] for n, s in strips.items() if not s[i].isnan().any()}),
-            }
-            for i, one in enumerate(batch)
+            Measured(
+                {name: column[i] for name, column in scores.items()},
+                kept=self._example(clip, {n: s[i] for n, s in strips.items() if not s[i].isnan().any()}),
+            )
+            for i, clip in enumerate(batch)
         ]
 
     def _features(self, clip: Tensor) -> Tensor:

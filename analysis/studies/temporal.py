@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from analysis.inputs.clips import Clip, Placement, place_clips, to_batch
+from analysis.inputs.sessions import Progress, Session
 from analysis.measures.offsets import (
     OFFSET_CHANCE,
     OffsetResult,
@@ -16,7 +19,7 @@ from analysis.measures.offsets import (
     default_hop,
     offset_statistics,
 )
-from analysis.measures.statistics import StreamingMean, VideoScores
+from analysis.measures.statistics import StreamingMean
 from analysis.measures.temporal import (
     offset_similarity,
     pool_features,
@@ -24,8 +27,8 @@ from analysis.measures.temporal import (
     similarity_scores,
     temporal_similarity,
 )
-from analysis.plotting.temporal import draw_temporal
-from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
+from analysis.studies.collecting import Collector, Measured
+from analysis.studies.study import Study
 from fima.data.sampling import clip_span, sliding_window_starts
 
 __all__ = ["run"]
@@ -50,46 +53,33 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     hop = session.settings.hop or default_hop(span)
     clips_at = place_clips(spec, session.settings.clips, session.settings.start_seconds)
     windows_at = _windows(session, hop)
-    repeated: list[str] = []
-    slices, windows = VideoScores(), VideoScores()
     offsets, mean = OffsetSummary(num_bins=_FINE_BINS), StreamingMean()
-    stream = session.stream(lambda *times: sorted({*clips_at(*times), *windows_at(*times)}))
-    for video, clips in study_videos(session, stream, lambda batch: _measure(session, batch), progress):
+    collector = Collector(session)
+
+    def place(seconds: NDArray[np.float64], duration: float) -> list[int]:
+        return sorted({*clips_at(seconds, duration), *windows_at(seconds, duration)})
+
+    for video, clips in collector.read(partial(_measure, session), progress, place):
         first = clips[0][0]
         times = first.video_seconds, first.duration_seconds
-        if first.repeated(spec):
-            repeated.append(video.video_id)
         results = {clip.start: result for clip, result in clips}
         chosen = [results[start] for start in clips_at(*times)]
         mean.add(np.mean([result["similarity"] for result in chosen], axis=0))
-        for result in chosen:
-            slices.add(video.video_id, result["scores"])
+        if len(chosen[0]["similarity"]) > 1:  # of a single slice all scores would be at chance, or undefined
+            for result in chosen:
+                collector.add(video, Measured(result["scores"]))
         statistics = _offsets(results, list(windows_at(*times)), span=span, fps=first.fps)
         offsets.add(video.video_id, statistics)
-        windows.add(video.video_id, {f"offset_{name}": value for name, value in statistics.scores().items()})
+        collector.add(video, Measured({f"offset_{name}": value for name, value in statistics.scores().items()}))
     similarity = mean.mean
-    chance = _chance(len(similarity))
-    # Inside a clip of a single slice there is nothing to compare: its scores would all be at chance, or undefined.
-    told = [slices, windows] if len(similarity) > 1 else [windows]
-    summaries = {k: v for part in told for k, v in part.summaries(chance, seed=session.settings.seed).items()}
-    per_video = {"video_id": np.array(windows.video_ids)} | {k: v for part in told for k, v in part.per_video().items()}
-    return Study(
-        measure="temporal",
-        arrays={
-            "similarity_mean": similarity,
-            "slice_frames": _slice_frames(session, len(similarity)),
-            "span": np.array(span),
-            "hop": np.array(hop),
-            **_offset_arrays(offsets.result(seed=session.settings.seed)),
-            **score_arrays(per_video, summaries),
-        },
-        scores=summaries,
-        per_video=per_video,
-        provenance=provenance(session, "temporal"),
-        skipped=stream.skipped,
-        repeated=repeated,
-        draw=draw_temporal,
-    )
+    arrays = {
+        "similarity_mean": similarity,
+        "slice_frames": _slice_frames(session, len(similarity)),
+        "span": np.array(span),
+        "hop": np.array(hop),
+        **_offset_arrays(offsets.result(seed=session.settings.seed)),
+    }
+    return collector.study("temporal", arrays, levels=_chance(len(similarity)))
 
 
 def _windows(session: Session, hop: int) -> Placement:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analysis.inputs.checkpoints import Source, plan_sources
+from analysis.inputs import sessions as inputs
+from analysis.inputs.checkpoints import plan_columns
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.features import Features
-from analysis.inputs.sharing import FrameCache, share_videos
-from analysis.inputs.videos import VideoList, VideoSource, list_videos
+from analysis.inputs.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity, spatial_affinity_slices
 from analysis.pages.explorer.clip import ExplorerClip
-from analysis.settings import DEFAULT_CKPT, Settings, untrained_seed
-from analysis.studies import Progress, Session, open_session
-from analysis.studies.base import Examples, make_session, override_clip
+from analysis.settings import DEFAULT_CKPT, Settings
+from analysis.studies import Progress, Session
+from analysis.studies.collecting import Examples
 from analysis.studies.display import display_clip
-from fima.checkpoints import LoadedBackbone, untrained_backbone
 from fima.errors import InputError
 
 __all__ = ["Explored", "clips_from_session", "explore_sessions", "open_sessions"]
@@ -75,19 +73,9 @@ def open_sessions(
     Raises:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
-    sources = _sources(tuple(checkpoints) or (DEFAULT_CKPT,), names, settings)
-    listed = list_videos(settings)
-    videos = share_videos(listed.videos, FrameCache())
-    model: LoadedBackbone | None = None
-    sessions: dict[str, Session] = {}
-    for source in sorted(sources, key=lambda source: source.ckpt is None):  # untrained ones take after the others
-        session = _open(source, settings, model)
-        model = model or session.loaded
-        sessions[source.name] = replace(session, videos=videos, missing=listed.missing)
-    sessions = {source.name: sessions[source.name] for source in sources}
-    specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
-    _check_alike("clips", {name: f"{s.num_frames} frames, stride {s.frame_stride}" for name, s in specs.items()})
-    return sessions
+    given = tuple(checkpoints) or (DEFAULT_CKPT,)
+    sources = plan_columns(given, names, seed=settings.seed, trust=settings.trust_checkpoint)
+    return inputs.open_sessions(settings, sources)
 
 
 def clips_from_session(session: Session, *, name: str | None = None) -> list[ExplorerClip]:
@@ -193,23 +181,3 @@ def _check_alike(what: str, of: Mapping[str, str]) -> None:
         listed = "; ".join(f"{name}: {value}" for name, value in of.items())
         flags = "--num-frames and --frame-stride" if what == "clips" else "--num-frames, --size or --layer"
         raise InputError(f"the checkpoints have different {what} ({listed}); give {flags} to use one for all")
-
-
-def _sources(given: Sequence[str], names: Sequence[str] | None, settings: Settings) -> list[Source]:
-    """One checkpoint alone keeps its word as its name; several are named as in a comparison."""
-    if len(given) > 1 or Path(given[0]).is_dir():
-        return plan_sources(given, names, seed=settings.seed, trust=settings.trust_checkpoint).columns
-    if names and len(names) != 1:
-        raise InputError(f"--name: give one for each checkpoint, got {len(names)} for 1")
-    seed = untrained_seed(given[0], settings.seed)
-    name = names[0] if names else Path(given[0]).name if seed is None else "untrained"
-    return [Source(name, None if seed is not None else given[0], seed=seed)]
-
-
-def _open(source: Source, settings: Settings, model: LoadedBackbone | None) -> Session:
-    if source.ckpt is not None or model is None:
-        return open_session(replace(settings, ckpt=source.ckpt or f"random:{source.seed}"))
-    settings = replace(settings, ckpt=f"random:{source.seed}")
-    like = untrained_backbone(model.arch, seed=source.seed or 0, input_spec=model.input, **model.settings)
-    loaded = override_clip(like, settings)
-    return make_session(settings, loaded, VideoList([]))

@@ -26,7 +26,7 @@ from analysis.plotting.style import COLORS, WIDTH, colorbar, counted, new_figure
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = [
     "FIGURES",

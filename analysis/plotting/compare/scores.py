@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.measures.registry import find_score
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.style import COLORS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
 
 if TYPE_CHECKING:
     from analysis.measures.statistics import Summary
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = [
     "BESIDE",
@@ -41,9 +43,6 @@ _MOST_VALUES = 4  # checkpoints whose means are also written as numbers
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "osD^vP*"
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
-_UNITS = {"_frames": " (frames)", "_seconds": " (s)"}
-_USUAL = {"auroc": "AUROC", "d prime": "d′", "rgb": "RGB", "top1": "top-1", "iou": "IoU"}
-_OWN_UNITS = {"displacement": " (cells)"}
 
 
 class Marks:
@@ -81,7 +80,7 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
     data, read = data_name(first), read_at(first, "backbone output")
     lines = [
         what,
-        f"{f'{data}, ' if data else ''}{counted(len(first.per_video['video_id']), 'video')}, the same clips for all",
+        f"{f'{data}, ' if data else ''}{counted(len(first.video_scores['video_id']), 'video')}, the same clips for all",
         f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; {read}",
     ]
     if first.repeated:
@@ -146,7 +145,7 @@ def draw_score_grid(
     places = list(axes or panel_grid(figure, len(wanted)))
     for ax, (measure, score) in zip(places, wanted, strict=True):
         draw_compared_score(measures[measure], score, ax=ax)
-        ax.set_title((f"{measure}\n" if names else "") + score_title(score))
+        ax.set_title((f"{measure}\n" if names else "") + score_title(measure, score))
     studies = next(iter(measures.values()))
     add_legend(figure, studies, Marks(list(studies)))
 
@@ -172,19 +171,9 @@ def panel_grid(figure: Any, panels: int) -> list[Axes]:
     return axes[:panels]
 
 
-def score_title(score: str) -> str:
-    """A score's name in words with its unit, in two lines if it is long."""
-    base = score.removesuffix("_foreground")
-    unit = next((text for ending, text in _UNITS.items() if base.endswith(ending)), _OWN_UNITS.get(base, ""))
-    for ending in _UNITS:
-        base = base.removesuffix(ending)
-    words = base.replace("_", " ") + unit
-    for plain, usual in _USUAL.items():
-        words = words.replace(plain, usual)
-    if score.endswith("_foreground"):
-        return f"{words}\nof foreground" if len(words) > 12 else f"{words}, foreground"
-    at = words.rfind(" ", 0, 20)
-    return words if len(words) <= 22 or at < 0 else f"{words[:at]}\n{words[at + 1 :]}"
+def score_title(measure: str, score: str) -> str:
+    """A score's label with its unit, in lines that fit a panel."""
+    return textwrap.fill(find_score(measure, score).title, 22)
 
 
 def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -> Axes:
@@ -202,7 +191,7 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
             written.append("–")
             continue
         summary = study.scores[score]
-        draw_videos(study.per_video[score], at, ax, size=3)
+        draw_videos(study.video_scores[score], at, ax, size=3)
         _draw_summary(summary, at, marks.color(name), marks.marker(name), ax)
         written.append(_text(summary.mean))
     many = len(studies) > _MOST_VALUES

@@ -25,7 +25,7 @@ from analysis.plotting.style import COLORS, new_figure, printed, shortened
 if TYPE_CHECKING:
     from analysis.compare.training import TrainingStep
     from analysis.measures.statistics import Summary
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_training"]
 
@@ -52,7 +52,7 @@ def draw_training(
             for name in references:
                 _draw_reference(measures[measure][name], score, marks.color(name), ax)
             _draw_chance(measures[measure], score, ax)
-            ax.set_title(f"{measure}\n{score_title(score)}")
+            ax.set_title(f"{measure}\n{score_title(measure, score)}")
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(4))
             ax.ticklabel_format(axis="y", useOffset=False)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
+from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.dots import draw_videos
 from analysis.plotting.mechanism.attention import draw_attention, draw_cosines, shared_bar
 from analysis.plotting.mechanism.views import chosen_cell, draw_source, draw_views
@@ -16,7 +17,7 @@ from analysis.plotting.style import COLORS, caption, counted, new_figure, printe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = [
     "chosen_cell",
@@ -28,15 +29,7 @@ __all__ = [
     "draw_views",
 ]
 
-_SCORES = {
-    "prediction_cosine": "predicted with matching motion\n(cosine; dashed: another video)",
-    "elsewhere_cosine": "with other cells of n (cosine)",
-    "rank_one": "most similar cell of n matches",
-    "foreground_overlap": "foregrounds of m and n agree (IoU)",
-    "attention_on_foreground": "attention on foreground",
-    "token_on_foreground": "the class token's",
-    "attention_on_match": "attention on matching cells",
-}
+_SCORES = [name for name in find_measure("mechanism").scores if name != "positive_pairs"]
 
 
 def draw_mechanism(study: Study) -> Figure:
@@ -83,7 +76,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         ax.vlines(chance, at - 0.4, at + 0.4, color=COLORS["chance"], linestyle=(0, (3, 1.5)), linewidth=1.1, zorder=3)
         number = "none" if np.isnan(mean) else f"{mean:.2f}".replace("-", "−")
         ax.text(1.02, at, number, transform=ax.get_yaxis_transform(), va="center")
-    ax.set_yticks(range(len(names)), [_SCORES[name] for name in names])
+    ax.set_yticks(range(len(names)), [find_score("mechanism", name).label for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(min(0.0, ax.get_xlim()[0]), 1.02)
     ax.tick_params(axis="y", length=0)

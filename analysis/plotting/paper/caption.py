@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from analysis.measures.statistics import Summary
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["checkpoint_names", "clips_sentence", "data_sentences", "lettered", "score_sentence", "short", "to_latex"]
 
@@ -47,7 +47,7 @@ def score_sentence(studies: Mapping[str, Study], score: str, words: str) -> str:
     summaries = {name: study.scores[score] for name, study in studies.items()}
     levels = [_minus("none" if s.chance is None else number(s.chance)) for s in summaries.values()]
     alike = len(set(levels)) == 1
-    videos = len(next(iter(studies.values())).per_video["video_id"])
+    videos = len(next(iter(studies.values())).video_scores["video_id"])
     parts = [
         f"{name} {_value(summary)}"
         + ("" if alike else f" (chance {level})")
@@ -88,7 +88,7 @@ def data_sentences(studies: Mapping[str, Study]) -> str:
     """How many videos, of what; how the intervals were made; what a reader must know of the clips and weights."""
     first = next(iter(studies.values()))
     inputs, spec = first.provenance["inputs"], first.provenance["input"]
-    videos = len(first.per_video["video_id"])
+    videos = len(first.video_scores["video_id"])
     where = f" of {PurePath(inputs['data'].partition(',')[0]).name}" if inputs["data"] else ""
     where += f", split {inputs['split']}" if inputs["split"] else ""
     sizes = " or ".join(dict.fromkeys(str(s.provenance["input"]["size"]) for s in studies.values()))

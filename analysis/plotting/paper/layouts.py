@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = [
     "LABEL", "LETTER", "LINE", "Page", "PaperFigure", "checkpoint_arrays", "fit", "paper", "save_paper", "show_map",

@@ -25,7 +25,7 @@ from fima.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_matrices"]
 

@@ -29,7 +29,7 @@ from fima.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_similarities"]
 

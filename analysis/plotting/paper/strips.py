@@ -23,7 +23,7 @@ from analysis.plotting.paper.layouts import (
 from fima.errors import InputError
 
 if TYPE_CHECKING:
-    from analysis.studies.base import Study
+    from analysis.studies.study import Study
 
 __all__ = ["draw_strips"]
 

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from analysis.inputs.clips import Clip, read_clip, to_batch
 from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.sessions import Session
 from analysis.measures.agreement import motion_energy
 from analysis.measures.attribution import Attribution, attribute, baseline_clip, frame_share, motion_scores
 from analysis.measures.localization import chance_levels, localization_scores
 from analysis.measures.sanity import can_differ, cascade, rank_correlation
 from analysis.studies.attribution.explained import Explained
-from analysis.studies.base import Session
+from analysis.studies.collecting import Measured
 from analysis.studies.display import display_clip
 
-__all__ = ["Measuring", "Setting", "example_of", "follows_motion"]
+__all__ = ["MeasuredMap", "Measuring", "Setting", "example_of", "follows_motion"]
 
 _LOCALIZATION = ("energy", "auroc")
 
@@ -67,6 +68,25 @@ class Setting:
         return baseline_clip(self.session.settings.baseline, clip)
 
 
+@dataclass(frozen=True)
+class MeasuredMap:
+    """What is kept of a clip.
+
+    Attributes:
+        map: Its attribution ``(1, T, H, W)``.
+        energy: Its motion energy, of that shape.
+        grid: ``(T', H', W')`` of the features.
+        other: The clip that it was compared with, where the target needs one.
+        classes: Labels of the explained classes.
+    """
+
+    map: Tensor
+    energy: Tensor
+    grid: tuple[int, ...]
+    other: Clip | None
+    classes: list[str]
+
+
 class Measuring:
     """A batch of clips → results, with what is carried from batch to batch: the last clip of the video before."""
 
@@ -76,46 +96,47 @@ class Measuring:
         ((_, self._randomized),) = cascade(session.extractor, [len(setting.layers)], session.settings.seed)
         self._before: Clip | None = None
 
-    def __call__(self, batch: list[Clip]) -> list[dict[str, Any] | None]:
+    def __call__(self, batch: list[Clip]) -> list[Measured | None]:
         """Results of clips; None for one without a video before it that it needs."""
-        return [self._measure(one) for one in batch]
+        return [self._measure(clip) for clip in batch]
 
-    def _measure(self, one: Clip) -> dict[str, Any] | None:
+    def _measure(self, clip: Clip) -> Measured | None:
         other = None
         if self._setting.needs_other:
             other = self._before
-            self._before = one if one.last else self._before  # a broken video does not come so far
+            self._before = clip if clip.last else self._before  # a broken video does not come so far
             if other is None:
                 return None
-        setting, session = self._setting, self._setting.session
-        device = session.extractor.device
-        clip = to_batch([one], device)
+        device = self._setting.session.extractor.device
+        frames = to_batch([clip], device)
         others = None if other is None else to_batch([other], device)
-        found = setting.maps(session.extractor, clip, others)
-        randomized = setting.maps(self._randomized, clip, others).map
+        attribution = self._setting.maps(self._setting.session.extractor, frames, others)
+        kept = self._kept(attribution, frames, other)
+        located, chance = _located(clip, attribution.map)
+        return Measured(self._scores(attribution, kept, frames, others) | located, chance, kept)
+
+    def _kept(self, attribution: Attribution, frames: Tensor, other: Clip | None) -> MeasuredMap:
+        session = self._setting.session
         with torch.no_grad():
-            grid = tuple(session.extractor.feature_map(clip).shape[2:])
-        boundary = session.settings.boundary
-        energy = motion_energy(clip, size=(clip.shape[2], clip.shape[3], clip.shape[4]), boundary=boundary).cpu()
-        start = setting.start(clip)
-        counted = can_differ(clip, start, setting.method)
-        scores = follows_motion(found.map, energy, grid)
-        scores["sanity_correlation"] = float(rank_correlation(found.map, randomized, counted))
+            grid = tuple(session.extractor.feature_map(frames).shape[2:])
+        size = (frames.shape[2], frames.shape[3], frames.shape[4])
+        energy = motion_energy(frames, size=size, boundary=session.settings.boundary).cpu()
+        return MeasuredMap(attribution.map, energy, grid, other, self._setting.explained.classes(frames))
+
+    def _scores(
+        self, attribution: Attribution, kept: MeasuredMap, frames: Tensor, others: Tensor | None
+    ) -> dict[str, float]:
+        """How well the map follows the motion, depends on the weights, and on the input alone."""
+        setting, start = self._setting, self._setting.start(frames)
+        counted = can_differ(frames, start, setting.method)
+        randomized = setting.maps(self._randomized, frames, others).map
+        scores = follows_motion(kept.map, kept.energy, kept.grid)
+        scores["sanity_correlation"] = float(rank_correlation(kept.map, randomized, counted))
         if setting.method in ("integrated_gradients", "gradient_shap"):
-            scores["convergence_delta"] = float(found.convergence_delta)
-            scores["input_correlation"] = float(
-                rank_correlation(found.map, (clip - start).abs().sum(dim=1).cpu(), counted)
-            )
-        located, chance = _located(one, found.map)
-        return {
-            "scores": scores | located,
-            "chance": chance,
-            "map": found.map,
-            "energy": energy,
-            "grid": grid,
-            "other": other,
-            "classes": setting.explained.classes(clip),
-        }
+            scores["convergence_delta"] = float(attribution.convergence_delta)
+            size = (frames - start).abs().sum(dim=1).cpu()
+            scores["input_correlation"] = float(rank_correlation(kept.map, size, counted))
+        return scores
 
 
 def follows_motion(attribution_map: Tensor, energy: Tensor, grid: tuple[int, ...]) -> dict[str, float]:
@@ -134,33 +155,39 @@ def _located(clip: Clip, attribution_map: Tensor) -> tuple[dict[str, float], dic
     return {name: float(values[name]) for name in _LOCALIZATION}, {name: float(levels[name]) for name in _LOCALIZATION}
 
 
-def example_of(setting: Setting, clip: Clip, result: dict[str, Any]) -> dict[str, Any]:
+def example_of(setting: Setting, clip: Clip, measured: Measured) -> dict[str, Any]:
     """What the figure shows of a clip; its frames are read again, and the randomization is done step by step."""
-    session = setting.session
-    device, spec = session.extractor.device, session.spec
-    with clip.video.open() as reader:
-        frames = read_clip(reader, clip.start, spec)
-    batch = (frames[None].movedim(1, 2).float() / 255).to(device)
-    others = None if result["other"] is None else to_batch([result["other"]], device)
-    counted = can_differ(batch, setting.start(batch), setting.method)
-    maps, correlations = [result["map"][0]], [1.0]
-    for _, extractor in cascade(session.extractor, setting.counts, session.settings.seed):
-        randomized = setting.maps(extractor, batch, others).map
-        correlations.append(float(rank_correlation(result["map"], randomized, counted)))
-        maps.append(randomized[0])
-    share = frame_share(result["map"])[0].numpy()
-    strongest = int(np.nan_to_num(share).argmax())
+    session, kept = setting.session, measured.kept
+    share = frame_share(kept.map)[0].numpy()
+    maps, correlations = _randomize(setting, clip, kept)
     return {
         "video_id": clip.video.video_id,
         "seconds": clip.seconds,
         "frames": display_clip(session, clip)[0],
-        "map": result["map"][0].numpy(),
+        "map": kept.map[0].numpy(),
         "share": share,
-        "energy": result["energy"][0].mean(dim=(1, 2)).numpy(),
-        "time_correlation": result["scores"]["time_correlation"],
-        "convergence_delta": result["scores"].get("convergence_delta", np.nan),
-        "input_correlation": result["scores"].get("input_correlation", np.nan),
+        "energy": kept.energy[0].mean(dim=(1, 2)).numpy(),
+        "time_correlation": measured.scores["time_correlation"],
+        "convergence_delta": measured.scores.get("convergence_delta", np.nan),
+        "input_correlation": measured.scores.get("input_correlation", np.nan),
         "sanity": np.array(correlations),
-        "sanity_map": torch.stack([one[strongest] for one in maps]).numpy(),
-        **({"class": result["classes"][0]} if result["classes"] else {}),
+        "sanity_map": maps[:, int(np.nan_to_num(share).argmax())].numpy(),
+        **({"class": kept.classes[0]} if kept.classes else {}),
     }
+
+
+def _randomize(setting: Setting, clip: Clip, kept: MeasuredMap) -> tuple[Tensor, list[float]]:
+    """Maps ``(S, T, H, W)`` of the backbone and of its randomized stages, and rank correlations with the first."""
+    session = setting.session
+    device = session.extractor.device
+    with clip.video.open() as reader:
+        frames = read_clip(reader, clip.start, session.spec)
+    batch = (frames[None].movedim(1, 2).float() / 255).to(device)
+    others = None if kept.other is None else to_batch([kept.other], device)
+    counted = can_differ(batch, setting.start(batch), setting.method)
+    maps, correlations = [kept.map[0]], [1.0]
+    for _, extractor in cascade(session.extractor, setting.counts, session.settings.seed):
+        randomized = setting.maps(extractor, batch, others).map
+        correlations.append(float(rank_correlation(kept.map, randomized, counted)))
+        maps.append(randomized[0])
+    return torch.stack(maps), correlations

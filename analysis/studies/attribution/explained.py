@@ -11,9 +11,9 @@ from torch import Tensor
 
 from analysis.inputs.features import FeatureExtractor
 from analysis.inputs.heads import ClassHead, load_head
+from analysis.inputs.sessions import Session
 from analysis.measures.attribution import Target, cosine_target, logit_target
 from analysis.measures.temporal import pool_features
-from analysis.studies.base import Session
 from fima.errors import InputError
 from fima.transforms.motion import frame_difference
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.inputs.checkpoints import short_names
+from analysis.inputs.checkpoints import plan_columns
+from analysis.inputs.sessions import Session, open_sessions
 from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.output import output_folder, timestamp, write_json, write_npz
-from analysis.plotting.bias import draw_bias
-from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings
-from analysis.studies.base import Session, open_session, provenance, summary_row
 from analysis.studies.bias.measuring import BiasGap, BiasWorlds, bias_worlds, measure_bias
+from analysis.studies.provenance import provenance
+from analysis.studies.study import summary_row
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class BiasResult:
 
     def figure(self) -> Figure:
         """Draw both accuracies of each checkpoint."""
+        from analysis.plotting.bias import draw_bias
+
         return draw_bias(self.arrays(), self.asked, self.untrained)
 
     def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
@@ -127,6 +129,8 @@ class BiasResult:
             Where the files are once the folder is complete.
         """
         with bias_folder(out) if into is None else nullcontext(into) as folder:
+            from analysis.plotting.style import save_figure
+
             figure = self.figure()
             for kind in formats:
                 save_figure(figure, folder / f"bias.{kind}", kind)
@@ -135,6 +139,8 @@ class BiasResult:
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
 
     def _repr_html_(self) -> str:
+        from analysis.plotting.style import png_image
+
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
         return png_image(self.figure(), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
 
@@ -192,14 +198,13 @@ def compare_bias(
         "correlation": correlation,
         "seed": settings.seed,
     }
-    names = short_names(given)
-    sessions = [open_session(replace(settings, ckpt=ckpt, data=data, split="test")) for ckpt in given]
+    sources = plan_columns(given, seed=settings.seed, trust=settings.trust_checkpoint)
+    sessions = open_sessions(replace(settings, data=data, split="test"), sources, same_clips=False)
     gaps = {}
-    for place, (name, session) in enumerate(zip(names, sessions, strict=True)):
+    for place, (name, session) in enumerate(sessions.items()):
         tell = None if progress is None else _counting(progress, place * len(worlds), len(given) * len(worlds))
         gaps[name] = _measure(session, worlds, tell)
-    sources = {name: _source(session) for name, session in zip(names, sessions, strict=True)}
-    return BiasResult(gaps, worlds, asked, sources, command)
+    return BiasResult(gaps, worlds, asked, {name: _source(session) for name, session in sessions.items()}, command)
 
 
 def _measure(session: Session, worlds: BiasWorlds, progress: Callable[[int], None] | None) -> BiasGap:

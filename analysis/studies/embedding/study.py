@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource, list_videos
 from analysis.measures.embedding import (
     COMPONENTS,
@@ -27,9 +28,9 @@ from analysis.measures.embedding import (
 )
 from analysis.measures.statistics import VideoScores
 from analysis.measures.temporal import pool_features
-from analysis.pages.embedding import write_page
-from analysis.plotting.embedding import draw_embedding
-from analysis.studies.base import Progress, Session, Study, provenance, score_arrays, study_videos
+from analysis.studies.collecting import Collector
+from analysis.studies.provenance import provenance
+from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
 
 __all__ = ["DEFAULT_DATA", "make_study", "run"]
@@ -66,8 +67,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     _check_enough(len(session.videos) * session.settings.clips, session)
     clips: list[Clip] = []
     measured: list[dict[str, np.ndarray]] = []
-    stream = session.stream()
-    for _, results in study_videos(session, stream, partial(_measure, session), progress):
+    collector = Collector(session)
+    for _, results in collector.read(partial(_measure, session), progress):
         for clip, result in results:
             clips.append(clip)
             measured.append(result)
@@ -83,8 +84,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         arrays,
         seed=session.settings.seed,
         provenance=provenance(session, "embed"),
-        skipped=stream.skipped,
-        repeated=list(dict.fromkeys(c.video.video_id for c in clips if c.repeated(session.spec))),
+        skipped=collector.skipped,
+        repeated=collector.repeated,
     )
 
 
@@ -103,26 +104,23 @@ def make_study(
         features: ``(N, C)``, N ≥ 5, finite.
         arrays: as `run` gives them, without ``points`` and ``nearest``; ``seconds`` and ``thumbnail`` may be missing.
         seed: of the map, the bootstrap and the shuffling.
-        provenance: as `analysis.studies.base.provenance` gives it.
+        provenance: as `analysis.studies.provenance.provenance` gives it.
         skipped: videos that could not be read, with the reason.
         repeated: ids of videos shorter than a clip.
     """
     arrays = arrays | {"points": project(features, seed=seed), "nearest": _nearest(features, arrays["video"])}
     scores, chance = _score(features, arrays, seed)
     summaries = scores.summaries(chance, seed=seed)
-    per_video = {"video_id": arrays["video_id"], **scores.per_video()}
-    study = Study(
+    video_scores = {"video_id": arrays["video_id"], **scores.per_video()}
+    return Study(
         measure="embedding",
-        arrays={**arrays, **score_arrays(per_video, summaries)},
+        arrays={**arrays, **score_arrays(video_scores, summaries)},
         scores=summaries,
-        per_video=per_video,
+        video_scores=video_scores,
         provenance=provenance | _method(provenance, features),
         skipped=skipped,
         repeated=list(repeated),
-        draw=draw_embedding,
     )
-    study.films = {"embedding.html": lambda path: write_page(path, study)}
-    return study
 
 
 def _with_data(session: Session) -> Session:

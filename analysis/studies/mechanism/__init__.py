@@ -1,1 +1,5 @@
 """FIMA's own mechanism, seen (``fima-analyze mechanism``)."""
+
+from analysis.studies.mechanism.study import run
+
+__all__ = ["run"]

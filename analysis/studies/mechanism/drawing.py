@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from analysis.inputs.sessions import Session
 from analysis.inputs.videos import VideoSource
 from analysis.settings import untrained_seed
-from analysis.studies.base import Session
 from fima.checkpoints.files import read_checkpoint
 from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import draw_window_starts

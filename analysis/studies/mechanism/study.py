@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-from torch import Tensor
-
+from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource
-from analysis.measures.mechanism import Trace, mechanism_scores
-from analysis.measures.statistics import VideoScores
-from analysis.plotting.mechanism.figure import draw_mechanism
-from analysis.studies.base import Progress, Session, Study, provenance, score_arrays
-from analysis.studies.mechanism.drawing import Drawn, Sampling
+from analysis.measures.mechanism import mechanism_scores
+from analysis.studies.collecting import Collector, Measured
+from analysis.studies.mechanism.drawing import Drawn
 from analysis.studies.mechanism.drawing import draw_pairs as _draw
 from analysis.studies.mechanism.drawing import load_fima as _load
 from analysis.studies.mechanism.shown import Shown
 from analysis.studies.mechanism.trace import Mechanism
+from analysis.studies.study import Study
 from fima.errors import InputError
-from fima.methods import FIMA
 
 __all__ = ["Mechanism", "run"]
 
@@ -50,66 +44,23 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         if getattr(settings, name) is not None:
             raise InputError(f"{name} does not go with mechanism: it reads FIMA's own layers and draws windows itself")
     method, sampling = _load(session)
-    measured = _measure(session, method, sampling, progress)
-    levels = {name: summary.mean for name, summary in measured.chance.summaries().items()}
-    summaries = measured.scores.summaries(levels, seed=settings.seed)
-    per_video = {"video_id": np.array(measured.scores.video_ids), **measured.scores.per_video()}
+    mechanism = Mechanism(method, session.loaded, boundary=settings.boundary, device=session.extractor.device)
+    collector, shown, before = Collector(session), Shown(), None
+
+    def cut(index: int, video: VideoSource) -> tuple[list[Drawn], bool]:
+        drawn = _draw(session, sampling, video, index)
+        return drawn, drawn[0].repeated
+
+    for video, drawn in collector.read_videos(cut, progress):
+        traces = [mechanism(pair.views) for pair in drawn]
+        for trace in traces:
+            collector.add(video, Measured(*mechanism_scores(trace, radius=method.radius, other_keys=before)))
+        shown.offer(video, drawn[0], traces[0], before, method.radius)
+        before = traces[-1].keys
     source = {
         "space": "projected",
         "crop": "random resized crops, as in training",
         "method": {"class": type(method).__name__, **method.settings},
         "windows": vars(sampling),
     }
-    return Study(
-        measure="mechanism",
-        arrays={**measured.shown.arrays(session, sampling), **score_arrays(per_video, summaries)},
-        scores=summaries,
-        per_video=per_video,
-        provenance=provenance(session, "mechanism") | source,
-        skipped=measured.skipped,
-        repeated=measured.repeated,
-        draw=draw_mechanism,
-    )
-
-
-class _Measured:
-    """What is gathered video by video; it grows with the number of videos by a few numbers each."""
-
-    def __init__(self, skipped: Mapping[str, str]) -> None:
-        self.scores, self.chance = VideoScores(), VideoScores()
-        self.shown = Shown()
-        self.skipped, self.repeated = dict(skipped), list[str]()
-        self._before: Tensor | None = None
-
-    def add(self, video: VideoSource, drawn: list[Drawn], traces: list[Trace], radius: float) -> None:
-        """One video's pairs of views."""
-        for trace in traces:
-            scores, levels = mechanism_scores(trace, radius=radius, other_keys=self._before)
-            self.scores.add(video.video_id, scores)
-            self.chance.add(video.video_id, levels)
-        self.shown.offer(video, drawn[0], traces[0], self._before, radius)
-        self._before = traces[-1].keys
-        if drawn[0].repeated:
-            self.repeated.append(video.video_id)
-
-
-def _measure(session: Session, method: FIMA, sampling: Sampling, progress: Progress | None) -> _Measured:
-    """All videos, one after the other; broken ones of a data set are skipped."""
-    settings, total = session.settings, len(session.videos) + len(session.missing)
-    mechanism = Mechanism(method, session.loaded, boundary=settings.boundary, device=session.extractor.device)
-    measured = _Measured(session.missing)
-    for index, video in enumerate(session.videos):
-        try:
-            drawn = _draw(session, sampling, video, index)
-        except (InputError, OSError) as error:
-            if settings.data is None:
-                raise
-            measured.skipped[video.video_id] = str(error)
-        else:
-            measured.add(video, drawn, [mechanism(part.views) for part in drawn], method.radius)
-        if progress is not None:
-            progress(index + 1 + len(session.missing), total)
-    if not measured.scores.video_ids:
-        first = next(iter(measured.skipped.values()))
-        raise InputError(f"{settings.data}: none of its {total} videos can be used; the first: {first}")
-    return measured
+    return collector.study("mechanism", shown.arrays(session, sampling), source=source)

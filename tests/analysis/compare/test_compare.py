@@ -70,8 +70,8 @@ def test_a_study_is_the_same_alone_and_in_a_comparison(measure, compared, settin
     for name, ckpt in zip(("a", "b", "untrained"), (*checkpoints, "random"), strict=True):
         alone, inside = run(measure, replace(settings, ckpt=ckpt)), compared.studies[measure][name]
         assert alone.scores == inside.scores or _nan_equal(alone.scores, inside.scores)
-        for key, values in alone.per_video.items():
-            np.testing.assert_array_equal(values, inside.per_video[key])
+        for key, values in alone.video_scores.items():
+            np.testing.assert_array_equal(values, inside.video_scores[key])
         for key, array in alone.arrays.items():
             np.testing.assert_array_equal(array, inside.arrays[key])
 
@@ -81,8 +81,8 @@ def test_any_study_of_a_drawn_video_is_the_same_in_a_comparison(measure):
     settings = Settings(num_frames=8, size=32)
     alone = run(measure, replace(settings, ckpt="random"))
     made = compare(settings, UNTRAINED, measures=[measure])
-    for name, values in alone.per_video.items():
-        np.testing.assert_array_equal(made.studies[measure]["untrained"].per_video[name], values)
+    for name, values in alone.video_scores.items():
+        np.testing.assert_array_equal(made.studies[measure]["untrained"].video_scores[name], values)
     own = {"cam": ["cam", "scores"], "affinity": ["affinity"], "temporal": ["temporal", "scores"]}
     own["localize"] = ["localize", "scores"]
     assert [stem for stem, _ in made.figures()] == [f"compare-{stem}" for stem in own.get(measure, ["scores"])]
@@ -99,8 +99,8 @@ def test_differences_are_paired_differences_of_the_separate_studies(compared, se
         assert set(rows) == {(score, other) for score in alone[0].scores for other in ("b", "untrained")}
         for (score, other), row in rows.items():
             second = alone[1 if other == "b" else 2]
-            assert second.per_video["video_id"].tolist() == alone[0].per_video["video_id"].tolist()
-            expected = paired_difference(alone[0].per_video[score], second.per_video[score])
+            assert second.video_scores["video_id"].tolist() == alone[0].video_scores["video_id"].tolist()
+            expected = paired_difference(alone[0].video_scores[score], second.video_scores[score])
             got = (row.difference, row.low, row.high, row.share_higher)
             np.testing.assert_equal(got, (expected.mean, expected.low, expected.high, expected.share_higher))
             assert row.num_videos == expected.num_videos
@@ -113,10 +113,10 @@ def test_videos_are_paired_by_name_not_by_place(compared):
     studies = dict(compared.studies["affinity"])
     second = studies["b"]
     order = [3, 0, 4, 1]  # one video is missing, the others are shuffled
-    studies["b"] = replace(second, per_video={name: values[order] for name, values in second.per_video.items()})
+    studies["b"] = replace(second, video_scores={name: values[order] for name, values in second.video_scores.items()})
     row = next(d for d in compare_scores(studies) if d.other == "b" and d.score == "contrast")
     kept = sorted(order)
-    expected = paired_difference(studies["a"].per_video["contrast"][kept], second.per_video["contrast"][kept])
+    expected = paired_difference(studies["a"].video_scores["contrast"][kept], second.video_scores["contrast"][kept])
     assert (row.difference, row.low, row.high, row.num_videos) == (expected.mean, expected.low, expected.high, 4)
 
 
@@ -243,7 +243,7 @@ def test_untrained_takes_after_the_checkpoint(videos, tmp_path):
     inputs = [entry["input"] for entry in made.report()["checkpoints"]]
     assert made.names == ["untrained seed 4", "a"]
     assert inputs[0] == inputs[1] == spec.to_dict()
-    assert list_videos(made.settings).videos[0].video_id in made.studies["affinity"]["a"].per_video["video_id"]
+    assert list_videos(made.settings).videos[0].video_id in made.studies["affinity"]["a"].video_scores["video_id"]
 
 
 PRETRAIN = [

@@ -12,12 +12,12 @@ from torch import nn
 
 from analysis.cli import main
 from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.sessions import Session
 from analysis.inputs.truth import scale_masks, truth_reader
 from analysis.inputs.videos import list_videos
 from analysis.measures.statistics import paired_difference
 from analysis.settings import Settings
 from analysis.studies import run
-from analysis.studies.base import Session
 from fima.checkpoints import untrained_backbone
 from fima.data.shapes import open_shapes
 from fima.errors import InputError
@@ -136,8 +136,10 @@ def test_masks_of_files_give_the_numbers_of_the_drawn_ones(tmp_path):
     files = run("localize", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
     for name in ("energy", "center_energy", "center_auroc"):
         assert files.scores[name].chance == pytest.approx(drawn.scores[name].chance, abs=1e-9)
-    np.testing.assert_allclose(files.per_video["center_auroc"], drawn.per_video["center_auroc"], atol=1e-9)
-    np.testing.assert_allclose(files.per_video["difference_auroc"], drawn.per_video["difference_auroc"], atol=0.05)
+    np.testing.assert_allclose(files.video_scores["center_auroc"], drawn.video_scores["center_auroc"], atol=1e-9)
+    np.testing.assert_allclose(
+        files.video_scores["difference_auroc"], drawn.video_scores["difference_auroc"], atol=0.05
+    )
     sensitive = run("sensitivity", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
     assert sensitive.scores["motion_share"].num_videos == 3
 

@@ -235,7 +235,7 @@ def test_numbers_of_the_caption_are_those_of_the_arrays(made, name):
             mean, low, high, chance = drawn.arrays[f"{at}_summary_{score}"]
             assert f"{checkpoint} {_written(mean)} [{_written(low)}, {_written(high)}]" in drawn.caption
             assert f"chance {_written(chance)}" in drawn.caption
-        first, second = (study.per_video[score] for study in made[name].studies.values())
+        first, second = (study.video_scores[score] for study in made[name].studies.values())
         assert f"tiny-fima minus tiny-vd, paired: {_written(np.mean(second - first))} [" in drawn.caption
     assert "N = 3 videos of shapes:camera, split test" in drawn.caption
 

@@ -41,7 +41,9 @@ def test_train_score_and_write(tmp_path):
     # Every run is measured with its own weights, the untrained one too.
     for run, ckpt in zip(content["runs"], ("random:0", *(str(one.checkpoint) for one in runs[1:])), strict=True):
         alone = run_study("affinity", Settings(ckpt=ckpt, data="shapes:easy,videos=8", split="test", batch_size=16))
-        assert run["scores"]["values"]["top1_agreement"] == pytest.approx(alone.per_video["top1_agreement"], abs=1e-4)
+        assert run["scores"]["values"]["top1_agreement"] == pytest.approx(
+            alone.video_scores["top1_agreement"], abs=1e-4
+        )
     # Nothing is trained or scored twice.
     before = [line for line in said if line.startswith("scoring") or line.endswith(" min")]
     said.clear()

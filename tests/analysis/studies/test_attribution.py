@@ -18,6 +18,7 @@ from analysis.cli import main
 from analysis.inputs.clips import to_batch
 from analysis.inputs.features import FeatureExtractor
 from analysis.inputs.heads import load_head
+from analysis.inputs.sessions import Session, open_session
 from analysis.inputs.videos import VideoSource
 from analysis.measures.attribution import (
     BASELINES,
@@ -34,7 +35,6 @@ from analysis.measures.sanity import can_differ, cascade, layers_from_top, rank_
 from analysis.measures.temporal import pool_features
 from analysis.settings import Settings
 from analysis.studies.attribution.study import run
-from analysis.studies.base import Session, open_session
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.cli import main as fima
 from fima.errors import CheckpointError, InputError
@@ -494,7 +494,7 @@ def test_scores_are_those_of_the_maps_that_are_shown():
 def test_another_videos_feature_needs_a_video_before():
     study = run(_session(target="other"), **SMALL)
     assert study.provenance["without_reference"] == ["shape 0"]
-    assert study.per_video["video_id"].tolist() == ["shape 1", "shape 2"]
+    assert study.video_scores["video_id"].tolist() == ["shape 1", "shape 2"]
     with pytest.raises(InputError, match="target other: compares with the video before"):
         run(_session(videos=1, target="other"), **SMALL)
 

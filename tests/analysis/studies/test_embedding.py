@@ -24,6 +24,7 @@ from sklearn.metrics import silhouette_samples
 from sklearn.metrics.pairwise import cosine_similarity
 
 from analysis.cli import main as analyze
+from analysis.inputs.sessions import Session, open_session
 from analysis.inputs.videos import VideoSource
 from analysis.measures import embedding
 from analysis.measures.embedding import (
@@ -39,7 +40,6 @@ from analysis.pages.embedding import page_data, thumbnail_sheets, write_page
 from analysis.plotting.embedding import COLOR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
-from analysis.studies.base import Session, open_session
 from analysis.studies.embedding.study import run
 from analysis.studies.embedding.table import run_on_table
 from fima.checkpoints import load_backbone
@@ -249,7 +249,9 @@ def test_scores_are_those_of_the_features_of_each_video():
     }
     assert list(study.scores) == list(expected)
     for name, values in expected.items():
-        np.testing.assert_allclose(study.per_video[name], values.reshape(12, 2).mean(axis=1), atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(
+            study.video_scores[name], values.reshape(12, 2).mean(axis=1), atol=1e-3, err_msg=name
+        )
     assert study.scores["knn_label"].chance == match_chance(labels[::2])
     assert study.scores["silhouette_label"].chance == pytest.approx(
         shuffled_silhouette(features, labels, videos), abs=1e-3
@@ -533,7 +535,7 @@ def test_a_table_gives_the_numbers_of_the_videos(tmp_path):
     path = _write_table(tmp_path / "f.parquet", torch.cat(features).numpy(), ids, labels, names, 2)
     found = run_on_table(path)
     for name in ("knn_label", "silhouette_label", "silhouette_video"):
-        np.testing.assert_allclose(found.per_video[name], study.per_video[name], atol=1e-3)
+        np.testing.assert_allclose(found.video_scores[name], study.video_scores[name], atol=1e-3)
         assert found.scores[name].mean == pytest.approx(study.scores[name].mean, abs=1e-3)
         assert found.scores[name].chance == pytest.approx(study.scores[name].chance, abs=1e-3)
     assert set(found.scores) == {"knn_label", "silhouette_label", "silhouette_video"}

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from analysis.cli import main
+from analysis.inputs.sessions import open_session
 from analysis.measures.mechanism import (
     Trace,
     both_ways,
@@ -29,7 +30,6 @@ from analysis.measures.mechanism import (
 )
 from analysis.plotting.mechanism.figure import chosen_cell
 from analysis.settings import Settings
-from analysis.studies.base import open_session
 from analysis.studies.mechanism import study as study_module
 from analysis.studies.mechanism.study import Mechanism, run
 from fima.checkpoints import save_backbone, untrained_backbone
@@ -347,7 +347,7 @@ def _session(ckpt, **settings):
 def test_two_drawn_videos_from_end_to_end(checkpoint, tmp_path):
     steps = []
     study = run(_session(checkpoint, data="shapes:easy,videos=2"), lambda *done: steps.append(done))
-    count = len(study.per_video["video_id"])
+    count = len(study.video_scores["video_id"])
     assert count == 2
     assert steps == [(1, 2), (2, 2)]
     arrays = study.arrays
@@ -374,10 +374,12 @@ def test_scores_are_those_of_the_samples_that_training_would_draw(checkpoint):
         traces = [mechanism(make_views([one.windows], one.keys, size=32, num_slices=1)) for one in samples]
         found = [mechanism_scores(trace, radius=0.7, other_keys=before) for trace in traces]
         before = traces[-1].keys
-        assert study.per_video["positive_pairs"][i] == np.mean([float(scores["positive_pairs"]) for scores, _ in found])
+        assert study.video_scores["positive_pairs"][i] == np.mean(
+            [float(scores["positive_pairs"]) for scores, _ in found]
+        )
         for name in ("prediction_cosine", "attention_on_foreground"):
             expected = np.nanmean([float(scores[name]) for scores, _ in found])
-            np.testing.assert_allclose(study.per_video[name][i], expected, atol=1e-4)
+            np.testing.assert_allclose(study.video_scores[name][i], expected, atol=1e-4)
         others += [np.nanmean([float(chance["prediction_cosine"]) for _, chance in found])] if i else []
     np.testing.assert_allclose(study.scores["prediction_cosine"].chance, np.mean(others), atol=1e-4)
 
@@ -462,7 +464,7 @@ def test_broken_videos_of_a_data_set_are_skipped_and_short_ones_repeated(checkpo
     (tmp_path / "cars.mp4").write_bytes(b"not a video")
     study = run(_session(checkpoint, data=str(tmp_path), split=None))
     assert list(study.skipped) == ["cars"]
-    assert study.per_video["video_id"].tolist() == ["bear", "dog"]
+    assert study.video_scores["video_id"].tolist() == ["bear", "dog"]
     assert not study.repeated
     lengths = {}
     for name in ("bear", "dog"):

@@ -12,6 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from analysis.inputs.clips import ClipTruth, read_clip
+from analysis.inputs.sessions import Session, open_session
 from analysis.inputs.videos import VideoSource
 from analysis.measures.sensitivity import (
     ALTERATIONS,
@@ -30,7 +31,6 @@ from analysis.measures.sensitivity import (
 from analysis.plotting.sensitivity import draw_distances
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
-from analysis.studies.base import Session, open_session
 from analysis.studies.sensitivity import run
 from fima.errors import InputError
 from fima.transforms.motion import frame_difference
@@ -355,10 +355,10 @@ def test_scores_are_the_distances_of_the_features_of_each_video():
     for i, clip in enumerate(clips):
         for name, alter in ALTERATIONS.items():
             expected = cosine_distance(_pooled(session, clip), _pooled(session, alter(clip, 0)))
-            assert study.per_video[name][i] == pytest.approx(float(expected), abs=1e-6), name
+            assert study.video_scores[name][i] == pytest.approx(float(expected), abs=1e-6), name
     others = [float(cosine_distance(_pooled(session, a), _pooled(session, b))) for a, b in pairwise(clips)]
-    assert np.isnan(study.per_video["other_video"][0])
-    np.testing.assert_allclose(study.per_video["other_video"][1:], others, atol=1e-6)
+    assert np.isnan(study.video_scores["other_video"][0])
+    np.testing.assert_allclose(study.video_scores["other_video"][1:], others, atol=1e-6)
 
 
 @pytest.mark.parametrize("clean", [False, True])
@@ -373,10 +373,10 @@ def test_the_background_is_that_of_the_video_before(clean):
         background = torch.full((1, 3, 1, 32, 32), 0.2) if clean else clips[i - 1][:, :, 4:5]
         changed = replace_background(clips[i], mask, background)
         expected = float(cosine_distance(_pooled(session, clips[i]), _pooled(session, changed)))
-        assert study.per_video["background_replaced"][i] == pytest.approx(expected, abs=1e-6)
-        share = study.per_video["frozen"][i] / (study.per_video["frozen"][i] + expected)
-        assert study.per_video["motion_share"][i] == pytest.approx(share, abs=1e-3)
-    assert np.isnan(study.per_video["background_replaced"][0])
+        assert study.video_scores["background_replaced"][i] == pytest.approx(expected, abs=1e-6)
+        share = study.video_scores["frozen"][i] / (study.video_scores["frozen"][i] + expected)
+        assert study.video_scores["motion_share"][i] == pytest.approx(share, abs=1e-3)
+    assert np.isnan(study.video_scores["background_replaced"][0])
     assert study.scores["motion_share"].chance == 0.5
     assert study.arrays["example_video_id"] == "shape 1"  # the first that has all alterations
     assert study.arrays["example_name"][-1] == "background_replaced"
@@ -384,15 +384,15 @@ def test_the_background_is_that_of_the_video_before(clean):
 
 def test_nothing_depends_on_the_size_of_the_batches():
     one, many = (run(_session(4, SessionWithTruth, clips=2, batch_size=size)) for size in (1, 5))
-    assert set(one.per_video) == set(many.per_video)
-    for name in set(one.per_video) - {"video_id", "motion_share"}:
-        np.testing.assert_allclose(one.per_video[name], many.per_video[name], atol=1e-6)
+    assert set(one.video_scores) == set(many.video_scores)
+    for name in set(one.video_scores) - {"video_id", "motion_share"}:
+        np.testing.assert_allclose(one.video_scores[name], many.video_scores[name], atol=1e-6)
     assert np.array_equal(one.arrays["example_frames"], many.arrays["example_frames"])
 
 
 def test_a_mask_that_is_unknown_in_a_frame_is_not_used():
     study = run(_session(kind=type("Kind", (SessionWithTruth,), {"unknown": ("shape 1",)})))
-    assert np.isnan(study.per_video["motion_share"]).tolist() == [True, True, False]
+    assert np.isnan(study.video_scores["motion_share"]).tolist() == [True, True, False]
     assert study.scores["motion_share"].num_videos == 1
     assert study.arrays["example_video_id"] == "shape 2"
 
@@ -405,7 +405,7 @@ def test_a_broken_video_gives_no_other_video(tmp_path, clips_dir):
     (tmp_path / "bearded.mp4").write_bytes(b"not a video")
     broken = run(open_session(Settings(**small)))
     assert list(broken.skipped) == ["bearded"]
-    np.testing.assert_allclose(whole.per_video["other_video"], broken.per_video["other_video"], atol=1e-6)
+    np.testing.assert_allclose(whole.video_scores["other_video"], broken.video_scores["other_video"], atol=1e-6)
 
 
 def test_the_figure_draws_the_saved_numbers():

@@ -15,7 +15,7 @@ from analysis.measures.affinity import affinity_scores, spatial_affinity
 from analysis.measures.temporal import temporal_similarity
 from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.studies import CORE, open_session, run
-from analysis.studies.base import Examples
+from analysis.studies.collecting import Examples
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.data.readers.file import VideoReader
 from fima.errors import InputError, VideoError
@@ -79,7 +79,7 @@ def test_the_mean_is_over_videos_however_many_clips_each_has(clips_dir):
         both.arrays["affinity_mean"], np.mean([study.arrays["affinity_mean"] for study in alone], axis=0), atol=1e-5
     )
     np.testing.assert_allclose(
-        both.per_video["contrast"], [study.scores["contrast"].mean for study in alone], atol=1e-5
+        both.video_scores["contrast"], [study.scores["contrast"].mean for study in alone], atol=1e-5
     )
     assert both.scores["contrast"].num_videos == 2
 
@@ -214,7 +214,7 @@ def test_progress_reaches_the_number_of_videos(broken_data):
 
 def test_real_data_set_by_video(fight_dir):
     study = run("affinity", Settings(data=str(fight_dir), split="test", num_frames=4, frame_stride=2, size=56, show=3))
-    assert study.scores["auroc"].num_videos == len(study.per_video["video_id"]) >= 8
+    assert study.scores["auroc"].num_videos == len(study.video_scores["video_id"]) >= 8
     low, mean, high = (getattr(study.scores["auroc"], name) for name in ("low", "mean", "high"))
     assert low < mean < high
     assert len(study.arrays["example_frame"]) == 3
@@ -223,12 +223,6 @@ def test_real_data_set_by_video(fight_dir):
 def test_a_single_position_has_no_affinity():
     with pytest.raises(InputError, match="at least 2 positions, tiny gives 1 x 1"):
         run("affinity", Settings(size=8, num_frames=4))
-
-
-def test_html_shows_picture_and_numbers():
-    page = run("cam", Settings(show=1))._repr_html_()
-    assert "data:image/png;base64," in page
-    assert "rgb motion correlation" in page
 
 
 @pytest.mark.parametrize("measure", ["cam", "affinity"])

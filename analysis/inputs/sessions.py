@@ -1,0 +1,212 @@
+"""Sessions: a backbone and the videos it looks at, ready to measure. Every command opens its checkpoints here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from analysis.inputs.checkpoints import Source, newest_checkpoint
+from analysis.inputs.clips import ClipStream, Placement, place_clips
+from analysis.inputs.features import FeatureExtractor, Features
+from analysis.inputs.sharing import SharedExtractor, share_videos
+from analysis.inputs.spaces import ProjectedSpace, load_projected_space
+from analysis.inputs.truth import truth_reader
+from analysis.inputs.videos import VideoList, VideoSource, list_videos
+from analysis.settings import Settings, untrained_seed
+from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.errors import InputError
+from fima.input_spec import InputSpec
+
+__all__ = ["Progress", "Session", "check_same_clips", "make_session", "open_session", "open_sessions"]
+
+Progress = Callable[[int, int], None]
+"""Called with (videos done, videos in all)."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A backbone and videos, ready to measure.
+
+    Attributes:
+        settings: As asked for.
+        loaded: The backbone; its ``input`` already carries the overrides of the settings.
+        extractor: Features of clips.
+        videos: In reading order.
+        missing: Videos that the data set lists but does not hold.
+        space: Where features are compared; None: as the backbone gives them.
+    """
+
+    settings: Settings
+    loaded: LoadedBackbone
+    extractor: FeatureExtractor
+    videos: list[VideoSource]
+    missing: dict[str, str] = field(default_factory=dict)
+    space: ProjectedSpace | None = None
+
+    @property
+    def spec(self) -> InputSpec:
+        """Frames, stride and size of the clips that are read, and their normalization."""
+        return self.extractor.reads
+
+    def compared(self, features: Features) -> Features:
+        """The extractor's features where the settings want them compared."""
+        return features if self.space is None else self.space.project(features)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether masks can be asked for: they are given, or the videos are drawn."""
+        return self.settings.masks is not None or all(video.drawn for video in self.videos)
+
+    def stream(self, place: Placement | None = None, *, truth: bool = False) -> ClipStream:
+        """Clips where the settings ask for them, or at ``place``; broken videos of a data set are skipped.
+
+        With ``truth`` clips carry their masks.
+
+        Raises:
+            InputError: If masks are asked for and there are none.
+        """
+        settings = self.settings
+        place = place or place_clips(self.spec, settings.clips, settings.start_seconds)
+        reader = truth_reader(settings.masks, self.videos) if truth else None
+        return ClipStream(
+            self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing, truth=reader
+        )
+
+    def forget(self) -> None:
+        """Free the features that are kept for further measures."""
+        if isinstance(self.extractor, SharedExtractor):
+            self.extractor.forget()
+
+
+def open_session(settings: Settings, loaded: LoadedBackbone | None = None) -> Session:
+    """Load the backbone and list the videos; everything that can be refused is refused here.
+
+    Args:
+        settings: Checkpoint, videos and clips. Of a training run's folder the newest checkpoint is taken.
+        loaded: A backbone that is loaded already, instead of the checkpoint of the settings.
+
+    Raises:
+        InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
+    """
+    if loaded is not None:
+        settings = replace(settings, ckpt=_name_of(loaded))
+        return make_session(settings, loaded, list_videos(settings))
+    settings = replace(settings, ckpt=newest_checkpoint(settings.checkpoint, trust=settings.trust_checkpoint))
+    return make_session(settings, _load(settings), list_videos(settings))
+
+
+def open_sessions(
+    settings: Settings, sources: Sequence[Source], *, videos: VideoList | None = None, same_clips: bool = True
+) -> dict[str, Session]:
+    """Sessions of several checkpoints that see the same videos, whose decoded frames they share.
+
+    An untrained backbone takes architecture and input after the first trained one.
+
+    Args:
+        settings: Videos and clips; its ``ckpt`` is not used.
+        sources: The checkpoints by name (``plan_columns``).
+        videos: The videos, where they are listed (and share their frames) already.
+        same_clips: Refuse checkpoints that expect other frames or another stride than the first.
+
+    Returns:
+        Name → session, in the order of the checkpoints.
+
+    Raises:
+        InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
+    """
+    listed = list_videos(settings) if videos is None else videos
+    listed = share_videos(listed)
+    like: LoadedBackbone | None = None
+    sessions: dict[str, Session] = {}
+    for source in sorted(sources, key=lambda source: source.ckpt is None):  # untrained ones take after the others
+        own = replace(settings, ckpt=source.ckpt or f"random:{source.seed}")
+        loaded = _load(own, like)
+        if source.ckpt is None and like is not None:
+            own = _like(own, loaded)
+        sessions[source.name] = make_session(own, loaded, listed, SharedExtractor)
+        like = like or sessions[source.name].loaded
+    sessions = {source.name: sessions[source.name] for source in sources}
+    _check_distinct(sessions)
+    if same_clips:
+        check_same_clips(sessions)
+    return sessions
+
+
+def make_session(
+    settings: Settings, loaded: LoadedBackbone, listed: VideoList, extractor: type[FeatureExtractor] = FeatureExtractor
+) -> Session:
+    """A session of a backbone that is loaded and of videos that are listed.
+
+    Args:
+        settings: How to read clips and features; frames, stride and size override what the backbone expects.
+        loaded: The backbone.
+        listed: The videos.
+        extractor: What reads features; ``SharedExtractor`` keeps them for further measures of the same clips.
+
+    Raises:
+        InputError: For a layer, a device or a space that cannot be used.
+    """
+    names = ("num_frames", "frame_stride", "size")
+    overrides = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    loaded = replace(loaded, input=loaded.input.replace(**overrides))
+    space = None
+    if settings.space == "projected":
+        space = load_projected_space(settings.ckpt, arch=settings.arch, trust=settings.trust_checkpoint)
+    made = extractor(
+        loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device,
+        pathway=None if space is None else space.pathway,
+    )  # fmt: skip
+    space = None if space is None else space.to(made.device)
+    return Session(settings, loaded, made, listed.videos, listed.missing, space)
+
+
+def _load(settings: Settings, like: LoadedBackbone | None = None) -> LoadedBackbone:
+    """The backbone of the settings; an untrained one of the architecture and input of ``like``."""
+    seed = untrained_seed(settings.checkpoint, settings.seed)
+    if seed is None:
+        return load_backbone(
+            settings.checkpoint, settings.arch, trust=settings.trust_checkpoint, input_spec=settings.input_spec
+        )
+    if like is None:
+        return untrained_backbone(settings.arch or "tiny", seed=seed, input_spec=settings.input_spec)
+    return untrained_backbone(like.arch, seed=seed, input_spec=like.input, **like.settings)
+
+
+def _like(settings: Settings, loaded: LoadedBackbone) -> Settings:
+    """Settings that open an untrained backbone of that architecture and input also by themselves."""
+    spec = loaded.input
+    return replace(
+        settings, arch=loaded.arch, num_frames=spec.num_frames, frame_stride=spec.frame_stride, size=spec.size
+    )
+
+
+def _name_of(loaded: LoadedBackbone) -> str | None:
+    """What stands for a loaded backbone in the settings: its file, where it has one."""
+    if loaded.path is not None:
+        return str(loaded.path)
+    return loaded.arch if loaded.trained else "random"
+
+
+def _check_distinct(sessions: dict[str, Session]) -> None:
+    digests: dict[str, str] = {}
+    for name, session in sessions.items():
+        digest = session.loaded.sha256
+        if digest is not None and digests.setdefault(digest, name) != name:
+            raise InputError(
+                f"--ckpt: {digests[digest]} and {name} are the same checkpoint (SHA-256 {digest[:12]}…); give each once"
+            )
+
+
+def check_same_clips(sessions: dict[str, Session]) -> None:
+    """Frames and stride decide where a clip lies; the size may differ, each backbone is fed its own.
+
+    Raises:
+        InputError: If the backbones expect different clips.
+    """
+    specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
+    seen = {name: (spec.num_frames, spec.frame_stride) for name, spec in specs.items()}
+    if len(set(seen.values())) > 1:
+        what = "; ".join(f"{name}: {frames} frames, stride {stride}" for name, (frames, stride) in seen.items())
+        raise InputError(
+            f"the checkpoints expect different clips ({what}); give --num-frames and --frame-stride to use one for all"
+        )

@@ -1,0 +1,26 @@
+"""Numbers as text: one way to write a score, for tables, captions and pages."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.measures.statistics import Summary
+
+__all__ = ["interval", "number"]
+
+
+def number(value: float | None) -> str:
+    """Three decimals; two digits of what is smaller than that; an en dash for not-a-number and None.
+
+    >>> number(0.8294), number(0.00123), number(float("nan"))
+    ('0.829', '0.0012', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
+
+
+def interval(summary: Summary) -> str:
+    """The mean with its 95 % interval where it has one: ``0.829 [0.779, 0.871]``."""
+    text = number(summary.mean)
+    return f"{text} [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else text

@@ -1,0 +1,235 @@
+"""The one loop of the studies: clips in, scores of videos with their chance levels and shown examples out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from analysis.inputs.clips import Clip, Placement
+from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.videos import VideoSource
+from analysis.measures.statistics import VideoScores
+from analysis.studies.provenance import provenance
+from analysis.studies.study import Study, score_arrays
+from fima.errors import InputError
+
+__all__ = ["Collector", "Examples", "Measured"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a study measures of one clip.
+
+    Attributes:
+        scores: Name → number.
+        chance: Name of a score → its chance level for this clip, where it is known from the clip alone.
+        kept: What examples, chance levels against other videos, and the study itself need beside.
+    """
+
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    chance: Mapping[str, Any] = field(default_factory=dict)
+    kept: Any = None
+
+
+Measure = Callable[[list[Clip]], Sequence["Measured | None"]]
+"""A batch of clips → what was measured of each; None for a clip that cannot be scored."""
+
+
+class Examples:
+    """Which videos a figure shows: evenly spaced, so that the classes of a data set all appear.
+
+    A chosen video that turns out to be broken gives its place to the next one that can be read.
+
+    Args:
+        num_videos: Videos in all.
+        show: How many to show at most.
+    """
+
+    def __init__(self, num_videos: int, show: int) -> None:
+        self._places = np.linspace(0, num_videos - 1, min(show, num_videos)).round().astype(int)
+        self._taken = 0
+
+    def may_take(self, index: int) -> bool:
+        """Whether the video at ``index`` may be shown, before it is known whether it can be read."""
+        return bool((self._places <= index).sum() > self._taken)
+
+    def take(self, index: int) -> bool:
+        """Whether the video at ``index``, read to its end, is shown; asked once for each, in reading order."""
+        taken = self.may_take(index)
+        self._taken += taken
+        return taken
+
+
+class Collector:
+    """Gathers what a study measures, clip by clip; what is kept grows by a few numbers with each video.
+
+    Args:
+        session: Backbone and videos.
+        example: Clip and what was measured of it → what the figure shows of it, by name.
+        against: What was kept of a clip, and of a clip of another video → scores that chance would give the first.
+        truth: Whether clips carry the masks of their objects.
+
+    Attributes:
+        examples: Which videos are shown.
+        skipped: Broken videos of a data set, with the reason.
+        repeated: Videos shorter than a clip.
+        unscored: Videos of which no clip could be scored.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        example: Callable[[Clip, Measured], dict[str, Any]] | None = None,
+        against: Callable[[Any, Any], Mapping[str, Any]] | None = None,
+        truth: bool = False,
+    ) -> None:
+        self.session, self.examples = session, Examples(len(session.videos), session.settings.show)
+        self.unscored: list[str] = []
+        self._example, self._against, self._truth = example, against, truth
+        self._scores, self._chance = VideoScores(), VideoScores()
+        self._shown: list[dict[str, Any]] = []
+        self.repeated: list[str] = []
+        self.skipped = dict(session.missing)
+        self._before: Measured | None = None
+
+    def collect(
+        self, measure: Measure, progress: Progress | None = None
+    ) -> Iterator[tuple[VideoSource, list[tuple[Clip, Any]]]]:
+        """Measure, score and show the clips of all videos.
+
+        Args:
+            measure: See ``Measure``.
+            progress: Called after each video.
+
+        Yields:
+            Each video of which a clip could be scored, with ``(clip without frames, what was kept of it)``.
+
+        Raises:
+            InputError: If no video of the data set could be read.
+        """
+        for video, clips in self.read(measure, progress):
+            scored = [(clip, measured) for clip, measured in clips if measured is not None]
+            if not scored:
+                self.unscored.append(video.video_id)
+                continue
+            for _, measured in scored:
+                self.add(video, measured)
+            self._before = scored[-1][1]
+            self._show(scored)
+            yield video, [(clip, measured.kept) for clip, measured in scored]
+
+    def run(self, measure: Measure, progress: Progress | None = None) -> None:
+        """``collect`` for a study that needs nothing else of the clips."""
+        for _ in self.collect(measure, progress):
+            pass
+
+    def read(
+        self, measure: Callable[[list[Clip]], Sequence[T]], progress: Progress | None, place: Placement | None = None
+    ) -> Iterator[tuple[VideoSource, list[tuple[Clip, T]]]]:
+        """Measured clips video by video, without scoring them; arguments and errors as of ``collect``."""
+        session, found = self.session, 0
+        stream = session.stream(place, truth=self._truth)
+        for video, clips in stream.per_video(session.settings.batch_size, measure):
+            self.skipped = stream.skipped
+            if clips[0][0].repeated(session.spec):
+                self.repeated.append(video.video_id)
+            found += 1
+            yield video, clips
+            if progress is not None:
+                progress(found + len(stream.skipped), self._total)
+        self.skipped = stream.skipped
+        self._check_any(found)
+
+    def read_videos(
+        self, cut: Callable[[int, VideoSource], tuple[T, bool]], progress: Progress | None
+    ) -> Iterator[tuple[VideoSource, T]]:
+        """Videos one after the other, for a study that cuts its clips itself; broken ones of a data set are skipped.
+
+        Args:
+            cut: Place and video → its clips, and whether it is shorter than one.
+            progress: Called after each video.
+        """
+        session, found = self.session, 0
+        for index, video in enumerate(session.videos):
+            try:
+                clips, repeated = cut(index, video)
+            except (InputError, OSError) as error:
+                if session.settings.data is None:
+                    raise
+                self.skipped[video.video_id] = str(error)
+            else:
+                found += 1
+                self.repeated += [video.video_id] if repeated else []
+                yield video, clips
+            if progress is not None:
+                progress(index + 1 + len(session.missing), self._total)
+        self._check_any(found)
+
+    def add(self, video: VideoSource, measured: Measured) -> None:
+        """Add the scores and chance levels of a clip."""
+        self._scores.add(video.video_id, measured.scores)
+        other: Mapping[str, Any] = {}
+        if self._against is not None and self._before is not None:
+            other = self._against(measured.kept, self._before.kept)
+        self._chance.add(video.video_id, {**measured.chance, **other})
+
+    def study(
+        self,
+        measure: str,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        *,
+        levels: Mapping[str, float] | None = None,
+        source: Mapping[str, Any] | None = None,
+        references: frozenset[str] = frozenset(),
+    ) -> Study:
+        """The study of what was gathered.
+
+        Args:
+            measure: Its name.
+            arrays: What the figure draws beside scores and examples.
+            levels: Chance levels that no clip decides.
+            source: Additions to the provenance.
+            references: See ``Study.references``.
+        """
+        session = self.session
+        chance = {name: s.mean for name, s in self._chance.summaries().items() if s.num_videos} | dict(levels or {})
+        scores = self._scores.summaries(chance, seed=session.settings.seed)
+        video_scores = {"video_id": np.array(self._scores.video_ids), **self._scores.per_video()}
+        return Study(
+            measure=measure,
+            arrays={**(arrays or {}), **_stack(self._shown), **score_arrays(video_scores, scores)},
+            scores=scores,
+            video_scores=video_scores,
+            provenance=provenance(session, measure) | dict(source or {}),
+            skipped=self.skipped,
+            repeated=self.repeated,
+            references=references,
+        )
+
+    @property
+    def _total(self) -> int:
+        return len(self.session.videos) + len(self.session.missing)
+
+    def _check_any(self, found: int) -> None:
+        if not found:
+            first = next(iter(self.skipped.values()))
+            data = self.session.settings.data
+            raise InputError(f"{data}: none of its {self._total} videos can be used; the first: {first}")
+
+    def _show(self, scored: list[tuple[Clip, Measured]]) -> None:
+        """Of one video several clips are shown; of more the first of each."""
+        if self._example is not None and self.examples.take(scored[0][0].video_index):
+            several = self.session.settings.show if len(self.session.videos) == 1 else 1
+            self._shown += [self._example(clip, measured) for clip, measured in scored[:several]]
+
+
+def _stack(shown: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Examples as arrays with a first axis over them, named ``example_*``."""
+    names = shown[0] if shown else {}
+    return {f"example_{name}": np.stack([np.asarray(example[name]) for example in shown]) for name in names}

@@ -1,0 +1,75 @@
+"""The figure and the files of a study: looked up by its measure, written together or not at all."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.measures.registry import find_measure
+from analysis.output import output_folder, write_json, write_npz
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.studies.study import Study
+
+__all__ = ["draw_figure", "study_folder", "write_study"]
+
+FilmWriters = dict[str, Callable[[Path], None]]
+"""Name of a file → function that writes it."""
+
+
+def draw_figure(study: Study) -> Figure:
+    """The figure of a study, by ``draw_<measure>`` of the module ``analysis.plotting.<measure>``."""
+    module = importlib.import_module(f"analysis.plotting.{study.measure}")
+    figure: Figure = getattr(module, f"draw_{study.measure}")(study)
+    return figure
+
+
+def study_folder(out: str | Path, measure: str) -> AbstractContextManager[Path]:
+    """``output_folder`` for the files of one measure."""
+    return output_folder(out, replaces=(f"{measure}.*", f"{measure}/*.mp4", "skipped.csv"))
+
+
+def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True) -> None:
+    """Write figure, arrays, scores, list of skipped videos and films.
+
+    Args:
+        study: What to write.
+        folder: Exists.
+        formats: Formats of the figure.
+        films: Also write the files that end in ``mp4``.
+    """
+    from analysis.plotting.style import save_figure
+
+    figure = study.figure()
+    for kind in formats:
+        save_figure(figure, folder / f"{study.measure}.{kind}", kind)
+    write_npz(folder / f"{study.measure}.npz", study.arrays)
+    writers = {name: write for name, write in _film_writers(study).items() if films or not name.endswith(".mp4")}
+    write_json(folder / f"{study.measure}.json", study.report() | {"films": list(writers)})
+    if study.skipped:
+        _write_skipped(folder / "skipped.csv", study.skipped)
+    for name, write in writers.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        write(folder / name)
+
+
+def _film_writers(study: Study) -> FilmWriters:
+    """What the measure's entry in the registry names as ``films``."""
+    module, _, function = find_measure(study.measure).films.partition(":")
+    if not module:
+        return {}
+    writers: FilmWriters = getattr(importlib.import_module(module), function)(study)
+    return writers
+
+
+def _write_skipped(path: Path, skipped: Mapping[str, str]) -> None:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video_id", "reason"])
+        writer.writerows(skipped.items())

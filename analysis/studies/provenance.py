@@ -1,0 +1,45 @@
+"""Where a result comes from: enough to repeat it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.inputs.sessions import Session
+from analysis.output import versions
+
+__all__ = ["provenance"]
+
+
+def provenance(session: Session, measure: str) -> dict[str, Any]:
+    """Where a result comes from: enough to repeat it."""
+    loaded, settings = session.loaded, session.settings
+    report, pathway = loaded.report, session.extractor.pathway
+    given = [video.path for video in session.videos] if settings.data is None else None
+    return {
+        "checkpoint": {
+            "path": settings.checkpoint if loaded.trained else None,
+            "sha256": loaded.sha256,
+            "trained": loaded.trained,
+            "arch": loaded.arch,
+            "format": report.format,
+            "load_report": report.to_dict(),
+        },
+        "input": loaded.input.to_dict(),
+        "inputs": {
+            "video": ["procedural" if path is None else path for path in given] if given is not None else None,
+            "data": settings.data,
+            "split": settings.split,
+            "num_videos": len(session.videos),
+        },
+        "space": settings.space,
+        "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",
+        "settings": settings.changed(),
+        "normalize": settings.normalize if measure == "cam" else None,
+        "boundary": settings.boundary if pathway is None else None,
+        "layer": settings.layer or "output",
+        "crop": "short side scaled to size, central square",
+        "device": str(session.extractor.device),
+        "seed": settings.seed,
+        "versions": versions(),
+        "command": settings.command(measure),
+    }

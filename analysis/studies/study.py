@@ -1,0 +1,170 @@
+"""What a study leaves: arrays, scores and where they came from. Data only; its figure is looked up by its measure."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.measures.numbers import interval, number
+from analysis.measures.registry import find_measure, find_score
+from analysis.measures.statistics import Summary
+from analysis.output import timestamp
+from analysis.studies.files import draw_figure, study_folder, write_study
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Study", "score_arrays", "summary_row"]
+
+_HEADS = ("score", "mean [95 % interval]", "chance", "videos")
+_MOST_LINES = 4
+
+
+@dataclass(eq=False, repr=False)
+class Study:
+    """The result of a measure over videos.
+
+    Attributes:
+        measure: Name of the measure; the stem of the files.
+        arrays: Everything that the figure draws, and the scores of each video.
+        scores: Name of the score → mean over videos with interval and chance level.
+        video_scores: Name of the score → ``(V,)``, and ``video_id``.
+        provenance: Checkpoint, load report, inputs, settings, versions.
+        skipped: Broken videos of a data set, with the reason.
+        repeated: Videos shorter than a clip, which were repeated in time.
+        references: Scores of maps that need no backbone; comparisons leave them out.
+    """
+
+    measure: str
+    arrays: dict[str, np.ndarray]
+    scores: dict[str, Summary]
+    video_scores: dict[str, np.ndarray]
+    provenance: dict[str, Any]
+    skipped: dict[str, str] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
+    references: frozenset[str] = frozenset()
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the backbone has fixed random weights."""
+        return not self.provenance["checkpoint"]["trained"]
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each score: ``score``, ``mean``, ``low``, ``high``, ``chance``, ``units`` behind the interval."""
+        import pandas as pd
+
+        rows = [
+            (name, s.mean, s.low, s.high, s.chance, s.num_videos if s.num_units is None else s.num_units)
+            for name, s in self.scores.items()
+        ]
+        table = pd.DataFrame(rows, columns=["score", "mean", "low", "high", "chance", "units"])
+        return table.astype({"chance": float})
+
+    def per_video(self) -> pd.DataFrame:
+        """A row for each video: ``video_id`` and its scores, NaN where it has none."""
+        import pandas as pd
+
+        return pd.DataFrame(self.video_scores)
+
+    def figure(self) -> Figure:
+        """Draw the figure anew from the arrays."""
+        return draw_figure(self)
+
+    def save(
+        self,
+        out: str | Path,
+        formats: tuple[str, ...] = ("png",),
+        *,
+        into: Path | None = None,
+        films: bool = True,
+    ) -> list[Path]:
+        """Write figure, arrays, scores and films to a folder; all files appear together or none.
+
+        Args:
+            out: The folder.
+            formats: Formats of the figure: ``png``, ``svg``, ``pdf``.
+            into: A scratch folder of ``self.folder(out)`` that the caller already holds, to write to instead.
+            films: Also write the measure's films (``mp4``), where it has some.
+
+        Returns:
+            Where the files are once the folder is complete.
+        """
+        with self.folder(out) if into is None else nullcontext(into) as folder:
+            write_study(self, folder, formats, films=films)
+            return [Path(out) / path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def folder(self, out: str | Path) -> AbstractContextManager[Path]:
+        """The output folder of this study; what an earlier run of the measure left there is replaced."""
+        return study_folder(out, self.measure)
+
+    def report(self) -> dict[str, Any]:
+        """Scores with intervals and chance levels, scores per video and provenance: the content of the json file."""
+        return {
+            "measure": self.measure,
+            "untrained": self.untrained,
+            "scores": {name: vars(summary) for name, summary in self.scores.items()},
+            "per_video": self.video_scores,
+            "skipped": self.skipped,
+            "repeated": self.repeated,
+            "references": sorted(self.references),
+            "provenance": self.provenance,
+            "created": timestamp(),
+        }
+
+    def table(self) -> list[tuple[str, str, str, str]]:
+        """Rows of text: label of the score, mean with 95 % interval, chance, number of videos."""
+        return [
+            (
+                find_score(self.measure, name).title,
+                interval(summary),
+                "" if summary.chance is None else number(summary.chance),
+                str(summary.num_videos),
+            )
+            for name, summary in self.scores.items()
+        ]
+
+    def __repr__(self) -> str:
+        checkpoint, count = self.provenance["checkpoint"], len(self.video_scores["video_id"])
+        weights = "untrained weights" if self.untrained else checkpoint["path"]
+        lines = [f"{self.measure} of {checkpoint['arch']} ({weights}), {count} video{'' if count == 1 else 's'}"]
+        rows = dict(zip(self.scores, self.table(), strict=True))
+        main = [name for name in find_measure(self.measure).main if name in rows]
+        shown = [rows[name] for name in (main or rows)][:_MOST_LINES]
+        lines += [f"  {label}: {value}" + (f", chance {chance}" if chance else "") for label, value, chance, _ in shown]
+        if more := len(rows) - len(shown):
+            lines.append(f"  and {more} more: frame(), per_video(), figure(), save(folder)")
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from analysis.plotting.style import png_base64
+
+        picture = png_base64(self.figure())
+        return {"text/plain": repr(self), "image/png": picture, "text/html": self._html(picture)}
+
+    def _html(self, picture: str) -> str:
+        def row(tag: str, cells: tuple[str, ...]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        image = f'<img alt="{self.measure} figure" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+        return f"{image}<table>{row('th', _HEADS)}{''.join(row('td', cells) for cells in self.table())}</table>"
+
+
+def score_arrays(video_scores: Mapping[str, np.ndarray], scores: Mapping[str, Summary]) -> dict[str, np.ndarray]:
+    """What the figures draw of scores: ``video_id``, values per video, and ``(mean, low, high, chance)`` of each."""
+    arrays = {name if name == "video_id" else f"score_{name}": values for name, values in video_scores.items()}
+    return arrays | {f"summary_{name}": summary_row(summary) for name, summary in scores.items()}
+
+
+def summary_row(summary: Summary) -> np.ndarray:
+    """``(mean, low, high, chance)``, NaN where there is none."""
+    chance = np.nan if summary.chance is None else summary.chance
+    return np.array([summary.mean, summary.low, summary.high, chance])

@@ -1,0 +1,82 @@
+"""The registry of measures: every score has an entry, and what is derived from it is in step."""
+
+import importlib.util
+import re
+
+import pytest
+
+from analysis.measures.affinity import affinity_chance
+from analysis.measures.localization import SCORES
+from analysis.measures.offsets import OFFSET_CHANCE
+from analysis.measures.registry import CORE, MEASURES, STUDIES, find_measure, find_score, score_table
+from analysis.measures.sensitivity import ALTERATIONS
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_tables_of_the_documentation_are_those_of_the_registry(repo_dir, name):
+    text = (repo_dir / "docs/measures.md").read_text(encoding="utf-8")
+    assert score_table(name) in text, f"docs/measures.md: the table of {name} must be\n{score_table(name)}"
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_an_entry_says_what_is_asked_what_numbers_mean_and_when_they_mislead(name):
+    entry = MEASURES[name]
+    assert entry.name == name
+    assert entry.question.endswith("?")
+    assert all(text.endswith(".") for text in (entry.meaning, entry.misleads, entry.figure))
+    assert not entry.summary.endswith(".")
+    assert 0 < len(entry.main) <= 4
+    assert all(find_score(name, score).meaning for score in entry.main)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_an_entry_of_a_score_can_be_read_by_a_stranger(name):
+    for key, score in MEASURES[name].scores.items():
+        assert key == score.name
+        assert re.fullmatch(r"[a-z0-9_]+", key)
+        assert score.meaning
+        assert "_" not in score.label
+        assert len(score.title) <= 40
+        assert score.better in ("higher", "lower", "")
+        assert score.limits is None or score.limits[0] < score.limits[1]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_measure_has_a_study_and_a_figure_under_its_name(name):
+    for room in ("studies", "plotting"):
+        assert importlib.util.find_spec(f"analysis.{room}.{name}") is not None
+
+
+def test_what_the_measures_compute_has_entries():
+    assert MEASURES["affinity"].scores.keys() == affinity_chance((2, 2)).keys()
+    assert MEASURES["localize"].scores.keys() == set(SCORES)
+    assert {f"offset_{name}" for name in OFFSET_CHANCE} <= MEASURES["temporal"].scores.keys()
+    assert set(ALTERATIONS) < MEASURES["sensitivity"].scores.keys()
+
+
+@pytest.mark.parametrize(
+    ("measure", "score", "title", "better"),
+    [
+        ("affinity", "auroc_foreground", "AUROC, foreground", "higher"),
+        ("affinity", "displacement_foreground", "displacement, foreground (cells)", "lower"),
+        ("localize", "motion_energy", "energy inside, motion map", "higher"),
+        ("localize", "center_best_iou", "best IoU, centered Gaussian", ""),
+        ("sensitivity", "motion_share", "motion share", "higher"),
+        ("sensitivity", "frozen", "distance, frozen", ""),
+        ("cam", "motion_energy_correlation", "correlation with the size of the motion", "higher"),
+        ("cam", "not_known_yet", "not known yet", ""),
+        ("unheard", "of_it", "of it", ""),
+    ],
+)
+def test_scores_and_their_variants_are_found(measure, score, title, better):
+    found = find_score(measure, score)
+    assert (found.name, found.title, found.better) == (score, title, better)
+
+
+def test_a_measure_without_an_entry_has_its_name():
+    assert find_measure("unheard").title == "Unheard"
+
+
+def test_what_a_comparison_takes_by_default():
+    assert CORE == ("cam", "affinity", "temporal", "localize", "sensitivity")
+    assert set(STUDIES) == {*CORE, "attribution", "embedding", "mechanism"}
