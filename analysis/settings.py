@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.measures.entries.attribution import BASELINES as ATTRIBUTION_BASELINES
+from analysis.measures.entries.attribution import METHODS as ATTRIBUTION_METHODS
+from analysis.measures.entries.attribution import TARGETS as ATTRIBUTION_TARGETS
 from fima.errors import InputError
 
 __all__ = [
@@ -30,12 +33,6 @@ __all__ = [
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
 SPACES = ("backbone", "projected")
-ATTRIBUTION_METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
-ATTRIBUTION_TARGETS = ("motion", "other", "logit")
-"""Cosine of the pooled RGB feature with the clip's own motion feature, or with the RGB feature of the video before; or
-the class that the checkpoint's classifier ranks first (``logit:CLASS``: the class of that index)."""
-ATTRIBUTION_BASELINES = ("mean", "black", "blurred", "frozen")
-"""What a clip is compared with (see ``analysis.measures.attribution.baseline_clip``)."""
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
     "steps": 1,

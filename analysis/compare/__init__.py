@@ -3,11 +3,11 @@
 ``fima-analyze compare``, ``compare.ipynb`` and Python run the same ``compare``.
 """
 
-from analysis.compare.differences import Difference, compare_scores
 from analysis.compare.result import Comparison, comparison_folder
 from analysis.compare.running import compare
 from analysis.compare.training import TrainingStep
 from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Source
+from analysis.studies.differences import Difference, compare_scores
 
 __all__ = [
     "DEFAULT_CHECKPOINTS",

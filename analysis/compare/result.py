@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.compare.differences import Difference, number
 from analysis.compare.page import write_page
 from analysis.compare.training import TrainingStep, training_arrays
 from analysis.inputs.checkpoints import Source
+from analysis.measures.numbers import number
 from analysis.measures.registry import find_score
 from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
@@ -26,6 +26,7 @@ from analysis.plotting.compare.training import draw_training
 from analysis.plotting.style import png_image, save_figure
 from analysis.settings import Settings
 from analysis.studies import Study
+from analysis.studies.differences import Difference
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis.compare.differences import compare_scores
 from analysis.compare.result import Comparison
 from analysis.compare.training import TrainingStep
 from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
@@ -15,6 +14,7 @@ from analysis.inputs.sharing import share_videos
 from analysis.inputs.videos import VideoList, list_videos
 from analysis.settings import Settings
 from analysis.studies import CORE, STUDIES, Progress, Session, Study, run
+from analysis.studies.differences import compare_scores
 from fima.errors import CheckpointError, InputError, VideoError
 
 __all__ = ["compare"]

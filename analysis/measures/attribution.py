@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from analysis.measures.agreement import map_correlation
+from analysis.measures.entries.attribution import BASELINES, METHODS
 from analysis.measures.sensitivity import frozen
 from analysis.measures.temporal import pool_features
-from analysis.settings import ATTRIBUTION_BASELINES, ATTRIBUTION_METHODS
 from fima.errors import InputError
 
 __all__ = [
@@ -40,7 +40,6 @@ FeatureMap = Callable[[Tensor], Tensor]
 Target = Callable[[Tensor], Tensor]
 """Pooled features ``(K, C)`` → what is explained, ``(K,)``."""
 
-METHODS, BASELINES = ATTRIBUTION_METHODS, ATTRIBUTION_BASELINES
 NOISE = 0.05
 """Standard deviation of gradient SHAP's noise, of values in [0, 1]."""
 

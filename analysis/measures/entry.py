@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ class Score:
         chance: What its chance level is; empty where it has none.
         better: ``higher`` or ``lower``; empty where a score says what is so, not what is better.
         unit: Unit of measurement; empty for a pure number.
-        limits: Ends of an axis for it; None is the range of what is shown.
+        limits: Ends of its range; infinite where it has none.
     """
 
     name: str
@@ -29,7 +30,12 @@ class Score:
     chance: str = ""
     better: str = ""
     unit: str = ""
-    limits: tuple[float, float] | None = None
+    limits: tuple[float, float] = (-math.inf, math.inf)
+
+    @property
+    def axis(self) -> tuple[float, float] | None:
+        """Ends of an axis for it; None where the range of what is shown does better."""
+        return self.limits if self.limits in ((0.0, 1.0), (-1.0, 1.0)) else None
 
     @property
     def title(self) -> str:
@@ -108,4 +114,4 @@ def correlation(name: str, label: str, meaning: str, chance: str, better: str = 
 
 def distance(name: str, meaning: str, label: str = "") -> Score:
     """A cosine distance, which has neither chance level nor direction."""
-    return Score(name, label or name.replace("_", " "), f"cosine distance to {meaning}")
+    return Score(name, label or name.replace("_", " "), f"cosine distance to {meaning}", limits=(0.0, 2.0))

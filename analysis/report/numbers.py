@@ -84,7 +84,7 @@ def score_rows(studies: Mapping[str, Study], labels: Sequence[str]) -> list[Scor
 
 
 def _row(score: Score, summaries: Mapping[str, Summary], labels: Sequence[str]) -> ScoreRow:
-    low, high = score.limits or _limits(summaries)
+    low, high = score.axis or _limits(summaries)
     chances = list(dict.fromkeys(signed(s.chance) for s in summaries.values() if s.chance is not None))
     remarks = [f"chance {' / '.join(chances)}"] if chances else []
     return ScoreRow(

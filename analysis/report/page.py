@@ -17,7 +17,6 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from analysis.compare.differences import Difference, compare_scores
 from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import timestamp, versions
 from analysis.pages.pictures import ClipFilms, Picture, clip_films, picture
@@ -28,6 +27,7 @@ from analysis.report.measuring import Measured
 from analysis.report.numbers import ScoreRow, mark, score_rows, score_table, signed
 from analysis.report.plan import Plan
 from analysis.studies import Study
+from analysis.studies.differences import Difference, compare_scores
 
 __all__ = ["render_page"]
 

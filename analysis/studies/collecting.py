@@ -11,7 +11,8 @@ import numpy as np
 from analysis.inputs.clips import Clip, Placement
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource
-from analysis.measures.statistics import VideoScores
+from analysis.measures.registry import find_score
+from analysis.measures.statistics import VideoScores, summarize
 from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
@@ -199,8 +200,12 @@ class Collector:
         """
         session = self.session
         chance = {name: s.mean for name, s in self._chance.summaries().items() if s.num_videos} | dict(levels or {})
-        scores = self._scores.summaries(chance, seed=session.settings.seed)
-        video_scores = {"video_id": np.array(self._scores.video_ids), **self._scores.per_video()}
+        values = self._scores.per_video()
+        scores = {
+            name: summarize(column, chance=chance.get(name), limits=find_score(measure, name).limits)
+            for name, column in values.items()
+        }
+        video_scores = {"video_id": np.array(self._scores.video_ids), **values}
         return Study(
             measure=measure,
             arrays={**(arrays or {}), **_stack(self._shown), **score_arrays(video_scores, scores)},

@@ -1,5 +1,7 @@
 """What is known of the measure ``affinity`` beside its code."""
 
+import math
+
 from analysis.measures.entry import Score, Variant, measure_entry, share
 
 __all__ = ["ENTRY"]
@@ -17,6 +19,7 @@ ENTRY = measure_entry(
             "that of a flat row",
             "lower",
             "cells",
+            (0.0, math.inf),
         ),
         share("auroc", "AUROC", "diagonal against the rest", "0.5"),
     ),

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analysis.compare.differences import compare_scores, number
+from analysis.measures.numbers import number
 from analysis.plotting.style import counted
+from analysis.studies.differences import compare_scores
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from analysis.inputs.clips import Clip, read_clip, to_batch
 from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.randomized import cascade
 from analysis.inputs.sessions import Session
 from analysis.measures.agreement import motion_energy
 from analysis.measures.attribution import Attribution, attribute, baseline_clip, frame_share, motion_scores
 from analysis.measures.localization import chance_levels, localization_scores
-from analysis.measures.sanity import can_differ, cascade, rank_correlation
+from analysis.measures.sanity import can_differ, rank_correlation
 from analysis.studies.attribution.explained import Explained
 from analysis.studies.collecting import Measured
 from analysis.studies.display import display_clip

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
+from analysis.inputs.randomized import layers_from_top, stage_counts
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.attribution import Target
-from analysis.measures.sanity import layers_from_top, stage_counts
 from analysis.settings import ATTRIBUTION_TARGETS
 from analysis.studies.attribution.clips import MeasuredMap, Measuring, Setting, example_of, follows_motion
 from analysis.studies.attribution.explained import choose_explained

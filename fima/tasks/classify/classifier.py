@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.checkpoints import LoadedBackbone, load_backbone, save_backbone
-from fima.errors import CheckpointError, InputError
+from fima.errors import CheckpointError, InputError, one_line
 from fima.input_spec import InputSpec
 
 __all__ = ["Classifier", "ClassifierHead", "LoadedClassifier", "load_classifier", "save_classifier"]
@@ -159,7 +159,8 @@ def restore_head(content: Mapping[str, Any], path: str | os.PathLike[str]) -> tu
         head = ClassifierHead(state["fc.weight"].shape[1], len(names), **content["settings"])
         head.load_state_dict(state)
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: its classifier is damaged ({type(error).__name__}: {error})") from error
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise CheckpointError(f"{path}: its classifier is damaged ({reason})") from error
     return head, names
 
 

@@ -13,10 +13,10 @@ import torch
 
 from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
-from analysis.compare.differences import number
 from analysis.inputs.checkpoints import plan_sources, run_checkpoints
 from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
 from analysis.inputs.videos import VideoSource, list_videos
+from analysis.measures.numbers import number
 from analysis.measures.statistics import paired_difference
 from analysis.plotting.compare.figures import affinity_range, draw_compared_affinity, draw_compared_temporal
 from analysis.report import notebook_parameters, notebook_path
@@ -78,7 +78,7 @@ def test_a_study_is_the_same_alone_and_in_a_comparison(measure, compared, settin
 
 @pytest.mark.parametrize("measure", [*CORE, "attribution"])
 def test_any_study_of_a_drawn_video_is_the_same_in_a_comparison(measure):
-    settings = Settings(num_frames=8, size=32)
+    settings = Settings(num_frames=8, size=32, steps=2)
     alone = run(measure, replace(settings, ckpt="random"))
     made = compare(settings, UNTRAINED, measures=[measure])
     for name, values in alone.video_scores.items():

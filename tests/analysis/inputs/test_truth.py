@@ -64,7 +64,7 @@ def test_copied_motion_beats_copied_background_on_every_measure(measure):
         "sensitivity": ("motion_share", "frozen"),
     }[measure]
     for name in names:
-        difference = paired_difference(texture.per_video[name], motion.per_video[name])
+        difference = paired_difference(texture.video_scores[name], motion.video_scores[name])
         assert difference.low > 0, f"{name}: {difference}"
     if measure == "affinity":
         assert motion.scores["displacement"].high < texture.scores["displacement"].low

@@ -38,7 +38,7 @@ def test_an_entry_of_a_score_can_be_read_by_a_stranger(name):
         assert "_" not in score.label
         assert len(score.title) <= 40
         assert score.better in ("higher", "lower", "")
-        assert score.limits is None or score.limits[0] < score.limits[1]
+        assert score.limits[0] < score.limits[1]
 
 
 @pytest.mark.parametrize("name", STUDIES)

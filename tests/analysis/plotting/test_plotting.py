@@ -25,7 +25,7 @@ def ax():
 @pytest.mark.parametrize("measure", [*CORE, "attribution"])
 def test_figures_leave_pyplot_and_settings_alone(measure):
     before = dict(mpl.rcParams)
-    run(measure, Settings(show=1)).figure()
+    run(measure, Settings(show=1, num_frames=8, size=32, steps=2)).figure()
     assert dict(mpl.rcParams) == before
     assert not plt.get_fignums()
 
@@ -37,7 +37,7 @@ def test_nothing_is_cut_off_or_smaller_than_print_allows(measure, videos, clips_
     shown = {"video": [str(clips_dir / name) for name in names]}
     if measure == "localize":  # which needs masks
         shown = {"data": f"shapes:camera,videos={videos}"}
-    figure = run(measure, Settings(**shown, num_frames=8, size=56)).figure()
+    figure = run(measure, Settings(**shown, num_frames=8, size=56, steps=2)).figure()
     with printed():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

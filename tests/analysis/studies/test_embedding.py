@@ -563,7 +563,7 @@ def test_the_command_reads_a_table_and_names_it(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "e").iterdir()} == {
         f"embedding.{x}" for x in ("png", "npz", "json", "html")
     }
-    assert "knn label" in capsys.readouterr().out
+    assert "nearest has its label" in capsys.readouterr().out
     page = (tmp_path / "e" / "embedding.html").read_text()
     assert _data_of(page)["sheets"] == []
     assert _data_of(page)["clip"] == [0, 1] * 12

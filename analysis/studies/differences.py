@@ -11,9 +11,9 @@ import numpy as np
 from analysis.measures.numbers import number
 from analysis.measures.registry import find_score
 from analysis.measures.statistics import paired_difference
-from analysis.studies import Study
+from analysis.studies.study import Study
 
-__all__ = ["Difference", "compare_scores", "number"]
+__all__ = ["Difference", "compare_scores"]
 
 
 @dataclass(frozen=True)
