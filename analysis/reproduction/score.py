@@ -17,7 +17,8 @@ from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
 from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import VideoDataset, open_dataset
 from fima.evaluation.features import clip_features
-from fima.evaluation.probes import fit_linear_probe, knn_predictions, recall_at
+from fima.evaluation.neighbors import hits, nearest
+from fima.evaluation.probes import fit_linear_probe
 from fima.files import write_json
 
 __all__ = ["SCORES", "score"]
@@ -102,14 +103,14 @@ def _probes(loaded: LoadedBackbone, run: Run, device: str) -> tuple[dict[str, Ar
     }
     labels = {name: _labels(part) for name, part in (("train", train), ("val", val), ("test", test))}
     probe = fit_linear_probe(features["train"], labels["train"], features["val"], labels["val"])
-    nearest = knn_predictions(features["test"], features["train"], labels["train"])
-    found = recall_at(features["test"], labels["test"], features["train"], labels["train"], (5,))
+    order, _ = nearest(features["test"], features["train"], 5)
+    hit = hits(order, labels["test"], labels["train"])
     patterns = {name: _patterns(part) for name, part in (("train", train), ("val", val), ("test", test))}
     background = fit_linear_probe(features["train"], patterns["train"], features["val"], patterns["val"])
     values = {
         "linear": probe.predict(features["test"]) == labels["test"],
-        "nearest": nearest == labels["test"],
-        "recall_at_5": found[5],
+        "nearest": hit[:, 0],
+        "recall_at_5": hit.any(axis=1),
         "background": background.predict(features["test"]) == patterns["test"],
     }
     choices = {"linear_C": probe.strength, "linear_val": probe.validation_accuracy, "background_C": background.strength}

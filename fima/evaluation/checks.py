@@ -70,12 +70,11 @@ def check_same_classes(ours: Sequence[str], theirs: Sequence[str], what: str) ->
     Raises:
         InputError: names the first difference.
     """
-    if tuple(ours) == tuple(theirs):
-        return
+    for place, (here, there) in enumerate(zip(ours, theirs, strict=False)):
+        if here != there:
+            raise InputError(f"{what} disagree: class {place} is {here!r} and {there!r}")
     if len(ours) != len(theirs):
         raise InputError(f"{what} disagree: {len(ours)} classes and {len(theirs)}")
-    place = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
-    raise InputError(f"{what} disagree: class {place} is {ours[place]!r} and {theirs[place]!r}")
 
 
 def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

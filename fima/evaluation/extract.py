@@ -158,13 +158,20 @@ def extract(
         parts.remove()
         return ready
     for number, part in zip(todo, _chunks(vectors, chunk, progress, len(records)), strict=True):
-        new = {one.record.video_id: one.reason for one, _ in part if one.reason is not None}
-        parts.write(number, table(part, metadata["shown"], {"skipped": list(new.items())}))
-        skipped |= new
+        skipped |= _write_part(parts, number, part, metadata["shown"])
     if rank:
         return Extraction(len(data), skipped, before, joined=False)
     parts.wait(_PATIENCE)
     return Extraction(len(data), parts.join(content), before, joined=True)
+
+
+def _write_part(
+    parts: Parts, number: int, videos: list[tuple[VideoFeatures, str | None]], shown: str
+) -> dict[str, str]:
+    """Write a chunk's videos; returns those that could not be read, with the reason."""
+    skipped = {video.record.video_id: video.reason for video, _ in videos if video.reason is not None}
+    parts.write(number, table(videos, shown, {"skipped": list(skipped.items())}))
+    return skipped
 
 
 def _ready(out: Path, content: Mapping[str, Any]) -> Extraction | None:

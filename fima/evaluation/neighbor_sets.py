@@ -14,7 +14,7 @@ from fima.data.datasets import VideoDataset, open_dataset
 from fima.data.duplicates import same_videos
 from fima.errors import InputError
 from fima.evaluation.backbone import FeatureRequest
-from fima.evaluation.checks import duplicates
+from fima.evaluation.checks import check_same_classes, duplicates
 from fima.evaluation.extract import describe_features
 from fima.evaluation.feature_store import FeatureSet, FeatureSetBuilder, read_features
 from fima.evaluation.features import iterate_features
@@ -89,7 +89,7 @@ def sets_of_checkpoint(
     for part, name in zip((train, test), names, strict=True):
         if not len(part):
             raise InputError(f"{name}: there is no video in it")
-    _check_classes(train.class_names, test.class_names, names)
+    check_same_classes(train.class_names, test.class_names, f"the classes of {names[0]} and {names[1]}")
     loaded, device = request.open(chosen.input)
     request = replace(request, device=str(device))
     sets = []
@@ -151,7 +151,7 @@ def check_sets(train: FeatureSet, test: FeatureSet, names: tuple[str, str]) -> N
             found = one.labels[place]
             what = "has no label" if found < 0 else f"has label {found}, expected 0 to {len(one.class_names) - 1}"
             raise InputError(f"{name}: {one.video_ids[place]} {what}")
-    _check_classes(train.class_names, test.class_names, names)
+    check_same_classes(train.class_names, test.class_names, f"the classes of {names[0]} and {names[1]}")
     if train.vectors.shape[1] != test.vectors.shape[1]:
         lengths = f"{test.vectors.shape[1]} numbers, those of {names[0]} {train.vectors.shape[1]}"
         raise InputError(f"{names[1]}: its vectors have {lengths}")
@@ -165,12 +165,3 @@ def _checked(sets: Sets, names: tuple[str, str]) -> Sets:
 
 def _source(metadata: Mapping[str, Any]) -> Any:
     return (metadata.get("data") or {}).get("path")
-
-
-def _check_classes(train: Sequence[str], test: Sequence[str], names: tuple[str, str]) -> None:
-    if list(train) == list(test):
-        return
-    for label in range(max(len(train), len(test))):
-        here, there = (repr(part[label]) if label < len(part) else "none" for part in (train, test))
-        if here != there:
-            raise InputError(f"classes disagree: label {label} is {here} in {names[0]}, {there} in {names[1]}")

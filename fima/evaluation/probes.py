@@ -1,4 +1,4 @@
-"""Probes on frozen features: a linear classifier, nearest neighbors, retrieval. Arrays in, arrays out."""
+"""A linear probe on features, with scikit-learn's logistic regression. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
-from fima.evaluation.neighbors import hits, nearest, recall, vote
 
-__all__ = ["LinearProbe", "fit_linear_probe", "knn_predictions", "neighbors", "recall_at"]
+__all__ = ["LinearProbe", "fit_linear_probe"]
 
 _Floats = NDArray[np.floating[Any]]
 _Ints = NDArray[np.int64]
@@ -86,35 +85,6 @@ def fit_linear_probe(
     if best is None:
         raise InputError("a linear probe needs at least one strength to choose from")
     return best
-
-
-def neighbors(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Floats]:
-    """The nearest by cosine similarity.
-
-    Args:
-        queries: ``(Q, C)``.
-        gallery: ``(G, C)``.
-        count: at most G are given.
-
-    Returns:
-        Indices and similarities ``(Q, count)``, the nearest first; of equals the one with the lower index.
-    """
-    return nearest(queries, gallery, count)
-
-
-def knn_predictions(queries: _Floats, gallery: _Floats, gallery_labels: _Ints, *, k: int = 1) -> _Ints:
-    """Labels ``(Q,)`` by the vote of the k nearest; a tie goes to the label whose votes are nearer in sum."""
-    order, similarity = neighbors(queries, gallery, k)
-    votes = vote(order, similarity, gallery_labels, k=k, temperature=None)
-    return np.asarray(votes.argmax(axis=1), np.int64)
-
-
-def recall_at(
-    queries: _Floats, query_labels: _Ints, gallery: _Floats, gallery_labels: _Ints, ranks: Sequence[int] = (1, 5, 10)
-) -> dict[int, NDArray[np.bool_]]:
-    """Whether one of a query's nearest has its label, for each number of nearest: rank → ``(Q,)``."""
-    order, _ = neighbors(queries, gallery, max(ranks))
-    return recall(hits(order, query_labels, gallery_labels), ranks)
 
 
 def _check(features: _Floats, labels: _Ints, name: str) -> None:

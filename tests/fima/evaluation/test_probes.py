@@ -14,7 +14,8 @@ from fima.data.datasets import open_dataset
 from fima.data.readers.open import open_video
 from fima.errors import InputError
 from fima.evaluation.features import clip_features
-from fima.evaluation.probes import fit_linear_probe, knn_predictions, neighbors, recall_at
+from fima.evaluation.neighbors import hits, nearest, recall, vote
+from fima.evaluation.probes import fit_linear_probe
 from fima.transforms.normalize import normalize
 
 
@@ -31,8 +32,8 @@ def test_neighbors_and_votes_are_those_of_a_loop(seed, k, count):
     rng = np.random.default_rng(seed)
     gallery, queries = rng.normal(size=(count, 3)), rng.normal(size=(5, 3))
     labels = rng.integers(3, size=count)
-    order, similarity = neighbors(queries, gallery, k)
-    predicted = knn_predictions(queries, gallery, labels, k=k)
+    order, similarity = nearest(queries, gallery, k)
+    predicted = vote(order, similarity, labels, k=k, temperature=None).argmax(axis=1)
     for q in range(5):
         cosines = [float(g @ queries[q] / np.linalg.norm(g) / np.linalg.norm(queries[q])) for g in gallery]
         expected = sorted(range(count), key=lambda i: -cosines[i])[:k]
@@ -49,10 +50,11 @@ THREE = ClipProtocol(3, crop_fraction=None)
 def test_recall_counts_a_label_among_the_nearest():
     gallery = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [-1.0, 0.0]])
     labels = np.array([0, 1, 1, 2])
-    hits = recall_at(np.array([[1.0, 0.01], [0.0, 2.0]]), np.array([1, 2]), gallery, labels, ranks=(1, 2, 4))
-    assert hits[1].tolist() == [False, False]
-    assert hits[2].tolist() == [True, False]
-    assert hits[4].tolist() == [True, True]
+    order, _ = nearest(np.array([[1.0, 0.01], [0.0, 2.0]]), gallery, 4)
+    found = recall(hits(order, np.array([1, 2]), labels), (1, 2, 4))
+    assert found[1].tolist() == [False, False]
+    assert found[2].tolist() == [True, False]
+    assert found[4].tolist() == [True, True]
 
 
 def test_the_linear_probe_is_scikit_learns_with_the_strength_that_validation_likes():

@@ -120,6 +120,14 @@ def test_other_ways_to_retrieve_are_other_columns(tmp_path, changes):
     assert len(make_table(collect([tmp_path]), {}).heads) == 4
 
 
+def test_what_earlier_versions_called_frozen_is_static(tmp_path):
+    for name in ("frozen", "static"):
+        retrieval(tmp_path / name, seed=len(name), scores={name: {"recall@1": score(0.5)}}, sha256=None)
+    (frozen,), (static,) = (collect([tmp_path / name]) for name in ("frozen", "static"))
+    assert frozen.measured_by == static.measured_by
+    assert frozen.settings.changes == ('shown="static"',)
+
+
 def test_a_searched_rate_is_no_other_protocol(tmp_path):
     for seed, rate in enumerate((0.1, 1.0)):
         swept = {"differs_from_preset": {"optimizer.lr": rate}, "sweep": {"lr": rate}, "task": "linear"}
