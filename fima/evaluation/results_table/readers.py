@@ -74,7 +74,8 @@ def _files(run: Path) -> list[Path]:
         return [run]
     if not run.is_dir():
         raise InputError(f"{run}: no such file or folder, expected a run")
-    files = sorted(path for name in RESULTS for path in run.rglob(name) if path.is_file())
+    found = (path for name in RESULTS for path in run.rglob(name) if path.is_file())
+    files = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(run).parts))
     if not files:
         raise InputError(f"{run}: holds no result, expected {', '.join(RESULTS)} in it or in a folder in it")
     return files
