@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "NORMALIZATIONS",
     "SPACES",
     "Settings",
+    "as_names",
     "untrained_seed",
 ]
 
@@ -128,7 +129,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "video", _as_paths(self.video))
+        object.__setattr__(self, "video", as_names("video", self.video))
         for name in _TEXTS:
             object.__setattr__(self, name, _as_text(name, getattr(self, name)))
         if self.split is None and self.data is not None and self.data.startswith("shapes:"):
@@ -205,13 +206,23 @@ class Settings:
         return shlex.join(words)
 
 
-def _as_paths(video: str | Path | Sequence[str | Path] | None) -> tuple[str, ...]:
-    """Notebook parameters may be None, one path or a list of paths."""
-    if video is None:
+def as_names(name: str, value: Any) -> tuple[str, ...]:
+    """A notebook parameter that may be None, one path or name, or a list of them.
+
+    Raises:
+        InputError: For anything else, such as a number or a list that was passed as a text.
+    """
+    if value is None:
         return ()
-    if isinstance(video, str | Path):
-        return (str(video),)
-    return tuple(str(path) for path in video)
+    given = [value] if isinstance(value, str | Path) else value
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        raise InputError(f"{name}: papermill takes a list as -y '{name}: [a, b]', got the text {value!r}")
+    if not isinstance(given, list | tuple) or not all(isinstance(item, str | Path) for item in given):
+        raise InputError(f"{name} must be a text or a list of texts, got {value!r}{_PAPERMILL}")
+    return tuple(map(str, given))
+
+
+_PAPERMILL = " (papermill takes a text as -r NAME TEXT)"
 
 
 def untrained_seed(ckpt: str, seed: int) -> int | None:
@@ -225,7 +236,7 @@ def _as_text(name: str, value: Any) -> str | None:
         return value
     if isinstance(value, Path):
         return str(value)
-    raise InputError(f"{name} must be a text, got {value!r}")
+    raise InputError(f"{name} must be a text, got {value!r}{_PAPERMILL}")
 
 
 def _check_seconds(value: Any) -> None:

@@ -140,7 +140,7 @@ def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def rank_one(similarity: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
-    """How often the key cell that is most similar to a prediction is one of its positives.
+    """How often the key cell that is most similar to a prediction is one of its positives; of equal ones, their share.
 
     Args:
         similarity: ``(…, P, P)``, predicted cell by key cell.
@@ -151,9 +151,10 @@ def rank_one(similarity: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     """
     positives = positives.expand_as(similarity)
     effective = positives.any(dim=-1)
-    hit = positives.gather(-1, similarity.argmax(dim=-1, keepdim=True))[..., 0]
+    first = (similarity == similarity.amax(dim=-1, keepdim=True)).to(similarity.dtype)
+    hit = (first * positives).sum(dim=-1) / first.sum(dim=-1)
     chance = positives.to(similarity.dtype).mean(dim=-1)
-    return mean_where(hit.to(similarity.dtype), effective), mean_where(chance, effective)
+    return mean_where(hit, effective), mean_where(chance, effective)
 
 
 def share_on(attention: Tensor, cells: Tensor) -> Tensor:

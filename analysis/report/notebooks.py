@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from importlib import resources
@@ -12,6 +13,8 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
@@ -73,7 +76,8 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
         with whole_file(target) as partial:
             papermill.execute_notebook(
                 str(notebook_path(name)), str(partial), parameters=dict(parameters),
-                kernel_name="python3", progress_bar=False, extra_arguments=["--log-level=ERROR"],
+                kernel_name="python3", kernel_manager_class=_OwnInterpreter, progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],
             )  # fmt: skip
     except (papermill.PapermillExecutionError, CellExecutionError) as error:
         if (kind := _USERS.get(error.ename)) is not None or error.ename == "FileNotFoundError":
@@ -83,6 +87,16 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
     write_text(
         page if not page.exists() else page.with_suffix(".notebook.html"), _to_html(target), errors="xmlcharrefreplace"
     )
+
+
+class _OwnInterpreter(AsyncKernelManager):
+    """Notebooks run in the environment of the program, whatever kernel is installed under the name python3."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """This interpreter."""
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 def _to_html(notebook: Path) -> str:

@@ -63,3 +63,11 @@ def test_command_repeats_the_settings():
     words = shlex.split(settings.command("cam"))
     assert words[0] == "fima-analyze"
     assert settings_from(_parser().parse_args(words[1:])) == settings
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [(2024, "-r NAME TEXT"), ("['a.mp4', 'b.mp4']", "-y 'video: "), ([1, 2], "-r NAME TEXT")]
+)
+def test_what_papermill_makes_of_names(value, hint):
+    with pytest.raises(InputError, match=f"^video.*{hint}"):
+        Settings(video=value)

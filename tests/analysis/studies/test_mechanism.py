@@ -189,6 +189,15 @@ def test_exact_predictions_have_cosine_1_and_always_the_first_rank():
     assert chance["attention_on_match"].item() == pytest.approx(1 / 9)
 
 
+def test_equally_similar_cells_share_the_first_place():
+    positives = torch.tensor([[True, False, False, True], [False, True, False, False]])
+    constant = torch.zeros(2, 4)  # every cell ties: what a random one would give
+    share, chance = rank_one(constant, positives)
+    assert share == pytest.approx(float(chance)) == pytest.approx((2 / 4 + 1 / 4) / 2)
+    pair = torch.tensor([[0.9, 0.9, 0.1, 0.0], [0.1, 0.9, 0.2, 0.0]])  # half of a hit, a whole one
+    assert rank_one(pair, positives)[0] == pytest.approx(0.75)
+
+
 def test_attention_is_looked_for_in_the_other_view():
     trace = _exact(token=False)
     attention = torch.zeros_like(trace.attention)
