@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fima.errors import InputError
-from fima.evaluation.neighbors import unit
+from fima.evaluation.neighbors import unit_rows
 
 __all__ = [
     "COMPONENTS",
@@ -224,7 +224,7 @@ def _unit_rows(features: _Floats) -> _Doubles:
         raise InputError(f"features must be (N, C), got {features.shape}")
     if not np.isfinite(features).all():
         raise InputError("features must be finite; some are not")
-    return np.asarray(unit(features.astype(np.float64)), np.float64)
+    return np.asarray(unit_rows(features.astype(np.float64)), np.float64)
 
 
 def _one_each(values: ArrayLike, number: int, name: str) -> NDArray[Any]:

@@ -20,7 +20,7 @@ __all__ = [
     "hits",
     "nearest",
     "recall",
-    "unit",
+    "unit_rows",
     "vote",
 ]
 
@@ -37,7 +37,7 @@ _BLOCK = 1 << 22  # similarities at a time: few enough to stay near the processo
 _GROUPS_PER_NEIGHBOR = 8
 
 
-def unit(features: _Floats) -> _Floats:
+def unit_rows(features: _Floats) -> _Floats:
     """Rows scaled to length 1; a row of zeros stays."""
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.where(length > 0, length, 1))
@@ -84,7 +84,7 @@ def nearest(queries: _Floats, gallery: _Floats, count: int) -> tuple[_Ints, _Flo
     if not len(gallery) or count < 1:
         raise InputError(f"neighbors need a gallery and a count of at least 1, got {len(gallery)} and {count}")
     kind = np.float64 if queries.dtype == gallery.dtype == np.float64 else np.float32
-    rows, columns = (unit(part.astype(kind, copy=False)) for part in (queries, gallery))
+    rows, columns = (unit_rows(part.astype(kind, copy=False)) for part in (queries, gallery))
     if not (np.isfinite(rows.sum()) and np.isfinite(columns.sum())):
         raise InputError("features must be finite; some are not")
     count = min(count, len(gallery))

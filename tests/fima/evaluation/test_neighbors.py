@@ -17,7 +17,7 @@ from fima.evaluation.neighbors import (
     hits,
     nearest,
     recall,
-    unit,
+    unit_rows,
     vote,
 )
 from fima.presets.retrieval import retrieval_preset
@@ -39,7 +39,7 @@ def test_nearest_is_a_stable_sort_of_all(seed, gallery, queries, count, values):
     g[np.arange(gallery), rng.integers(values, size=gallery)] = signs
     q = rng.normal(size=(queries, values))
     order, similarity = nearest(q, g, count)
-    full = unit(q) @ g.T
+    full = unit_rows(q) @ g.T
     expected = np.argsort(-full, axis=1, kind="stable")[:, :count]
     assert order.tolist() == expected.tolist()
     np.testing.assert_allclose(similarity, np.take_along_axis(full, expected, 1), atol=1e-12)
