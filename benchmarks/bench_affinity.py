@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import torch
+from limits import check, finish, timed
 
 from analysis.inputs.clips import place_clips, read_clip
 from analysis.inputs.features import FeatureExtractor
@@ -28,7 +26,6 @@ from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
-T = TypeVar("T")
 CLIPS, SIZE, BATCH, LIMIT = 32, 112, 8, 1.15
 
 
@@ -41,18 +38,15 @@ def main() -> None:
         _forwards(session, [torch.zeros(BATCH, 3, 16, SIZE, SIZE).contiguous(memory_format=torch.channels_last_3d)] * 2)
         decode, forward, whole = [], [], []
         for round_ in range(3):
-            taken, batches = _timed(lambda: _decode(session))
+            taken, batches = timed(lambda: _decode(session))
             decode.append(taken)
-            forward.append(_timed(lambda batches=batches: _forwards(session, batches))[0])  # type: ignore[misc]
+            forward.append(timed(lambda batches=batches: _forwards(session, batches))[0])  # type: ignore[misc]
             out = Path(folder) / f"out{round_}"
-            whole.append(_timed(lambda out=out: run("affinity", session).save(out))[0])  # type: ignore[misc]
-    limit = statistics.median(decode) + statistics.median(forward)
-    ratio = statistics.median(whole) / limit
-    print(
-        f"affinity, {CLIPS} clips, I3D at {SIZE} px: {statistics.median(whole):.2f} s = {ratio:.2f} x (decoding "
-        f"{statistics.median(decode):.2f} s + two bare forward passes {statistics.median(forward):.2f} s); "
-        f"limit {LIMIT} x"
-    )
+            whole.append(timed(lambda out=out: run("affinity", session).save(out))[0])  # type: ignore[misc]
+    bare = statistics.median(decode) + statistics.median(forward)
+    said = f"decoding {statistics.median(decode):.2f} s + two bare forward passes {statistics.median(forward):.2f} s"
+    said = f"affinity, {CLIPS} clips, I3D at {SIZE} px: {statistics.median(whole):.2f} s over ({said})"
+    check(said, statistics.median(whole) / bare, most=LIMIT)
 
 
 def _videos(folder: Path) -> list[VideoSource]:
@@ -63,12 +57,6 @@ def _videos(folder: Path) -> list[VideoSource]:
         write_video(path, [frame.transpose(1, 2, 0) for frame in frames], fps=25)
         sources.append(VideoSource(str(i), path))
     return sources
-
-
-def _timed(work: Callable[[], T]) -> tuple[float, T]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
 
 
 def _decode(session: Session) -> list[torch.Tensor]:
@@ -93,3 +81,4 @@ def _forwards(session: Session, batches: list[torch.Tensor]) -> None:
 
 if __name__ == "__main__":
     main()
+    finish()

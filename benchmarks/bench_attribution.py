@@ -7,12 +7,11 @@ smallest backbone shows what they cost at most, I3D what they cost a user.
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from limits import check, finish, medians
 from torch import Tensor
 
 from analysis.inputs.features import FeatureExtractor
@@ -53,18 +52,9 @@ def _measure(arch: str, size: int, clips: int, rounds: int) -> None:
         for _ in range(clips * STEPS // AT_ONCE):
             _forward_backward(extractor, batch, reference[0])
 
-    passes()
-    whole()
-    alone, all_of_it = [], []
-    for _ in range(rounds):
-        alone.append(_timed(passes))
-        all_of_it.append(_timed(whole))
-    ratio = statistics.median(all_of_it) / statistics.median(alone)
-    print(
-        f"integrated gradients, {clips} clips, {STEPS} steps, {AT_ONCE} at once, {arch} at {spec.size} px: "
-        f"{statistics.median(all_of_it):.2f} s = {ratio:.2f} x their forward and backward passes "
-        f"({statistics.median(alone):.2f} s); limit {LIMIT} x"
-    )
+    alone, all_of_it = medians(passes, whole, rounds=rounds, clock=time.process_time)  # others' work does not count
+    said = f"integrated gradients, {clips} clips, {STEPS} steps, {AT_ONCE} at once, {arch} at {spec.size} px"
+    check(f"{said}: {all_of_it:.2f} s over {alone:.2f} s of passes", all_of_it / alone, most=LIMIT)
 
 
 def _forward_backward(extractor: FeatureExtractor, batch: Tensor, reference: Tensor) -> None:
@@ -74,11 +64,6 @@ def _forward_backward(extractor: FeatureExtractor, batch: Tensor, reference: Ten
     torch.autograd.grad(torch.cosine_similarity(pooled, reference[None].detach()).sum(), inputs)
 
 
-def _timed(work: Callable[[], None]) -> float:
-    start = time.process_time()  # other work on the machine does not count
-    work()
-    return time.process_time() - start
-
-
 if __name__ == "__main__":
     main()
+    finish()

@@ -7,13 +7,12 @@ python benchmarks/bench_augment.py
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from itertools import count
 
 import kornia.augmentation as K
 import numpy as np
 import torch
+from limits import check, finish, medians
 
 from fima.input_spec import FIMA_112
 from fima.seeding import SampleKeys
@@ -39,38 +38,28 @@ def stock() -> K.VideoSequential:
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     clips = [torch.rand(BATCH, 3, FRAMES, SIZE, SIZE, device=device) for _ in range(CLIPS)]
-    theirs, ours = stock(), ColorAugment()
+    theirs, ours, epochs = stock(), ColorAugment(), count()
 
-    def run_theirs(_: int) -> None:
+    def run_theirs() -> None:
         with torch.no_grad():
             for clip in clips:
                 theirs(clip)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
-    def run_ours(epoch: int) -> None:
-        keys = SampleKeys(0, epoch, np.arange(BATCH))
+    def run_ours() -> None:
+        keys = SampleKeys(0, next(epochs), np.arange(BATCH))
         for i, clip in enumerate(clips):
             ours(clip, keys, str(i), FIMA_112)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
-    kornia_seconds, our_seconds = medians(device, run_theirs, run_ours)
+    kornia_seconds, our_seconds = medians(run_theirs, run_ours, rounds=ROUNDS)
     ratio = our_seconds / kornia_seconds
-    print(
-        f"{CLIPS} clips of {BATCH} × {FRAMES} × {SIZE}² on {device.type}, medians of {ROUNDS}: kornia "
-        f"{kornia_seconds:.3f} s, ours {our_seconds:.3f} s = {ratio:.3f} x (limit: at most {LIMIT} x)"
-    )
-
-
-def medians(device: torch.device, *tasks: Callable[[int], None]) -> list[float]:
-    """Median seconds of each task; the tasks take turns, so that a busy moment hits all of them."""
-    seconds: list[list[float]] = [[] for _ in tasks]
-    for round_ in range(ROUNDS + 1):  # the first is a warm-up
-        for task, times in zip(tasks, seconds, strict=True):
-            start = time.perf_counter()
-            task(round_)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-    return [statistics.median(times[1:]) for times in seconds]
+    said = f"{CLIPS} clips of {BATCH} × {FRAMES} × {SIZE}² on {device.type}, medians of {ROUNDS}"
+    check(f"{said}: ours {our_seconds:.3f} s over kornia's {kornia_seconds:.3f} s", ratio, most=LIMIT)
 
 
 if __name__ == "__main__":
     main()
+    finish()

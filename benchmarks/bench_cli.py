@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from limits import check, finish, medians
 
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
@@ -26,23 +26,17 @@ sys.exit(code)
 
 
 def main() -> None:
-    print(f"fima-analyze --help: {_help_seconds():.2f} s (limit {HELP_LIMIT} s)")
+    check("fima-analyze --help", _help_seconds(), most=HELP_LIMIT, unit="s")
     with tempfile.TemporaryDirectory() as folder:
         for measure in ("affinity", "temporal", "cam"):
             few, many = (_peak(measure, _data(Path(folder), count), Path(folder) / "out") for count in (20, 200))
-            print(
-                f"{measure} --data, peak memory: {many / 1024:.0f} MiB for 200 videos = {many / few:.3f} x that for 20 "
-                f"({few / 1024:.0f} MiB); limit {MEMORY_LIMIT} x"
-            )
+            said = f"{measure} --data, peak memory: {many / 1024:.0f} MiB for 200 videos, {few / 1024:.0f} MiB for 20"
+            check(said, many / few, most=MEMORY_LIMIT)
 
 
 def _help_seconds() -> float:
-    taken = []
-    for _ in range(7):
-        start = time.perf_counter()
-        subprocess.run([BIN / "fima-analyze", "--help"], check=True, capture_output=True)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+    command = [str(BIN / "fima-analyze"), "--help"]
+    return medians(lambda: subprocess.run(command, check=True, capture_output=True), rounds=7)[0]
 
 
 def _data(folder: Path, count: int) -> Path:
@@ -69,3 +63,4 @@ def _peak(measure: str, data: Path, out: Path) -> int:
 
 if __name__ == "__main__":
     main()
+    finish()

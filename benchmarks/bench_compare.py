@@ -11,13 +11,12 @@ from __future__ import annotations
 import itertools
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import torch
+from limits import check, finish, timed
 
 from analysis.compare import compare
 from analysis.inputs.clips import place_clips, read_clip
@@ -30,7 +29,6 @@ from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
-T = TypeVar("T")
 CLIPS, SIZE, BATCH, ROUNDS, LIMIT = 64, 112, 8, 3, 1.15
 
 
@@ -44,17 +42,17 @@ def main() -> None:
         _forwards(extractors, [warm, warm])
         decode, forward, whole = [], [], []
         for round_ in range(ROUNDS):
-            taken, batches = _timed(lambda: _decode(videos, extractors[0].loaded))
+            taken, batches = timed(lambda: _decode(videos, extractors[0].loaded))
             decode.append(taken)
-            forward.append(_timed(lambda batches=batches: _forwards(extractors, batches))[0])  # type: ignore[misc]
+            forward.append(timed(lambda batches=batches: _forwards(extractors, batches))[0])  # type: ignore[misc]
             out = folder / f"out{round_}"
-            whole.append(_timed(lambda out=out: _compare(settings, files, out))[0])  # type: ignore[misc]
+            whole.append(timed(lambda out=out: _compare(settings, files, out))[0])  # type: ignore[misc]
     bare = statistics.median(decode) + statistics.median(forward)
-    print(
-        f"compare, 2 checkpoints, {CLIPS} clips, I3D at {SIZE} px: {statistics.median(whole):.2f} s = "
-        f"{statistics.median(whole) / bare:.2f} x (decoding once {statistics.median(decode):.2f} s + two bare forward "
-        f"passes of both {statistics.median(forward):.2f} s); limit {LIMIT} x"
+    said = (
+        f"decoding once {statistics.median(decode):.2f} s + two bare passes of both {statistics.median(forward):.2f} s"
     )
+    said = f"compare, 2 checkpoints, {CLIPS} clips, I3D at {SIZE} px: {statistics.median(whole):.2f} s over ({said})"
+    check(said, statistics.median(whole) / bare, most=LIMIT)
 
 
 def _compare(settings: Settings, files: tuple[str, ...], out: Path) -> None:
@@ -75,12 +73,6 @@ def _videos(folder: Path) -> list[Path]:
         paths.append(folder / f"{i}.mp4")
         write_video(paths[-1], [frame.transpose(1, 2, 0) for frame in frames], fps=25)
     return paths
-
-
-def _timed(work: Callable[[], T]) -> tuple[float, T]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
 
 
 def _decode(videos: list[Path], loaded: LoadedBackbone) -> list[torch.Tensor]:
@@ -105,3 +97,4 @@ def _forwards(extractors: Sequence[FeatureExtractor], batches: list[torch.Tensor
 
 if __name__ == "__main__":
     main()
+    finish()

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from limits import check, finish
 from numpy.typing import NDArray
 
 from fima.checkpoints import untrained_backbone
@@ -88,7 +89,7 @@ def measure(title: str, case: Case) -> None:
     for i, kind in enumerate(("processor", "clock")):
         ratio = extracted[i] / (decoded[i] + forwarded[i])
         parts = f"(decode {decoded[i]:.2f} s + forward {forwarded[i]:.2f} s)"
-        print(f"{kind}: extract {extracted[i]:.2f} s = {ratio:.2f} x {parts}")
+        check(f"{kind}: extract {extracted[i]:.2f} s over {parts}", ratio, most=LIMIT)
 
 
 def _timed(work: Callable[[], object]) -> NDArray[np.float64]:
@@ -100,3 +101,4 @@ def _timed(work: Callable[[], object]) -> NDArray[np.float64]:
 
 if __name__ == "__main__":
     main()
+    finish()

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from limits import check, finish
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -154,12 +155,11 @@ def main() -> None:
             times = list(rounds(files, workers))
             bare, _, loaded = (len(files) * REPEATS / statistics.median(column) for column in zip(*times, strict=True))
             ratio, strict = (statistics.median(row[i] / row[2] for row in times) for i in (0, 1))
-            print(
-                f"{workers} worker{'s' * (workers > 1)}, two windows of {WINDOW} frames, medians of {ROUNDS}: bare "
-                f"{bare:.1f} videos/s, loader {loaded:.1f} videos/s = {ratio:.2f} of it (limit: at least {LIMIT:g}); "
-                f"{strict:.2f} of a loop that keeps nothing"
-            )
+            said = f"{workers} worker{'s' * (workers > 1)}, two windows of {WINDOW} frames, medians of {ROUNDS}"
+            print(f"{said}: {strict:.2f} of a loop that keeps nothing")
+            check(f"{said}: loader {loaded:.1f} over bare {bare:.1f} videos/s", ratio, least=LIMIT)
 
 
 if __name__ == "__main__":
     main()
+    finish()

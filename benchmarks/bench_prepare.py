@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from limits import check, finish
 from numpy.typing import NDArray
 
 from fima.data.readers.file import VideoReader
@@ -76,11 +77,10 @@ def main() -> None:
         f"{len(done)} videos ({kind}), {frames} frames of {ORIGINAL}p: prepared in {seconds:.1f} s by 2 processes "
         f"({frames / seconds:.0f} frames/s with their start), {sizes[0]:.1f} MB became {sizes[1]:.1f} MB"
     )
-    print(
-        f"decoding, medians of {ROUNDS}: {1e3 * original / frames:.2f} and {1e3 * prepared / frames:.2f} ms a frame = "
-        f"{original / prepared:.1f}x faster (limit: at least {LIMIT:g}x)"
-    )
+    said = f"decoding, medians of {ROUNDS}: {1e3 * original / frames:.2f} over {1e3 * prepared / frames:.2f} ms a frame"
+    check(said, original / prepared, least=LIMIT)
 
 
 if __name__ == "__main__":
     main()
+    finish()

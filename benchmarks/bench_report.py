@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from limits import check, finish
 
 from analysis.report import Report, make_report
 from analysis.settings import Settings
@@ -50,11 +51,9 @@ def main() -> None:
     for measure, (seconds, of_processor) in parts.items():
         print(f"{measure:12} {seconds:7.1f} s, of the processor {of_processor:7.1f} s")
     bare, of_bare = (sum(part[i] for part in parts.values()) for i in (0, 1))
-    print(
-        f"report, 2 checkpoints, {CLIPS} clips, {args.arch} at {args.size} px: {clock:.1f} s = {clock / bare:.2f} x "
-        f"its measures alone ({bare:.1f} s); of the processor {processor:.1f} s = {processor / of_bare:.2f} x; limit "
-        f"{LIMIT} x; page {size / 1e6:.1f} MB"
-    )
+    said = f"report, 2 checkpoints, {CLIPS} clips, {args.arch} at {args.size} px, page of {size / 1e6:.1f} MB"
+    check(f"{said}: {clock:.1f} s over its measures alone, {bare:.1f} s", clock / bare, most=LIMIT)
+    check(f"of the processor {processor:.1f} s over {of_bare:.1f} s", processor / of_bare, most=LIMIT)
 
 
 def _checkpoint(folder: Path, arch: str, seed: int) -> str:
@@ -80,3 +79,4 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
 
 if __name__ == "__main__":
     main()
+    finish()

@@ -7,11 +7,8 @@ One run, the product and the search in turn; the ratio is that of the medians.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
+from limits import check, finish, medians
 
 from fima.evaluation.neighbors import RANKS, hits, nearest, recall, vote
 
@@ -34,23 +31,11 @@ def main() -> None:
         order, similarity = nearest(queries, gallery, 20)
         vote(order, similarity, labels, k=20).argmax(axis=1)
 
-    product = _median(lambda: queries @ gallery.T, retrieve, knn)
+    product = medians(lambda: queries @ gallery.T, retrieve, knn, rounds=ROUNDS, warm_up=0)
     for name, seconds in zip(("retrieval", "k-NN"), product[1:], strict=True):
-        print(
-            f"{name}: {seconds:.2f} s = {seconds / product[0]:.2f} x one product ({product[0]:.2f} s); limit {LIMIT} x"
-        )
-
-
-def _median(*works: Callable[[], object]) -> list[float]:
-    """Seconds of each, taken in turn."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
-        for work, seconds in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(part) for part in times]
+        check(f"{name}: {seconds:.2f} s over one product of {product[0]:.2f} s", seconds / product[0], most=LIMIT)
 
 
 if __name__ == "__main__":
     main()
+    finish()

@@ -13,12 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from limits import check, finish
+
 LIMIT = 0.05
 EPOCHS = 24
 VIDEOS, BATCH = 480, 32
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", default="moco-shapes")
     parser.add_argument("--regime", default="clutter")
@@ -32,9 +34,7 @@ def main() -> int:
     epoch = sum(s - w for s, w in zip(seconds, waits, strict=True)) / (len(rows) / steps)
     share = (first + (EPOCHS - 1) * later) / (first + (EPOCHS - 1) * later + EPOCHS * epoch)
     print(f"first epoch: {first / VIDEOS * 1000:.1f} ms of drawing a video; later epochs wait {later / epoch:.1%}")
-    verdict = "ok" if share <= LIMIT else "MISSED"
-    print(f"{args.recipe} on {args.regime}: waiting {share:.1%} of {EPOCHS} epochs (limit {LIMIT:.0%})  {verdict}")
-    return int(share > LIMIT)
+    check(f"{args.recipe} on {args.regime}: share of {EPOCHS} epochs that it waits", share, most=LIMIT, unit="")
 
 
 def _rows(recipe: str, regime: str, out: Path) -> list[dict[str, str]]:
@@ -52,4 +52,5 @@ def _rows(recipe: str, regime: str, out: Path) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    finish()

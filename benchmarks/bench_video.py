@@ -5,14 +5,13 @@ python benchmarks/bench_video.py
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
+from limits import check, finish, medians
 
 from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
@@ -67,31 +66,17 @@ def whole_reader(path: Path) -> None:
         reader.frames(range(len(reader)))
 
 
-def medians(path: Path, *tasks: Callable[[Path], None]) -> list[float]:
-    """Median seconds of each task; the tasks take turns, so that a busy moment hits all of them."""
-    seconds: list[list[float]] = [[] for _ in tasks]
-    for _ in range(ROUNDS):
-        for task, times in zip(tasks, seconds, strict=True):
-            start = time.perf_counter()
-            task(path)
-            times.append(time.perf_counter() - start)
-    return [statistics.median(times) for times in seconds]
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.mp4"
         make_file(path)
-        from_start, by_index, bare, reader = medians(path, window_from_start, window_by_index, whole_bare, whole_reader)
+        tasks = (partial(task, path) for task in (window_from_start, window_by_index, whole_bare, whole_reader))
+        from_start, by_index, bare, reader = medians(*tasks, rounds=ROUNDS, warm_up=0)
     print(f"{NUM_FRAMES} frames of {WIDTH}×{HEIGHT}, H.264, a keyframe every {KEYFRAME_EVERY}; medians of {ROUNDS}")
-    print(
-        f"window from the middle: {from_start / by_index:.1f}x faster than decoding from the start "
-        f"(limit: at least {WINDOW_LIMIT:g}x)"
-    )
-    print(
-        f"whole file: {reader / bare:.2f}x the time of a bare decode-and-convert loop (limit: at most {WHOLE_LIMIT:g}x)"
-    )
+    check("window from the middle, against decoding from the start", from_start / by_index, least=WINDOW_LIMIT)
+    check("whole file, against a bare decode-and-convert loop", reader / bare, most=WHOLE_LIMIT)
 
 
 if __name__ == "__main__":
     main()
+    finish()

@@ -13,12 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from limits import check, finish
+
 LIMIT = 0.05
 REAL = Path(__file__).parents[2] / "shared" / "data" / "surveillance-fight"
 WARM_UP = 10  # steps before the loader's workers are ahead
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--recipes", nargs="+", default=["fima-small", "moco-small"])
@@ -28,9 +30,7 @@ def main() -> int:
         data = _prepared(folder)
         shares = {recipe: _share(recipe, data, folder / recipe, args.steps) for recipe in args.recipes}
     for recipe, share in shares.items():
-        verdict = "ok" if share <= LIMIT else "MISSED"
-        print(f"{recipe}: waiting for data {share:.1%} of the time (limit {LIMIT:.0%})  {verdict}")
-    return int(any(share > LIMIT for share in shares.values()))
+        check(f"{recipe}: share of the time that it waits for data", share, most=LIMIT, unit="")
 
 
 def _prepared(folder: Path) -> Path:
@@ -70,4 +70,5 @@ def _share(recipe: str, data: Path, out: Path, steps: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    finish()
