@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from fima.checkpoints.limits import check_archive, check_values
 from fima.errors import CheckpointError, WriteError, one_line
 from fima.files import whole_file
 
@@ -38,7 +39,13 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
         CheckpointError: if it is a folder, empty, damaged, no checkpoint at all, or (without ``trust``) needs code; the
             message names the code it wanted.
     """
-    _check_file(path)
+    check_archive(path)
+    content = _read(path, trust)
+    check_values(content, path)
+    return content
+
+
+def _read(path: Path, trust: bool) -> Any:
     try:
         with warnings.catch_warnings():  # torch's advice to its own callers
             warnings.simplefilter("ignore")
@@ -87,15 +94,6 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal, read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, expected a checkpoint file")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such checkpoint")
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path}: is empty")
 
 
 def _read_running_code(path: Path) -> Any:

@@ -61,6 +61,11 @@ def fill(backbone: nn.Module, found: Placing, format_name: str, *, notes: tuple[
         for name, value in joined.items()
         if value.shape != wanted[name].shape
     )
+    other_type = tuple(
+        f"{name} ({str(value.dtype).removeprefix('torch.')})"
+        for name, value in joined.items()
+        if wanted[name].is_floating_point() and not value.is_floating_point()
+    )
     wrong = {item.name for item in mismatched}
     fitting = {name: value for name, value in joined.items() if name not in wrong}
     ignored |= {key: "a part whose other parts are missing" for key, name in keys.items() if name not in joined}
@@ -75,6 +80,7 @@ def fill(backbone: nn.Module, found: Placing, format_name: str, *, notes: tuple[
         ignored | found.source.beside,
         tuple(name for name, value in fitting.items() if not (value.is_meta or torch.isfinite(value).all())),
         notes,
+        other_type,
     )
 
 

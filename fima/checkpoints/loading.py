@@ -161,6 +161,9 @@ def _load(path: Path, arch: str | None, *, trust: bool) -> LoadedBackbone:
     content = read_safetensors(path) if path.suffix == ".safetensors" else read_checkpoint(path, trust=trust)
     kind = content.get("format") if isinstance(content, Mapping) else None
     load = _OURS.get(kind, _load_foreign) if isinstance(kind, str) else _load_foreign
+    if load is not _load_foreign and content.get("version") != _VERSION:
+        version = content.get("version")
+        raise CheckpointError(f"{path}: is version {version} of {kind}, this program reads version {_VERSION}")
     return load(content, path, arch)
 
 
@@ -172,8 +175,8 @@ def _load_native(content: Mapping[str, Any], path: Path, arch: str | None) -> Lo
     try:
         backbone = create_backbone(found.arch, **settings)
         spec = InputSpec.from_dict(content["input"])
-    except InputError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    except (InputError, TypeError, ValueError, OverflowError) as error:  # settings of another kind than the arch's
+        raise CheckpointError(f"{path}: {one_line(str(error))}") from error
     report = fill(backbone, found, NATIVE)
     extra = dict(content.get("extra", {}))
     return LoadedBackbone(
@@ -198,8 +201,8 @@ def _load_method(content: Mapping[str, Any], path: Path, arch: str | None) -> Lo
         backbone = create_backbone(written, **backbone_settings)
         usual = getattr(backbone, "input_spec", FIMA_112)
         spec = InputSpec.from_dict(content["input"], base=usual) if "input" in content else usual
-    except InputError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    except (InputError, TypeError, ValueError, OverflowError) as error:  # settings of another kind than the arch's
+        raise CheckpointError(f"{path}: {one_line(str(error))}") from error
     report = fill(backbone, found, f"{content.get('method')} pre-training (fima)")
     extra = content.get("extra")
     epoch = epoch_of(metadata) if "epoch" in metadata else epoch_of(extra if isinstance(extra, Mapping) else {})
@@ -229,13 +232,12 @@ def _load_guessed(source: Unwrapped, path: Path, arch: str | None) -> LoadedBack
 
 
 def _check_native(content: Mapping[str, Any], path: Path, arch: str | None) -> None:
-    version = content.get("version")
-    if version != _VERSION:
-        raise CheckpointError(f"{path}: is version {version} of {NATIVE}, this program reads version {_VERSION}")
     kinds = {"arch": str, "settings": Mapping, "input": Mapping, "state_dict": Mapping}
     for word, kind in kinds.items():
         if not isinstance(content.get(word), kind):
             raise CheckpointError(f"{path}: damaged: no {word} in it")
+    if not isinstance(content.get("extra", {}), Mapping) or not all(isinstance(k, str) for k in content["state_dict"]):
+        raise CheckpointError(f"{path}: damaged: its extra is no mapping, or a key of its state_dict no text")
     written = content["arch"]
     if arch is not None and arch != written:
         raise CheckpointError(f"{path}: holds {written}, but --arch says {arch}")

@@ -40,6 +40,7 @@ class LoadReport:
         ignored: key in the file → why it is left aside: heads, queues, key networks.
         not_finite: names whose values are not all finite numbers (they are also in ``loaded``).
         notes: what else a reader should know, in sentences.
+        other_type: names whose values are whole or complex numbers where the backbone has real ones.
     """
 
     format: str
@@ -51,6 +52,7 @@ class LoadReport:
     ignored: dict[str, str] = field(default_factory=dict)
     not_finite: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    other_type: tuple[str, ...] = ()
 
     @property
     def tolerated(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ class LoadReport:
             "of another shape": [str(item) for item in self.shape_mismatch],
             "without a place in it": list(self.unexpected),
             "not finite": list(self.not_finite),
+            "not of real numbers": list(self.other_type),
         }
         return tuple(f"{len(names)} {what}: {_first(names)}" for what, names in found.items() if names)
 
