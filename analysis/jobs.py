@@ -6,7 +6,6 @@ taken for this job's; ``log.txt`` is what its process said. What was begun goes 
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 from fima.errors import InputError, TrainingError
 from fima.files import write_json
+from fima.safe_files import read_json
 
 __all__ = ["SOME_SKIPPED", "Process", "Tell", "claim", "run_processes"]
 
@@ -61,7 +61,7 @@ def claim(folder: Path, identity: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, identity)
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     for key, value in identity.items():
         if found.get(key) != value:
             raise InputError(

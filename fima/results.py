@@ -19,6 +19,7 @@ from typing import Any
 from fima.errors import InputError, WriteError, one_line
 from fima.files import is_abandoned, make_folder, partial_name, remove_empty, write_json
 from fima.locks import exclusive
+from fima.safe_files import read_json
 
 __all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "results_folder"]
 
@@ -279,7 +280,7 @@ def digest(path: Path) -> str:
 def _read_record(path: Path) -> dict[str, Any] | None:
     """None for what is no record."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         good = isinstance(record["settings"], dict) and all(isinstance(own, list) for own in record["files"].values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -289,7 +290,7 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 def _is_ours(path: Path) -> bool:
     """Whether a .json file says by which of our commands it was written."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         command = content.get("command") or content["provenance"]["command"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

@@ -189,8 +189,12 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: cannot be read ({reason.strerror})") from None
 
 
-def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: str | Path, *, skip_spaces: bool = False) -> Iterator[tuple[int, list[str]]]:
     """The rows of a comma-separated file, each with the number of its last line; one by one, whatever its size.
+
+    Args:
+        path: the file.
+        skip_spaces: leave out those after a comma.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -199,7 +203,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     check_regular(path)
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, skipinitialspace=True)
+            rows = csv.reader(file, skipinitialspace=skip_spaces)
             for row in rows:
                 yield rows.line_num, row
     except (csv.Error, UnicodeDecodeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from analysis.downstream.videos import Videos
 from fima.errors import InputError
 from fima.files import write_csv
 from fima.legacy import american_keys
+from fima.safe_files import read_json
 
 __all__ = ["Answer", "gather", "read_job", "write_predictions"]
 
@@ -76,7 +76,7 @@ def read_job(job: Job, videos: Videos, parts: Parts) -> tuple[Ints, dict[str, An
             if label_of[row["label"]] != videos.labels[place]:
                 raise InputError(f"{path}: {row['video']!r} is {row['label']}, but was listed as another class")
             predictions[place] = label_of[row["prediction"]]
-    return predictions, american_keys(json.loads((job.folder / "result.json").read_text(encoding="utf-8")))
+    return predictions, american_keys(read_json(job.folder / "result.json"))
 
 
 def gather(jobs: Sequence[Job], videos: Videos, scopes: Mapping[str, Parts]) -> list[Answer]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from analysis.measures.statistics import summarize
 from fima.errors import InputError
 from fima.evaluation.metrics import confusion_matrix
 from fima.legacy import american_keys
+from fima.safe_files import read_json, read_rows
 
 __all__ = ["TASKS", "RunResult", "cells_of", "classes_csv", "name_runs", "read_run", "read_runs"]
 
@@ -94,17 +94,16 @@ def read_run(folder: Path, *, votes: str | None = None) -> RunResult:
     if file is None:
         raise InputError(f"{folder}: holds no result; expected {' or '.join(_FILES)} of fima finetune, linear or knn")
     try:
-        about = american_keys(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, OSError) as error:
+        about = american_keys(read_json(file))
+    except OSError as error:
         raise InputError(f"{file}: cannot be read as a result ({error})") from None
     task = about.get("task") if isinstance(about, dict) else None
     if task not in TASKS or "person_boxes" in about:
         raise InputError(f"{file}: is of {task or 'another task'}; expected fima finetune, linear or knn")
     path = folder / "predictions.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as table:
-            header, *rows = list(csv.reader(table))
-    except (ValueError, OSError) as error:
+        header, *rows = [row for _, row in read_rows(path)]
+    except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     if not rows:
         raise InputError(f"{path}: holds no video")

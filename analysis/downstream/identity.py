@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
+from fima.errors import InputError
 from fima.files import write_json
 from fima.input_spec import InputSpec
 from fima.legacy import american_keys
+from fima.safe_files import read_yaml
 
 __all__ = ["Known", "identity", "look", "pretrained_on", "write_result"]
 
@@ -59,8 +59,8 @@ def pretrained_on(checkpoint: Checkpoint, data: str) -> bool:
     if not checkpoint.trained or not config.is_file():
         return False
     try:
-        content = american_keys(yaml.safe_load(config.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        content = american_keys(read_yaml(config))
+    except InputError:
         return False
     theirs = content.get("data") if isinstance(content, dict) else None
     return isinstance(theirs, str) and Path(theirs).resolve() == Path(data).resolve()

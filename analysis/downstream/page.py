@@ -24,6 +24,7 @@ from analysis.pages.words import listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
 from fima.legacy import american_keys
+from fima.safe_files import read_json
 
 __all__ = ["Report", "write_report"]
 
@@ -74,7 +75,7 @@ class Report:
         back = dict(zip(self.videos.listed_ids, self.videos.ids, strict=True))
         for job in self.jobs:
             if job.task != FEATURES and job.finished:
-                content = american_keys(json.loads((job.folder / "result.json").read_text(encoding="utf-8")))
+                content = american_keys(read_json(job.folder / "result.json"))
                 found |= {back.get(name, name): reason for name, reason in content.get("unreadable", {}).items()}
         return found
 

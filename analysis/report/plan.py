@@ -9,8 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis.inputs.checkpoints import Source, newest_checkpoint, short_names
 from analysis.inputs.sessions import open_sessions
 from analysis.plotting.films import safe_name
@@ -18,6 +16,7 @@ from analysis.report.notebooks import has_notebook, notebook_parameters, noteboo
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session
 from fima.errors import InputError
+from fima.safe_files import parse_yaml
 
 __all__ = ["Column", "Plan", "Report", "labels", "make_plan"]
 
@@ -119,8 +118,8 @@ def _as_notebook(name: str, report: Report) -> bool:
 
 def _value(name: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, name)
+    except InputError:
         raise InputError(f"parameter {name} must be a YAML value, got {text!r}") from None
 
 

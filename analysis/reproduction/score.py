@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from fima.evaluation.features import clip_features
 from fima.evaluation.neighbors import hits, nearest
 from fima.evaluation.probes import fit_linear_probe
 from fima.files import write_json
+from fima.safe_files import read_json
 
 __all__ = ["SCORES", "score"]
 
@@ -67,7 +67,7 @@ def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None =
         "measured": run.budget.measured,
     }
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
         if kept["key"] == key:
             return dict(kept)
     if tell is not None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from analysis.measures.statistics import Summary
 from analysis.studies.study import Study
 from fima.errors import InputError
 from fima.legacy import american_keys, american_name
+from fima.safe_files import read_arrays, read_json
 
 __all__ = ["load_study"]
 
@@ -32,9 +30,9 @@ def load_study(path: str | Path) -> Study:
     """
     stem = _stem(Path(path))
     try:
-        content = american_keys(json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8")))
-        with np.load(stem.with_name(f"{stem.name}.npz")) as file:
-            arrays = {american_name(name): file[name] for name in file.files}
+        content = american_keys(read_json(stem.with_name(f"{stem.name}.json")))
+        stored = read_arrays(stem.with_name(f"{stem.name}.npz"))
+        arrays = {american_name(name): array for name, array in stored.items()}
         scores = {name: _summary(values) for name, values in content["scores"].items()}
         named = {name: arrays[f"score_{name}"] for name in scores}
         return Study(

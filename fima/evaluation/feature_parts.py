@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from fima.errors import InputError
 from fima.evaluation.feature_store import read_metadata, schema
 from fima.files import whole_file, write_csv, write_json
+from fima.safe_files import read_json
 
 __all__ = ["Parts", "check_same", "skipped_path"]
 
@@ -59,7 +60,7 @@ class Parts:
     def _before(self) -> dict[str, Any] | None:
         """Settings of unfinished work; None if there is none, or it is damaged."""
         try:
-            found = json.loads((self._folder / "settings.json").read_text(encoding="utf-8"))
+            found = read_json(self._folder / "settings.json")
         except (FileNotFoundError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None

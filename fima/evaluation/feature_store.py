@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fima.errors import InputError
 from fima.evaluation.features import VideoFeatures
 from fima.legacy import american_keys, input_name
+from fima.safe_files import parse_json
 
 __all__ = [
     "FORMAT",
@@ -220,7 +221,9 @@ def _metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path}: is no table of features: it has no column {', '.join(missing)}")
     about = (file.schema_arrow.metadata or {}).get(FORMAT.encode())
-    content = dict(american_keys(json.loads(about))) if about else {}
+    content = american_keys(parse_json(about, path)) if about else {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is no table of features: its metadata are a {type(content).__name__}")
     return {**content, "shown": input_name(content["shown"])} if "shown" in content else content
 
 

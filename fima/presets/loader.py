@@ -8,9 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fima.errors import InputError
+from fima.safe_files import read_yaml
 
 __all__ = ["TASKS", "check_keys", "flatten", "nearest_hint", "preset_names", "preset_path", "read_preset"]
 
@@ -59,7 +58,7 @@ def read_preset(name: str, task: str, known: Collection[str]) -> dict[str, Any]:
         InputError: if there is no such preset, it names no source, or has a key that is not known.
     """
     path = preset_path(name, task)
-    content = flatten(yaml.safe_load(path.read_text(encoding="utf-8")))
+    content = flatten(read_yaml(path))
     check_keys(content, {"source", "notes", *known}, path)
     if not isinstance(content.get("source"), str):
         raise InputError(f"{path}: source: is missing, expected where its numbers are from")

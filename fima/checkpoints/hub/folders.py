@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from fima.checkpoints.files import read_checkpoint, sha256_of
 from fima.errors import CheckpointError, InputError
+from fima.safe_files import read_json
 
 __all__ = ["Folder", "is_model_folder", "read_folder", "read_safetensors", "require_extra"]
 
@@ -143,7 +143,7 @@ def _index_of(path: Path) -> dict[str, str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):

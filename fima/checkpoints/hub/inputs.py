@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import Tensor
 
 from fima.checkpoints.hub.settings import Names
+from fima.errors import InputError
+from fima.safe_files import parse_yaml
 
 __all__ = ["classes_of", "clip_of", "colors_of"]
 
@@ -96,7 +97,7 @@ def _timesformer(patch: int, names: Names, metadata: Mapping[str, Any], config: 
 def _pyslowfast_stride(metadata: Mapping[str, Any]) -> int | None:
     """Of the configuration PySlowFast saves in its checkpoints."""
     try:
-        rate = yaml.safe_load(metadata["cfg"])["DATA"]["SAMPLING_RATE"]
-    except (KeyError, TypeError, AttributeError, yaml.YAMLError):
+        rate = parse_yaml(metadata["cfg"], "cfg")["DATA"]["SAMPLING_RATE"]
+    except (KeyError, TypeError, AttributeError, InputError):
         return None
     return rate if isinstance(rate, int) and 0 < rate <= 128 else None

@@ -150,7 +150,7 @@ def read_table(path: Path) -> BoxMasks:
 
 
 def _table_lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    rows = read_rows(path)
+    rows = read_rows(path, skip_spaces=True)
     header = next(rows, (0, []))[1]
     if not set(COLUMNS) <= set(header):
         raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, found {','.join(header) or 'none'}")

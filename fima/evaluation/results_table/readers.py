@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.results_table.entries import EvalSettings, ResultEntry
@@ -17,6 +15,7 @@ from fima.legacy import american_keys, input_name
 from fima.presets.detection import detection_preset
 from fima.presets.loader import preset_names
 from fima.presets.retrieval import retrieval_preset
+from fima.safe_files import read_json, read_yaml
 
 __all__ = ["RESULTS", "collect", "read_result"]
 
@@ -55,8 +54,8 @@ def read_result(file: Path) -> list[ResultEntry]:
         InputError: if it is none.
     """
     try:
-        content = american_keys(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, OSError) as error:
+        content = american_keys(read_json(file))
+    except OSError as error:
         raise InputError(f"{file}: cannot be read as a result ({error})") from None
     found = content if isinstance(content, dict) else {}
     task = "detection" if "person_boxes" in found else str(found.get("task"))
@@ -221,8 +220,8 @@ def _not_tested(lost: int, listed: int | None) -> list[str]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        content = american_keys(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = american_keys(read_yaml(path))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: is needed beside result.json, for the data set ({error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected settings, got {type(content).__name__}")

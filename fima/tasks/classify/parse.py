@@ -17,6 +17,7 @@ from fima.errors import InputError
 from fima.legacy import american_keys
 from fima.presets.loader import preset_names
 from fima.presets.supervised import preset
+from fima.safe_files import read_yaml
 from fima.tasks.classify import options
 from fima.tasks.classify.config import SupervisedConfig, flatten
 from fima.tasks.pretrain.config import CheckpointOptions, LoaderOptions, LogOptions, TrainerOptions
@@ -101,10 +102,7 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"--config {path}: no such file; print one with {_PRINT}")
-    try:
-        content = american_keys(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML: {error}") from None
+    content = american_keys(read_yaml(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected groups of settings, got {type(content).__name__}")
     return content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores
 from fima.files import write_csv, write_json, write_text
 from fima.legacy import american_keys
 from fima.presets.supervised import preset
+from fima.safe_files import read_json
 from fima.tasks.classify.config import SupervisedConfig, flatten
 from fima.tasks.classify.testing import VideoScores
 
@@ -162,7 +162,7 @@ def explain_choice(
 
 def describe(result: Path) -> str:
     """The numbers of a result.json in a line or two."""
-    content = american_keys(json.loads(result.read_text()))
+    content = american_keys(read_json(result))
     names = {"top1": "top-1", "top5": f"top-{content['top5_of']}", "mean_class": "mean class"}
     percent = {name: {key: f"{100 * share:.1f}" for key, share in content[name].items()} for name in names}
     parts = [f"{word} {(p := percent[name])['value']} % [{p['low']}, {p['high']}]" for name, word in names.items()]

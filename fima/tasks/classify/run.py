@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from fima.engine.trainer import make_trainer
 from fima.errors import CheckpointError, InputError
 from fima.files import write_json
 from fima.models.registry import backbone_info
+from fima.safe_files import read_json
 from fima.tasks.classify.classifier import (
     Classifier,
     ClassifierHead,
@@ -182,7 +182,7 @@ class _Run:
             return {}
         file = self.folder / SWEEP
         if self.resume_from is not None and file.is_file():
-            extra = json.loads(file.read_text())
+            extra = read_json(file)
         else:
             _, extra = self.sweep(classifier, loaded, videos)
             write_json(file, extra)

@@ -23,6 +23,7 @@ from fima.errors import InputError
 from fima.files import write_text
 from fima.legacy import american_keys
 from fima.presets.loader import nearest_hint, preset_names, preset_path
+from fima.safe_files import read_yaml
 from fima.tasks.pretrain import config as options
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.tasks.pretrain.method_options import METHODS, ColorOptions
@@ -115,10 +116,7 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _read_recipe(path: Path) -> dict[str, Any]:
-    try:
-        content = american_keys(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML: {error}") from None
+    content = american_keys(read_yaml(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected groups of settings, got {type(content).__name__}")
     if not isinstance(content.get("method") or {}, dict):

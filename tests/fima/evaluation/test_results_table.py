@@ -323,7 +323,7 @@ def test_top5_of_few_classes_says_nothing(tmp_path):
         (["{}/nowhere"], r"{}/nowhere: no such file or folder, expected a run"),
         (["{}/other"], r"{}/other/result.json: is no result of fima finetune, linear, knn, retrieve or detect"),
         (["{}/half"], r"{}/half/result.json: lacks what a result of finetune has (KeyError: 'videos')"),
-        (["{}/text"], r"{}/text/knn.json: cannot be read as a result (Expecting value"),
+        (["{}/text"], r"{}/text/knn.json: is not a JSON file (Expecting value"),
         (["{}/bare"], r"{}/bare/config.yaml: is needed beside result.json, for the data set"),
         (["{}/good", "--metrics", "top-3"], r"--metrics: no run has 'top-3', only top-1, top-5, mean class"),
         (["{}/good", "--name", "x.ckpt=X"], r"--name x.ckpt: is in none of the runs, which have"),
