@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fima.commands.flags import inputs_of
 from fima.files import write_csv, write_json
+from fima.presets.loader import preset_names
 from fima.progress import Progress
 from fima.results import claim_output
 
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--boxes", metavar="FILE", help="person boxes to test on, or gt (default: PySlowFast's)")
     parser.add_argument("--min-score", type=float, metavar="P", help="of person boxes (default: the preset's)")
     parser.add_argument("--start-second", type=float, metavar="S", help="of the film, that files begin with")
-    parser.add_argument("--preset", default="small", metavar="NAME", help="severe, maclr or small (default: small)")
+    presets = ", ".join(preset_names("detection"))
+    parser.add_argument("--preset", default="small", metavar="NAME", help=f"one of {presets} (default: small)")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: the preset's")
     parser.add_argument("--batch-size", type=int, metavar="N", help="keyframes in a step (default: the preset's)")
     parser.add_argument("--lr", type=float, metavar="R", help="default: the preset's")

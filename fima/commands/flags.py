@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from fima.presets.loader import preset_names
+
 if TYPE_CHECKING:
     from fima.evaluation.backbone import FeatureRequest
 
@@ -42,12 +44,8 @@ def feature_request(args: argparse.Namespace, *, device: str | None = None) -> F
 
 def add_protocol_flags(parser: argparse.ArgumentParser) -> None:
     """Which clips and crops."""
-    parser.add_argument(
-        "--preset",
-        default="fima",
-        metavar="NAME",
-        help="fima, fame, tclr, coclr, mscl, maclr or severe (default: fima)",
-    )
+    presets = ", ".join(preset_names("retrieval"))
+    parser.add_argument("--preset", default="fima", metavar="NAME", help=f"one of {presets} (default: fima)")
     parser.add_argument("--clips", type=int, metavar="K", help="of a video, evenly spread (default: the preset's)")
 
 
