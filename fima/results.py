@@ -278,12 +278,11 @@ def digest(path: Path) -> str:
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """None for what is no record."""
     try:
         record = read_json(path)
         good = isinstance(record["settings"], dict) and all(isinstance(own, list) for own in record["files"].values())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # what is no record
     return record if good else None
 
 

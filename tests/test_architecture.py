@@ -61,7 +61,6 @@ PENDING_CIRCLES = {
 }
 PENDING_LENGTH = {
     "fima/checkpoints/loading.py",
-    "fima/data/windows.py",
     "fima/methods/colors.py",
     "fima/methods/loading.py",
     "fima/methods/losses.py",

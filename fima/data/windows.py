@@ -6,10 +6,7 @@ Frames leave the loader as they were decoded; crops, resizes and colors happen o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,84 +17,15 @@ from torch.utils.data import Dataset, get_worker_info
 
 from fima.data.datasets import VideoDataset, VideoRecord
 from fima.data.flow import FlowFolder
-from fima.data.lending import Lender, receive
 from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, clip_span
+from fima.data.window_batches import LENDER, VideoFailure, WindowBatch, WindowSample, collate_windows
 from fima.errors import InputError, VideoError
 from fima.seeding import SampleKeys, uniforms
 
 __all__ = ["VideoFailure", "WindowBatch", "WindowDataset", "WindowSample", "collate_windows", "draw_window_starts"]
 
 _SUBSTITUTES = 10  # videos tried in place of one that cannot be read
-_LENDER = Lender()
-_Loan = tuple[Tensor, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class VideoFailure:
-    """A video that could not give its windows; ``reason`` is one line that starts with the path."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class WindowSample:
-    """What `WindowDataset` gives for an index.
-
-    Attributes:
-        windows: ``(2, F, H, W, 3)`` uint8 RGB, the windows of views m and n.
-        keys: of one sample, with the index asked for: what all its draws depend on, whatever video stands in.
-        record: the video the frames are from.
-        failures: the videos that were tried before it and could not be read; empty if ``record`` is the one asked for.
-        flow: ``(2, 2, F, H, W)`` float16, pixels from each frame of a window to its next; None if none is read.
-    """
-
-    windows: Tensor
-    keys: SampleKeys
-    record: VideoRecord
-    failures: tuple[VideoFailure, ...] = ()
-    flow: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class WindowBatch:
-    """Samples of one epoch, each with frames of its own size: nothing is padded or scaled to fit.
-
-    Attributes:
-        windows: N tensors ``(2, F, H, W, 3)`` uint8; H and W may differ from video to video.
-        keys: what the draws of `fima.transforms.views` and `fima.transforms.colors` for these samples depend on.
-        failures: all unreadable videos met on the way.
-        flow: N tensors as `WindowSample` has them; None if none is read.
-    """
-
-    windows: tuple[Tensor, ...]
-    keys: SampleKeys
-    failures: tuple[VideoFailure, ...] = ()
-    flow: tuple[Tensor, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Frames that leave a loader's worker go through memory that is used again."""
-        if get_worker_info() is None:
-            return WindowBatch, (self.windows, self.keys, self.failures, self.flow)
-        lent = tuple(_LENDER.lend(window) for window in self.windows)
-        flow = None if self.flow is None else tuple(_LENDER.lend(field.view(torch.uint8)) for field in self.flow)
-        return _received, (lent, self.keys, self.failures, flow)
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> WindowBatch:
-        """The batch with its frames on a device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> WindowBatch:
-        """The batch with its frames in page-locked memory (a DataLoader with ``pin_memory`` calls this)."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> WindowBatch:
-        flow = None if self.flow is None else tuple(change(field) for field in self.flow)
-        return replace(self, windows=tuple(change(window) for window in self.windows), flow=flow)
 
 
 class WindowDataset(Dataset[WindowSample]):
@@ -213,7 +141,7 @@ class WindowDataset(Dataset[WindowSample]):
             ]
             # The reader decodes in ascending order and each frame once, also where the windows overlap.
             frames = reader.frames(
-                np.concatenate(indices), short_side=self.short_side, allocate=_LENDER.allocate if worker else None
+                np.concatenate(indices), short_side=self.short_side, allocate=LENDER.allocate if worker else None
             )
         if min(frames.shape[-2:]) < self.min_side:
             height, width = frames.shape[-2:]
@@ -245,39 +173,6 @@ class WindowDataset(Dataset[WindowSample]):
             return self.min_gap, None
         least, greatest = (math.floor(seconds * fps + 0.5) for seconds in self.gap_seconds)
         return max(least, self.min_gap), max(greatest, least, self.min_gap)
-
-
-def collate_windows(samples: Sequence[WindowSample]) -> WindowBatch:
-    """Makes a batch of samples; a DataLoader's ``collate_fn``.
-
-    Raises:
-        InputError: if there is no sample, or they were drawn for different seeds or epochs.
-    """
-    drawn = {(sample.keys.seed, sample.keys.epoch) for sample in samples}
-    if len(drawn) != 1:
-        raise InputError(f"a batch must hold samples of one seed and epoch, got {sorted(drawn) or 'no samples'}")
-    seed, epoch = drawn.pop()
-    return WindowBatch(
-        tuple(sample.windows for sample in samples),
-        SampleKeys(seed, epoch, np.concatenate([sample.keys.indices for sample in samples])),
-        tuple(failure for sample in samples for failure in sample.failures),
-        _flows(samples),
-    )
-
-
-def _flows(samples: Sequence[WindowSample]) -> tuple[Tensor, ...] | None:
-    flows = tuple(sample.flow for sample in samples if sample.flow is not None)
-    return flows if len(flows) == len(samples) else None
-
-
-def _received(
-    loans: tuple[_Loan, ...],
-    keys: SampleKeys,
-    failures: tuple[VideoFailure, ...],
-    flow: tuple[_Loan, ...] | None,
-) -> WindowBatch:
-    fields = None if flow is None else tuple(receive(*loan).view(torch.float16) for loan in flow)
-    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures, fields)
 
 
 def draw_window_starts(

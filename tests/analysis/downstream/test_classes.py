@@ -187,7 +187,7 @@ def _no_table(folder):
         (_other, "class 1 is 'fox', but in"),
         (_fewer, "has 2 classes, but"),
         (_no_result, "holds no result"),
-        (_bad_json, "cannot be read as a result"),
+        (_bad_json, "is not a JSON file"),
         (_retrieval, "is of retrieval; expected fima finetune, linear or knn"),
         (_detection, "expected fima finetune, linear or knn"),
         (_no_predictions, "predictions.csv: cannot be read"),
