@@ -65,8 +65,9 @@ class Settings:
     """What a study looks at and how; ``None`` means "what the checkpoint expects" or "the built-in one".
 
     Attributes:
-        ckpt: Checkpoint path; ``random`` or ``random:SEED``, an untrained backbone; or the name of one that comes with
-            the package. None is ``DEFAULT_CKPT``, or, where ``arch`` is given, an untrained one of that architecture.
+        ckpt: Checkpoint file, or the folder of a training run (its newest); ``random`` or ``random:SEED``, an untrained
+            backbone; or the name of one that comes with the package. None is ``DEFAULT_CKPT``, or, where ``arch`` is
+            given, an untrained one of that architecture.
         arch: Architecture, where the checkpoint's keys cannot tell it, or ``package.module:factory``.
         input_spec: Overrides the checkpoint's input specification (file or inline, see ``InputSpec.parse``).
         trust_checkpoint: Allow a checkpoint that runs code when unpickled.
@@ -88,14 +89,14 @@ class Settings:
         normalize: Scale activation maps to [0, 1] over each ``frame``, or over the ``clip``, which keeps frames
             comparable (cam only).
         hop: Frames between windows along a video (temporal only); None is a quarter of a window.
-        method: Of attribution, with captum (attribution only, as the next three).
+        method: Method of attribution, with captum (attribution only, as the next three).
         target: What is attributed.
         baseline: What a clip is compared with.
         steps: Gradients per map.
         show: How many clips a figure shows at most.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         batch_size: Clips per forward pass.
-        seed: Of the bootstrap, the untrained weights and the procedural clip.
+        seed: Seed of all random draws: untrained weights, the procedural clip, shuffled frames.
 
     Raises:
         InputError: For a value that cannot be used; names the word, the rule and the value.

@@ -20,20 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_backbone_flags(
         parser, action="extend", nargs="+",
-        help="one or several: files, tiny-vd, tiny-fima, random or random:SEED (default: tiny-fima)",
+        help="one or several: files, folders of runs, tiny-vd, tiny-fima, random or random:SEED (default: tiny-fima)",
     )  # fmt: skip
     group = parser.add_argument_group("drawn videos")
     group.add_argument("--regime", choices=list(REGIMES), default="camera", help="their world (default: %(default)s)")
     group.add_argument(
         "--videos", nargs=2, type=int, default=[800, 500], metavar=("TRAIN", "TEST"),
-        help="how many; half as many as of TEST choose the probe's regularisation (default: 800 500)",
+        help="how many; half as many as of TEST choose the probe's regularization (default: 800 500)",
     )  # fmt: skip
     group.add_argument(
         "--correlation", type=float, default=0.9, metavar="P",
         help="share of the videos whose background tells the class, in [0, 1] (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--batch-size", type=int, default=32, metavar="N", help="clips per forward pass (default: 32)")
-    group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of untrained weights")
+    group.add_argument("--seed", type=int, default=0, help="seed of untrained weights")
     add_out_flag(parser, "bias")
 
 

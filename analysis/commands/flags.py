@@ -46,7 +46,10 @@ SOME_SKIPPED = 3
 def add_backbone_flags(parser: argparse.ArgumentParser, **ckpt: Any) -> None:
     """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
     group = parser.add_argument_group("backbone")
-    one = {"metavar": "PATH", "help": "file, tiny-vd, tiny-fima, or random (default: tiny-fima)"}
+    one = {
+        "metavar": "PATH",
+        "help": "file, folder of a training run (its newest), tiny-vd, tiny-fima, or random (default: tiny-fima)",
+    }
     group.add_argument("--ckpt", **{**one, **ckpt})
     group.add_argument(
         "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"
@@ -75,16 +78,25 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
         "--video", nargs="+", default=(), metavar="PATH", help="video files (default: a procedural clip)"
     )
     group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
-    group.add_argument("--split", help="of the data set, such as test1 (default: every video; of drawn data, test)")
+    group.add_argument(
+        "--split", help="split of the data set, such as test1 (default: every video; of drawn data, test)"
+    )
     group.add_argument(
         "--masks", metavar="PATH", help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files"
     )
     group.add_argument("--clips", type=int, default=1, metavar="K", help="clips per video; 1: its middle (default: 1)")
     group.add_argument("--start-seconds", type=float, metavar="S", help="start of the one clip, instead of --clips")
-    group.add_argument("--boundary", choices=BOUNDARIES, default="repeat", help="first frame of the frame difference")
+    group.add_argument(
+        "--boundary",
+        choices=BOUNDARIES,
+        default="repeat",
+        help="first frame of the frame difference: that of the second, or the first minus the last (default: repeat)",
+    )
     group.add_argument("--show", type=int, default=4, metavar="K", help="clips in the figure at most (default: 4)")
     group.add_argument("--batch-size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
-    group.add_argument("--seed", type=int, default=0, help="of the bootstrap and of what is untrained or procedural")
+    group.add_argument(
+        "--seed", type=int, default=0, help="seed of all random draws: untrained weights, procedural video"
+    )
 
 
 def add_hop_flag(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +123,11 @@ def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:
     """``--out``, by default ``reports/<name>``, and ``--format``."""
     parser.add_argument("--out", default=f"reports/{name}", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument(
-        "--format", nargs="+", choices=("png", "svg", "pdf"), default=["png"], help="of the figure (default: png)"
+        "--format",
+        nargs="+",
+        choices=("png", "svg", "pdf"),
+        default=["png"],
+        help="formats of the figure (default: png)",
     )
 
 
@@ -147,7 +163,12 @@ def show_progress(what: str) -> Progress:
 def add_attribution_flags(parser: argparse.ArgumentParser) -> None:
     """What an attribution map is of."""
     group = parser.add_argument_group("attribution")
-    group.add_argument("--method", choices=ATTRIBUTION_METHODS, default=ATTRIBUTION_METHODS[0], help="captum's method")
+    group.add_argument(
+        "--method",
+        choices=ATTRIBUTION_METHODS,
+        default=ATTRIBUTION_METHODS[0],
+        help="method of captum (default: %(default)s)",
+    )
     group.add_argument(
         "--target", metavar="{motion,other,logit,logit:CLASS}", default=ATTRIBUTION_TARGETS[0],
         help="cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "

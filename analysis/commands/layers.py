@@ -14,7 +14,7 @@ SUMMARY = "list the layers that --layer can read, with their shapes"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     add_backbone_flags(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of untrained weights")
+    parser.add_argument("--seed", type=int, default=0, help="seed of untrained weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

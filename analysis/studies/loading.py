@@ -33,6 +33,8 @@ def load_study(path: str | Path) -> Study:
         content = american_keys(read_json(stem.with_name(f"{stem.name}.json")))
         stored = read_arrays(stem.with_name(f"{stem.name}.npz"))
         arrays = {american_name(name): array for name, array in stored.items()}
+        if "example_name" in arrays:  # names of alterations, which are scores too
+            arrays["example_name"] = np.array([american_name(name) for name in arrays["example_name"].tolist()])
         scores = {name: _summary(values) for name, values in content["scores"].items()}
         named = {name: arrays[f"score_{name}"] for name in scores}
         return Study(
@@ -43,7 +45,7 @@ def load_study(path: str | Path) -> Study:
             provenance=content["provenance"],
             skipped=content.get("skipped", {}),
             repeated=content.get("repeated", []),
-            references=frozenset(content.get("references", ())),
+            references=frozenset(map(american_name, content.get("references", ()))),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{stem}: holds no study that can be read ({type(error).__name__}: {error})") from None

@@ -35,7 +35,7 @@ class BiasGap:
     Attributes:
         correlated: ``(V,)`` bool: right where the background tells the class as often as in training.
         swapped: ``(V,)`` bool: right on the same motions and objects before the background of another class.
-        strength: Inverse regularisation that the validation videos chose.
+        strength: Inverse regularization that the validation videos chose.
         validation_accuracy: What it reached there, in [0, 1].
     """
 
@@ -55,7 +55,7 @@ def bias_gap(train: Labeled, val: Labeled, test: Labeled, swapped: Labeled) -> B
 
     Args:
         train: Videos whose background tells the class on a share of them.
-        val: Alike; chooses the regularisation.
+        val: Alike; chooses the regularization.
         test: Alike.
         swapped: The same videos as ``test``, in its order, with the background of another class.
 

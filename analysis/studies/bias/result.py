@@ -179,7 +179,7 @@ def compare_bias(
         settings: Which backbones, and how they are read; ``ckpt``, ``data`` and ``split`` are set here.
         checkpoints: Files, shipped names, ``random`` or ``random:SEED``; by default ``settings.checkpoint``.
         regime: Of `fima.data.shapes`.
-        videos: Of training and test, at least 2 each; half as many as of the test choose the regularisation.
+        videos: Of training and test, at least 2 each; half as many as of the test choose the regularization.
         correlation: Share of the videos whose background tells the class, in [0, 1].
         command: As typed.
         progress: Called with (videos done, videos in all).

@@ -15,7 +15,7 @@ from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
 from analysis.inputs.checkpoints import plan_sources, run_checkpoints
 from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
-from analysis.inputs.videos import VideoSource, list_videos
+from analysis.inputs.videos import VideoList, VideoSource, list_videos
 from analysis.measures.numbers import number
 from analysis.measures.statistics import paired_difference
 from analysis.plotting.compare.figures import affinity_range, draw_compared_affinity, draw_compared_temporal
@@ -178,14 +178,14 @@ def test_decoded_frames_are_kept_up_to_the_bound(videos):
     frame = expected[0].numel()
     for limit in (0, 2 * frame, 2**20):
         cache = FrameCache(limit)
-        shared = share_videos([source], cache)[0]
+        shared = share_videos(VideoList([source]), cache).videos[0]
         for _ in range(2):
             with shared.open() as reader:
                 assert len(reader) == 40
                 assert reader.fps == 25
                 torch.testing.assert_close(reader.frames([7, 3, 3, 20], short_side=32), expected, rtol=0, atol=0)
         assert cache.used == (3 * frame if limit == 2**20 else 0)
-    (known,) = share_videos([replace(source, path=videos / "gone.mp4")], cache)
+    (known,) = share_videos(VideoList([replace(source, path=videos / "gone.mp4")]), cache).videos
     with known.open() as reader:  # what is kept is not decoded again: the file is not there
         torch.testing.assert_close(reader.frames([20, 7], short_side=32), expected[[3, 0]], rtol=0, atol=0)
         with pytest.raises(FileNotFoundError):

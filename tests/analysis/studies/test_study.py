@@ -74,18 +74,27 @@ def test_a_study_is_found_by_its_folder_or_any_of_its_files(saved, tmp_path):
 
 
 def test_a_study_of_an_earlier_version_is_read_under_todays_names(saved, tmp_path):
-    """Written before the spelling changed, with keys of before: neither films nor references."""
+    """As written before the spelling changed."""
     study, folder = saved["localize"]
     content = json.loads((folder / "localize.json").read_text())
-    old = {name.replace("center", "centre"): values for name, values in content["scores"].items()}
-    content = {**content, "scores": old}
-    del content["references"]
+    content["scores"] = {name.replace("center", "centre"): values for name, values in content["scores"].items()}
+    content["references"] = [name.replace("center", "centre") for name in content["references"]]
     (tmp_path / "localize.json").write_text(json.dumps(content))
-    arrays = {name.replace("center", "centre"): array for name, array in study.arrays.items()}
-    np.savez(tmp_path / "localize.npz", **arrays)
+    np.savez(tmp_path / "localize.npz", **{n.replace("center", "centre"): array for n, array in study.arrays.items()})
     again = load_study(tmp_path)
     assert again.scores.keys() == study.scores.keys()
+    assert again.references == study.references
     assert _png(again) == (folder / "localize.png").read_bytes()
+
+
+def test_files_that_an_earlier_version_wrote_are_drawn_again(repo_dir):
+    """``tests/golden/study_before_renaming`` was written by the version before the renaming, on drawn videos."""
+    study = load_study(repo_dir / "tests/golden/study_before_renaming/sensitivity")
+    assert {"grayscale", "color_jitter"} < study.scores.keys()
+    assert study.scores["motion_share"].mean == pytest.approx(0.2430, abs=1e-4)
+    assert study.frame().set_index("score").loc["frozen", "units"] == 3
+    assert study.figure().get_suptitle()
+    assert len(study.per_video()) == 3
 
 
 def test_frame_has_a_row_for_each_score(saved):
