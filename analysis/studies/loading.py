@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.measures.statistics import Summary
 from analysis.studies.study import Study
 from fima.errors import InputError
