@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.flow import FlowFolder
 from fima.data.readers.file import VideoReader
+from fima.data.sampling import clip_indices
 from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
@@ -352,7 +353,8 @@ def test_flow_comes_with_its_frames(videos, flows, stride):
         span = 1 + 5 * stride
         starts = draw_window_starts(count, span, sample.keys)[0]
         for view in range(2):
-            frames = np.minimum((starts[view] + stride * np.arange(6)) % count, count - 2)
+            indices = clip_indices(count, int(starts[view]), num_frames=6, frame_stride=stride)
+            frames = np.minimum(indices, count - 2)
             expected = torch.tensor(2 * stride * frames, dtype=torch.float16)
             assert torch.equal(sample.flow[view, 0, :, 0, 0], expected)
             assert torch.equal(sample.flow[view, 1, :, 3, 4], -expected)
