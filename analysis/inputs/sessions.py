@@ -34,6 +34,7 @@ class Session:
         videos: In reading order.
         missing: Videos that the data set lists but does not hold.
         space: Where features are compared; None: as the backbone gives them.
+        concealed: Frames of clips read so far that the decoder had to make up, by video.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Session:
     videos: list[VideoSource]
     missing: dict[str, str] = field(default_factory=dict)
     space: ProjectedSpace | None = None
+    concealed: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def spec(self) -> InputSpec:
@@ -69,8 +71,9 @@ class Session:
         place = place or place_clips(self.spec, settings.clips, settings.start_seconds)
         reader = truth_reader(settings.masks, self.videos) if truth else None
         return ClipStream(
-            self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing, truth=reader
-        )
+            self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing, truth=reader,
+            concealed=self.concealed,
+        )  # fmt: skip
 
     def forget(self) -> None:
         """Free the features that are kept for further measures."""

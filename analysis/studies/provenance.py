@@ -30,6 +30,7 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
             "data": settings.data,
             "split": settings.split,
             "num_videos": len(session.videos),
+            "concealed_frames": session.concealed,  # by the decoder, of damaged files
         },
         "space": settings.space,
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",

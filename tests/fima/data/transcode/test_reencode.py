@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fima.data.transcode.reencode as module
 from fima.data.readers.file import VideoReader
 from fima.data.shapes import moving_shape
-from fima.data.transcode.encode import write_video
+from fima.data.transcode.encode import YUV, write_frames, write_video
 from fima.data.transcode.reencode import Encoding, encoded_size, reencode
 from fima.errors import InputError, VideoError
 
@@ -119,6 +119,19 @@ def test_sound_is_dropped(tmp_path):
     assert reencode(tmp_path / "loud.mkv", tmp_path / "a.mp4", SMALL).num_frames == 5
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_uneven_times_are_kept(tmp_path):
+    seconds = np.concatenate([np.arange(12) / 24, 0.5 + np.arange(8) / 3])  # as of a screen that is recorded
+    pictures = moving_shape(0, num_frames=20, height=32, width=32).frames.transpose(0, 2, 3, 1)
+    yuv = (av.VideoFrame.from_ndarray(np.ascontiguousarray(p), format="rgb24").reformat(**YUV) for p in pictures)
+    write_frames(tmp_path / "a.mp4", yuv, fps=6.0, seconds=seconds)
+    made = reencode(tmp_path / "a.mp4", tmp_path / "b.mp4", Encoding(short_side=32))
+    with VideoReader(tmp_path / "a.mp4") as before, VideoReader(tmp_path / "b.mp4") as after:
+        np.testing.assert_allclose(before.seconds, seconds, atol=1e-4)
+        np.testing.assert_allclose(after.seconds, seconds, atol=1e-4)
+        assert after._index.unread  # and the table alone still tells where every frame is
+        assert (made.num_frames, len(after)) == (20, 20)
 
 
 @pytest.mark.parametrize("fps", [Fraction(30000, 1001), Fraction(2997, 100), Fraction(25, 2), 6, 120])
