@@ -3,7 +3,7 @@
 A missing file is always the built-in ``FileNotFoundError``.
 """
 
-__all__ = ["CheckpointError", "InputError", "TrainingError", "VideoError", "WriteError", "one_line"]
+__all__ = ["CheckpointError", "InputError", "Interrupted", "TrainingError", "VideoError", "WriteError", "one_line"]
 
 
 class InputError(ValueError):
@@ -23,7 +23,19 @@ class CheckpointError(InputError):
 
 
 class TrainingError(RuntimeError):
-    """A run that had to stop, such as for a loss that is not finite (exit code 4); what it had saved is good."""
+    """A run that had to stop, such as for a loss that is not finite (exit code 4); the message says what it saved."""
+
+
+class Interrupted(BaseException):
+    """A run that a signal stopped, and that has saved: no Exception, which might be swallowed.
+
+    Attributes:
+        signal: The number of what asked for the end; the exit code is 128 more.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal = number
 
 
 def one_line(text: str) -> str:

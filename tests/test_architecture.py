@@ -49,7 +49,6 @@ MAY_IMPORT = {
 """What each room may import of the project, beside itself. A thin module with a public name belongs to no room."""
 
 PENDING = {
-    "fima.engine": {"fima.tasks.pretrain"},
     "analysis.studies": {"analysis.plotting"},
 }
 """Arrows that point the wrong way and are being turned; whoever turns one takes it out here."""

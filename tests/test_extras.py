@@ -21,7 +21,7 @@ assert loaded.backbone(torch.zeros(1, 3, 16, 56, 56)).ndim == 5
 """,
     ("train",): """
 import fima.cli, fima.commands.extract, fima.commands.knn, fima.commands.table
-import fima.tasks.pretrain.run, fima.tasks.classify.run, fima.tasks.detect.train, fima.evaluation.extract
+import fima.tasks.pretrain.run, fima.tasks.classify.run, fima.tasks.detect.run, fima.evaluation.extract
 """,
     ("analysis",): """
 from analysis.settings import Settings

@@ -141,12 +141,10 @@ def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) ->
 
     The same as ``fima linear --features true`` with these settings, but that the features are there already.
     """
-    import torch
-
-    from fima.evaluation.metrics import average_logits
+    from fima.evaluation.features import ClipFeatures
     from fima.tasks.classify.classifier import ClassifierHead
     from fima.tasks.classify.parse import parse_supervised
-    from fima.tasks.classify.probe import ClipFeatures, sweep_heads
+    from fima.tasks.classify.probe import head_scores, sweep_heads
 
     config = parse_supervised(command[1:], "linear")
     if config is None:
@@ -154,15 +152,13 @@ def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) ->
 
     def features(places: Ints) -> ClipFeatures:
         known = table.known(places)
-        vectors = tuple(torch.from_numpy(one) for one in table.clips(known))
-        return ClipFeatures(vectors, videos.labels[known], {})
+        ids = tuple(videos.ids[place] for place in known)
+        return ClipFeatures(ids, videos.labels[known], tuple(table.clips(known)), {})
 
     train, validation, test = (features(places) for places in (parts.train, parts.validation, parts.test))
-    torch.manual_seed(config.seed)
-    options = {name: getattr(config.head, name) for name in ("dropout", "l2_norm", "batch_norm")}
-    head = ClassifierHead(train.vectors[0].shape[1], len(videos.class_names), **options)
+    channels = train.vectors[0].shape[1]
+    head = ClassifierHead.seeded(channels, len(videos.class_names), config.head, config.seed)
     trial, trials = sweep_heads(head, train, validation, config, lambda line: None)
-    with torch.no_grad():
-        scores = [average_logits(trial.head(vectors).numpy(), config.test.average) for vectors in test.vectors]
+    scores = head_scores(trial.head, test, config.test.average)
     chosen = {"lr": trial.lr, "epoch": trial.epoch, "validation_top1": trial.top1, "trials": trials}
-    return np.asarray(np.stack(scores).argmax(axis=1), np.int64), {"chosen": chosen}
+    return np.asarray(scores.argmax(axis=1), np.int64), {"chosen": chosen}

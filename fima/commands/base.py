@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from fima import __version__
 from fima.commands.types import finite, text, whole
-from fima.errors import InputError, TrainingError, one_line
+from fima.errors import InputError, Interrupted, TrainingError, one_line
 from fima.legacy import american_flags
 
 __all__ = [
@@ -86,6 +86,9 @@ def run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace, 
         # The interpreter flushes stdout once more at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Interrupted as stop:
+        sys.stderr.write(f"{prog}: {stop}\n")
+        return 128 + stop.signal
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         if getattr(args, "traceback", False):
             traceback.print_exc()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -34,14 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.config is None:
         return 0
-    from fima.engine.interruption import Interrupted
     from fima.tasks.classify.run import run_supervised
 
-    try:
-        run_supervised(args.config, command=args.command, batch_given=args.batch_given)
-    except Interrupted as stop:
-        sys.stderr.write(
-            f"fima {args.task}: {stop.signal.name}: stopped after a whole step and saved; go on with --resume auto\n"
-        )
-        return 128 + stop.signal
+    run_supervised(args.config, command=args.command, batch_given=args.batch_given)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 __all__ = ["parse", "run"]
@@ -25,14 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.config is None:
         return 0
-    from fima.engine.interruption import Interrupted
     from fima.tasks.pretrain.run import pretrain
 
-    try:
-        pretrain(args.config)
-    except Interrupted as stop:
-        sys.stderr.write(
-            f"fima pretrain: {stop.signal.name}: stopped after a whole step and saved; go on with --resume auto\n"
-        )
-        return 128 + stop.signal
+    pretrain(args.config)
     return 0

@@ -18,13 +18,14 @@ from fima.input_spec import InputSpec
 __all__ = ["ClipProtocol", "clip_starts", "cut_crops", "iterate_test_clips", "read_test_clips"]
 
 
-def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: ClipProtocol) -> Tensor:
+def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: ClipProtocol, *, clip: int | None = None) -> Tensor:
     """Every clip and crop of a video; each frame is decoded once, however many clips hold it.
 
     Args:
         record: the video.
         spec: frames, stride and size of a clip.
         protocol: which clips and crops.
+        clip: the number of the only clip that is wanted; None: all of them.
 
     Returns:
         uint8 RGB ``(K · crops, T, 3, size, size)``: the crops of the first clip, then those of the second, ….
@@ -38,6 +39,7 @@ def read_test_clips(record: VideoRecord, spec: InputSpec, protocol: ClipProtocol
     short_side = max(round(spec.size / share), spec.size)
     with open_video(record) as reader:
         starts = clip_starts(len(reader), spec, protocol)
+        starts = starts if clip is None else starts[clip : clip + 1]
         indices = [
             clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
             for start in starts

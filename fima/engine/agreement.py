@@ -41,10 +41,7 @@ class AgreementWatch(pl.Callback):
         names, values = checksums(pl_module)
         different = first_difference(gather_rows(values[None]))
         if different is not None:
-            raise TrainingError(
-                f"step {step}: {names[different]} differs between the {trainer.world_size} processes; the last "
-                "checkpoint is good"
-            )
+            raise TrainingError(f"step {step}: {names[different]} differs between the {trainer.world_size} processes")
 
 
 def checksums(module: nn.Module) -> tuple[list[str], Tensor]:

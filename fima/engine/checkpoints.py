@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fima.checkpoints.files import read_checkpoint, write_checkpoint
+from fima.engine.configuration import Checkpoints
+from fima.engine.folder import RunFolder
+from fima.engine.legacy import as_today
 from fima.engine.record import Recorder
-from fima.errors import CheckpointError, InputError, TrainingError
+from fima.engine.resume import LAST, step_files
+from fima.errors import InputError, TrainingError
 from fima.files import whole_file
-from fima.tasks.pretrain.config import CheckpointOptions
 
-__all__ = ["BEST", "LAST", "AtomicCheckpointIO", "CheckpointKeeper", "find_resume"]
+__all__ = ["BEST", "AtomicCheckpointIO", "CheckpointKeeper"]
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+BEST = "best.ckpt"
 _STEP = "step-{:08d}.ckpt"
-_STEP_PATTERN = re.compile(r"step-(\d+)\.ckpt")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -33,8 +35,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_checkpoint(Path(path), checkpoint)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """The content of a file of `save_checkpoint`, on the CPU."""
-        return read_checkpoint(Path(path), trust=False)  # type: ignore[no-any-return]
+        """The content of a file of `save_checkpoint`, on the CPU, as today's."""
+        return as_today(read_checkpoint(Path(path), trust=False))
 
 
 class CheckpointKeeper(pl.Callback):
@@ -44,20 +46,24 @@ class CheckpointKeeper(pl.Callback):
     so a run killed at any moment has a good `LAST`.
 
     Args:
-        folder: of the run.
+        folder: Where the run writes.
         options: when, and how many stay.
         recorder: knows the mean of what ``options.best`` names.
         steps_per_epoch: optimizer's steps.
         last_step: of the run.
+
+    Attributes:
+        after_save: What is called, by the first process, once a checkpoint is under `LAST`.
     """
 
     def __init__(
-        self, folder: Path, options: CheckpointOptions, recorder: Recorder, *, steps_per_epoch: int, last_step: int
+        self, folder: RunFolder, options: Checkpoints, recorder: Recorder, *, steps_per_epoch: int, last_step: int
     ) -> None:
         self.folder, self.options, self.recorder = folder, options, recorder
         self.steps_per_epoch, self.last_step = steps_per_epoch, last_step
         self.saved_step = -1
         self.best: float | None = None
+        self.after_save: list[Callable[[], None]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A resumed run has its current step on disk already."""
@@ -78,20 +84,24 @@ class CheckpointKeeper(pl.Callback):
         if step == self.saved_step:
             return
         _check_finite(trainer.lightning_module, step)
-        value = self.recorder.take_mean(self.options.best) if self.options.best else None
+        value = self.recorder.take_mean(self.options.best, trainer) if self.options.best else None
         improved = value is not None and (self.best is None or value < self.best)
         if improved:
             self.best = value
-        path = self.folder / _STEP.format(step)
+        path = self.folder.path / _STEP.format(step)
         try:
+            self.folder.expect(path.name)
             trainer.save_checkpoint(path)
             if trainer.is_global_zero:
                 for name in (LAST, BEST) if improved else (LAST,):
-                    _give_name(path, self.folder / name)
-                self._prune(path)
-        except (CheckpointError, OSError) as error:
-            raise TrainingError(f"{error}; training stopped at step {step}, {self._good()}") from error
+                    _give_name(path, self.folder.path / name)
+                self._prune(step)
+        except (InputError, OSError) as error:
+            raise TrainingError(f"{error}; training stopped at step {step}") from error
         self.saved_step = step
+        if trainer.is_global_zero:
+            for act in self.after_save:
+                act()
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far."""
@@ -109,51 +119,17 @@ class CheckpointKeeper(pl.Callback):
         by_step = self.options.every_steps is not None and step % self.options.every_steps == 0
         return by_epoch or by_step or step == self.last_step
 
-    def _prune(self, newest: Path) -> None:
-        steps = sorted(int(match[1]) for file in self.folder.iterdir() if (match := _STEP_PATTERN.fullmatch(file.name)))
-        current = int(newest.stem.split("-")[1])
+    def _prune(self, current: int) -> None:
+        steps = [int(file.stem.split("-")[1]) for file in step_files(self.folder.path)]
         done = [step for step in steps if step <= current]
         later = [step for step in steps if step > current]  # left by a run that was set back
         for step in later + done[: -self.options.keep]:
             if not self._stays(step):
-                (self.folder / _STEP.format(step)).unlink(missing_ok=True)
+                self.folder.forget(_STEP.format(step))
 
     def _stays(self, step: int) -> bool:
         epochs, inside = divmod(step, self.steps_per_epoch)
         return self.options.keep_every is not None and not inside and epochs % self.options.keep_every == 0
-
-    def _good(self) -> str:
-        last = self.folder / LAST
-        return f"{last} is good" if last.is_file() else "no checkpoint was written yet"
-
-
-def find_resume(folder: Path, resume: str) -> Path | None:
-    """The checkpoint that a run goes on from.
-
-    Args:
-        folder: of the run.
-        resume: "auto", "never" or a path.
-
-    Returns:
-        The file; None for a new run.
-
-    Raises:
-        FileNotFoundError: if a path is given and nothing is there.
-        InputError: if a run would be overwritten.
-    """
-    last = folder / LAST
-    if resume == "never":
-        if last.exists():
-            raise InputError(f"{last}: this run exists; go on with --resume auto, or choose another --out")
-        return None
-    if resume != "auto":
-        if not Path(resume).is_file():
-            raise FileNotFoundError(f"--resume {resume}: no such file; expected auto, never or a checkpoint")
-        return Path(resume)
-    if last.is_file():
-        return last
-    steps = sorted(file for file in folder.glob("step-*.ckpt") if _STEP_PATTERN.fullmatch(file.name))
-    return steps[-1] if steps else None
 
 
 def _give_name(file: Path, name: Path) -> None:
@@ -169,4 +145,4 @@ def _check_finite(module: torch.nn.Module, step: int) -> None:
     """A step can end in weights that are not finite though its loss was; such a checkpoint would replace a good one."""
     for name, parameter in module.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise TrainingError(f"step {step}: {name} is not finite; not saved, the last checkpoint is good")
+            raise TrainingError(f"step {step}: {name} is not finite; not saved")

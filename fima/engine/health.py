@@ -1,13 +1,17 @@
-"""Is the representation collapsing? Three numbers of unit vectors, and words for when they go wrong."""
+"""Is the representation collapsing? Three numbers of unit vectors, and a watch that says so."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from fima.errors import InputError
 
-__all__ = ["alignment", "collapse_measures", "feature_spread", "uniformity"]
+__all__ = ["CollapseWatch", "alignment", "collapse_measures", "feature_spread", "uniformity"]
+
+_ROWS = 5  # a fresh network's features lie close together for a while
 
 
 def collapse_measures(query: Tensor, key: Tensor) -> dict[str, Tensor]:
@@ -61,3 +65,30 @@ def uniformity(features: Tensor) -> Tensor:
         return features.new_full((), float("nan"))
     distances = torch.pdist(features).square()
     return (-2 * distances).logsumexp(dim=0) - torch.log(distances.new_tensor(float(len(distances))))
+
+
+class CollapseWatch:
+    """Says in words that a representation collapses, once each time it has for a while; a listener of the `Recorder`.
+
+    Args:
+        threshold: Least healthy spread.
+        tell: Called with a line.
+    """
+
+    def __init__(self, threshold: float, tell: Callable[[str], None]) -> None:
+        self.threshold, self.tell = threshold, tell
+        self.low = 0
+
+    def __call__(self, row: dict[str, float]) -> None:
+        """Look at a row of metrics."""
+        spread = row.get("spread")
+        if spread is None or spread != spread:  # unknown, or of a single sample
+            return
+        self.low = self.low + 1 if spread < self.threshold else 0
+        if self.low == _ROWS:
+            self.tell(
+                f"step {row['step']:.0f}: the features may be collapsing: for {_ROWS} rows their spread was below "
+                f"{self.threshold:g} of that of evenly spread ones, now {spread:.2f} (uniformity "
+                f"{row['uniformity']:.2f}, 0 when all are one; alignment {row['alignment']:.2f}). A lower learning "
+                "rate, a warm-up, or a larger batch are the usual cures"
+            )

@@ -12,16 +12,9 @@ import torch
 import torch.distributed as dist
 
 from fima.engine.checkpoints import CheckpointKeeper
+from fima.errors import Interrupted
 
-__all__ = ["Interrupted", "Interruption"]
-
-
-class Interrupted(BaseException):
-    """The run was asked to stop, and has saved; ``signal`` is what asked. No Exception, which might be swallowed."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal = signal.Signals(number)
+__all__ = ["Interruption"]
 
 
 class Interruption(pl.Callback):
@@ -54,7 +47,8 @@ class Interruption(pl.Callback):
         asked = _agree(self._asked, trainer)
         if asked:
             self.keeper.save(trainer)
-            raise Interrupted(asked)
+            name = signal.Signals(asked).name
+            raise Interrupted(asked, f"{name}: stopped after a whole step and saved; go on with --resume auto")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""

@@ -21,22 +21,24 @@ class RunProgress(pl.Callback):
 
     Args:
         style: "bar", "lines", "none", or "auto": a bar where stderr is a terminal.
-        last_step: of the run.
-        epochs: of the run.
+        visible: Whether this process is the one that shows anything.
     """
 
-    def __init__(self, style: str, *, last_step: int, epochs: int) -> None:
+    def __init__(self, style: str, *, visible: bool = True) -> None:
         self.style = ("bar" if sys.stderr.isatty() else "lines") if style == "auto" else style
-        self.last_step, self.epochs = last_step, epochs
+        self.last_step, self.epochs = 0, 0
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._said = 0.0
         self._first = True
-        self._visible = True
+        self._visible = visible and style != "none"
+
+    def begin(self, last_step: int, epochs: int) -> None:
+        """How far training will go."""
+        self.last_step, self.epochs = last_step, epochs
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin, from the step the run goes on from."""
-        self._visible = trainer.is_global_zero
         if self.style == "bar" and self._visible:
             self._bar = Progress(
                 TextColumn("{task.description}"),

@@ -13,11 +13,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from fima.engine.schedule import learning_rate
+from fima.engine.configuration import RunConfig
 from fima.files import write_csv
-from fima.tasks.pretrain.config import PretrainConfig
-from fima.tasks.pretrain.data import WindowDataModule
-from fima.tasks.pretrain.module import PretrainModule
 
 __all__ = ["Means", "MetricsFile", "Recorder"]
 
@@ -60,80 +57,83 @@ class MetricsFile:
 
 
 class Recorder(pl.Callback):
-    """Means over the steps since the last row, of all processes, and the pace.
+    """Means over the steps since the last row, of all processes, and the pace; ends of epochs for "plateau".
 
-    Columns: step, epoch (finished, as a fraction), the losses, accuracies and collapse measures of
-    `PretrainModule.measured`, learning_rate, clips_per_second (global clips, two to a video) and data_wait (the share
-    of time spent waiting for the loader). The pace counts from the process's first step.
+    Columns: step, epoch (finished, as a fraction), what the task measured, learning_rate, clips_per_second and
+    data_wait (the share of time spent waiting for data). The pace counts from the process's first step.
 
     Args:
-        file: where rows go; None: nowhere.
-        config: of the run.
-        listeners: called with each row.
+        file: Where rows go.
+        config: Configuration of the run.
+        listeners: Called with each row.
     """
 
     def __init__(
-        self,
-        file: MetricsFile | None,
-        config: PretrainConfig,
-        listeners: tuple[Callable[[dict[str, float]], None], ...] = (),
+        self, file: MetricsFile, config: RunConfig, listeners: tuple[Callable[[dict[str, float]], None], ...] = ()
     ) -> None:
         self.file, self.config, self.listeners = file, config, listeners
-        self._rows = Means()
-        self._since_checkpoint = Means()
-        self._clips = 0
-        self._begun = self._waited = 0.0
+        self._rows, self._epoch, self._since_checkpoint = Means(), Means(), Means()
+        self._plateau: dict[str, float] | None = None
+        self._clips, self._begun, self._waited = 0, 0.0, 0.0
         self.total_wait = self.total_seconds = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Rows after this step are of a run that was stopped."""
-        if self.file is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
             self.file.keep_until(trainer.global_step)
+        if self._plateau is not None:
+            pl_module.plateau.restore(self._plateau)
         self._restart_clock(trainer)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add a batch; after the step that is due, a row."""
-        if not isinstance(pl_module, PretrainModule):
-            raise TypeError("a Recorder reads a PretrainModule")
-        self._rows.add(pl_module.measured)
-        self._since_checkpoint.add(pl_module.measured)
-        self._clips += 2 * len(batch) * trainer.world_size
-        whole = (batch_idx + 1) % self.config.optimizer.accumulate == 0
-        if whole and trainer.global_step % self.config.log.every_steps == 0:
+        for means in (self._rows, self._epoch, self._since_checkpoint):
+            means.add(pl_module.measured)
+        self._clips += pl_module.clips_per_sample * len(batch) * trainer.world_size
+        if (batch_idx + 1) % self.config.optimizer.accumulate:
+            return
+        if trainer.global_step % pl_module.steps_per_epoch == 0:
+            self._end_epoch(trainer, pl_module)
+        if trainer.global_step % self.config.log.every_steps == 0:
             self._record(trainer, pl_module)
 
-    def take_mean(self, name: str) -> float | None:
-        """Mean of a quantity over the batches since this was last asked, and start anew; None if it is unknown."""
-        means = self._since_checkpoint.take()
-        return means.get(name)
+    def take_mean(self, name: str, trainer: pl.Trainer) -> float | None:
+        """Mean of a quantity over the batches of all processes since this was last asked; None if it is unknown."""
+        return _over_processes(trainer, self._since_checkpoint.take()).get(name)
 
     def state_dict(self) -> dict[str, Any]:
-        """Sums that a row was not made of yet."""
-        return {"rows": self._rows.state(), "since_checkpoint": self._since_checkpoint.state()}
+        """Sums that nothing was made of yet, and the schedule's state."""
+        sums = {"rows": self._rows, "epoch": self._epoch, "since_checkpoint": self._since_checkpoint}
+        return {name: means.state() for name, means in sums.items()} | {"plateau": self._plateau}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `state_dict` gave it."""
-        self._rows = Means(**state_dict["rows"])
+        """As `state_dict` gave it; earlier versions kept no epoch's sums for pre-training."""
+        self._rows, self._epoch = Means(**state_dict["rows"]), Means(**state_dict.get("epoch", {}))
         self._since_checkpoint = Means(**state_dict["since_checkpoint"])
+        self._plateau = state_dict.get("plateau")
 
-    def _record(self, trainer: pl.Trainer, module: PretrainModule) -> None:
+    def _end_epoch(self, trainer: pl.Trainer, module: Any) -> None:
+        means = self._epoch.take()
+        if module.plateau.active:
+            module.plateau.see(_over_processes(trainer, means)["loss"])
+            self._plateau = module.plateau.state()
+
+    def _record(self, trainer: pl.Trainer, module: Any) -> None:
         means = _over_processes(trainer, self._rows.take())
-        seconds, waited = time.perf_counter() - self._begun, _waited(trainer) - self._waited
+        waited = trainer.datamodule.waited - self._waited  # type: ignore[attr-defined]  # set by fit
+        seconds = max(time.perf_counter() - self._begun, 1e-9)
         self.total_seconds += seconds
         self.total_wait += waited
         row = {
             "step": float(trainer.global_step),
             "epoch": trainer.global_step / module.steps_per_epoch,
             **means,
-            "learning_rate": learning_rate(trainer.global_step - 1, module.steps_per_epoch, self.config.optimizer),
-            "clips_per_second": self._clips / max(seconds, 1e-9),
-            "data_wait": min(max(waited / max(seconds, 1e-9), 0.0), 1.0),
+            "learning_rate": module.rate,
+            "clips_per_second": self._clips / seconds,
+            "data_wait": min(max(waited / seconds, 0.0), 1.0),
         }
         if trainer.is_global_zero:
-            if self.file is not None:
-                self.file.append(row)
+            self.file.append(row)
             for logger in trainer.loggers:
                 logger.log_metrics({k: v for k, v in row.items() if k != "step"}, step=trainer.global_step)
         for listener in self.listeners:
@@ -141,7 +141,8 @@ class Recorder(pl.Callback):
         self._restart_clock(trainer)
 
     def _restart_clock(self, trainer: pl.Trainer) -> None:
-        self._begun, self._waited, self._clips = time.perf_counter(), _waited(trainer), 0
+        self._begun, self._clips = time.perf_counter(), 0
+        self._waited = trainer.datamodule.waited  # type: ignore[attr-defined]  # set by fit
 
 
 class Means:
@@ -152,7 +153,9 @@ class Means:
         self.count = count
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """One step's scalars."""
+        """One batch's scalars."""
+        if not values:
+            return
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach().float()
         self.count += 1
@@ -169,16 +172,11 @@ class Means:
 
 
 def _over_processes(trainer: pl.Trainer, means: dict[str, float]) -> dict[str, float]:
-    if trainer.world_size == 1:
+    if trainer.world_size == 1 or not means:
         return means
     values = torch.tensor(list(means.values()), dtype=torch.float32, device=trainer.strategy.root_device)
     reduced = trainer.strategy.reduce(values, reduce_op="mean")
     return dict(zip(means, torch.as_tensor(reduced).tolist(), strict=True))
-
-
-def _waited(trainer: pl.Trainer) -> float:
-    data = trainer.datamodule  # type: ignore[attr-defined]  # set by fit
-    return data.loader.waited if isinstance(data, WindowDataModule) and data.loader is not None else 0.0
 
 
 def _written(row: dict[str, float]) -> dict[str, str]:

@@ -1,47 +1,183 @@
-"""Whether a checkpoint belongs to the run that wants to go on from it."""
+"""The checkpoint that a run goes on from, and whether it is this run's."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from fima.data.datasets import VideoDataset
+from fima.checkpoints.files import read_checkpoint
+from fima.engine.configuration import RunConfig
+from fima.engine.legacy import run_as_today
 from fima.errors import CheckpointError, InputError
-from fima.legacy import american_keys
-from fima.tasks.pretrain.config import PretrainConfig
+from fima.presets.loader import flatten
 
-__all__ = ["check_same_run", "fingerprint"]
+__all__ = ["LAST", "ResumePoint", "check_same_run", "find_resume", "fingerprint", "saved_state", "step_files"]
+
+LAST = "last.ckpt"
+_STEP_PATTERN = re.compile(r"step-(\d+)\.ckpt")
 
 
-def fingerprint(videos: VideoDataset) -> dict[str, Any]:
-    """What tells one data set from another: how many videos, and a digest of their names in order."""
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a run goes on.
+
+    Attributes:
+        path: The checkpoint.
+        run: What it says of its run; None if it is no checkpoint of a run.
+        step: Optimizer's steps that it has behind it.
+        note: What the user must know, such as that another file was damaged.
+        damaged: Newer checkpoints of the same run that cannot be read.
+    """
+
+    path: Path
+    run: Mapping[str, Any] | None
+    step: int = 0
+    note: str | None = None
+    damaged: tuple[Path, ...] = ()
+
+
+class _Listed(Protocol):
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Any: ...
+
+
+def fingerprint(videos: _Listed) -> dict[str, Any]:
+    """What tells one list of videos from another: how many, and a digest of their names in order."""
     digest = hashlib.sha256("\n".join(record.video_id for record in videos).encode()).hexdigest()
     return {"videos": len(videos), "digest": digest}
 
 
-def check_same_run(content: Any, config: PretrainConfig, videos: VideoDataset, world: int, path: Path | None) -> None:
-    """Refuse a checkpoint of other settings, other data or another number of samples to a step.
+def step_files(folder: Path) -> list[Path]:
+    """Checkpoints of a run by their step, ascending."""
+    return sorted(file for file in folder.glob("step-*.ckpt") if _STEP_PATTERN.fullmatch(file.name))
+
+
+def saved_state(folder: Path) -> str:
+    """What a stopped run can rely on, in words."""
+    last = folder / LAST
+    return f"{last} is good: go on with --resume auto" if last.is_file() else "no checkpoint was written yet"
+
+
+def find_resume(folder: Path, resume: str) -> ResumePoint | None:
+    """The checkpoint that a run goes on from.
+
+    Args:
+        folder: Folder of the run.
+        resume: "auto": the newest that can be read, and a note if that is not ``last.ckpt``; "never"; or a path.
+
+    Returns:
+        Where to go on; None for a new run.
 
     Raises:
-        CheckpointError: if it is no checkpoint of a run.
-        InputError: names the first setting that differs and both values.
+        FileNotFoundError: If a path is given and nothing is there.
+        InputError: If a run would be overwritten.
+        CheckpointError: If nothing that is there can be read.
     """
-    if not isinstance(content, Mapping) or not isinstance(content.get("run"), Mapping):
-        raise CheckpointError(f"{path}: is no checkpoint of fima pretrain; to start from its weights use --init")
-    run = content["run"]
-    theirs, ours = american_keys(run["decisive"]), config.decisive()
-    for name in sorted(theirs.keys() | ours.keys()):
-        if theirs.get(name) != ours.get(name):
+    last = folder / LAST
+    if resume == "never":
+        if last.exists():
+            raise InputError(f"{last}: this run exists; go on with --resume auto, or choose another --out")
+        return None
+    if resume == "auto":
+        return _newest([*([last] if last.is_file() else []), *reversed(step_files(folder))])
+    path = Path(resume)
+    if not path.is_file():
+        raise FileNotFoundError(f"--resume {resume}: no such file; expected auto, never or a checkpoint")
+    try:
+        return _read(path)
+    except CheckpointError as error:
+        others = [file for file in reversed(step_files(path.parent)) if _is_readable(file)]
+        hint = f"; {others[0]} beside it can be read: give that one, or --resume auto" if others else ""
+        raise CheckpointError(f"{error}{hint}") from None
+
+
+def check_same_run(point: ResumePoint, config: RunConfig, ours: Mapping[str, Any], *, command: str) -> None:
+    """Refuse a checkpoint of other settings, other data or another number of samples to a step.
+
+    A setting that the checkpoint's version did not have was what its default is now.
+
+    Args:
+        point: Where the run is to go on.
+        config: Configuration of the run.
+        ours: As `fima.engine.module.TaskModule.run` gives it.
+        command: Name of the command, for messages.
+
+    Raises:
+        CheckpointError: If it is no checkpoint of such a run.
+        InputError: Names the first setting that differs and both values.
+    """
+    run = point.run
+    if run is None or not isinstance(run.get("decisive"), Mapping):
+        raise CheckpointError(f"{point.path}: is no checkpoint of fima {command}; a new run may start from its weights")
+    theirs, mine = _defaults(config) | dict(run["decisive"]), ours["decisive"]
+    for name in sorted(theirs.keys() | mine.keys()):
+        if theirs.get(name) != mine.get(name):
             raise InputError(
-                f"--resume {path}: the run was begun with {name} = {theirs.get(name)}, not {ours.get(name)}; a run "
-                "goes on as it began (--init starts a new one from its weights)"
+                f"--resume {point.path}: the run was begun with {name} = {theirs.get(name)}, not {mine.get(name)}; a "
+                "run goes on as it began"
             )
-    if run["data"] != fingerprint(videos):
-        raise InputError(
-            f"--resume {path}: the run was begun on other videos ({run['data']['videos']}, here {len(videos)}, or "
-            "other names or order); a run goes on with the data it began with"
-        )
-    if run["world"] != world:
-        raise InputError(f"--resume {path}: the run was begun with {run['world']} processes, not {world}")
+    for name, value in ours["data"].items():
+        if run["data"].get(name) != value:
+            what = _other(name, run["data"].get(name), value)
+            raise InputError(f"--resume {point.path}: the run was begun with {what}; a run goes on as it began")
+    world = run.get("world", 1)
+    if world != ours["world"]:
+        raise InputError(f"--resume {point.path}: the run was begun with {world} processes, not {ours['world']}")
+
+
+def _other(name: str, theirs: Any, ours: Any) -> str:
+    if name == "start":
+        return "another --ckpt"
+    counts = [value.get("videos") if isinstance(value, Mapping) else value for value in (theirs, ours)]
+    return f"other {name} videos ({counts[0]}, here {counts[1]}, or other names or order)"
+
+
+def _defaults(config: RunConfig) -> dict[str, Any]:
+    """Dotted name → default of every decisive setting in a group."""
+    made = {item.name: item.default_factory() for item in fields(config) if item.default_factory is not MISSING}
+    groups = {name: asdict(one) for name, one in made.items() if is_dataclass(one) and not isinstance(one, type)}
+    flat = flatten(groups)
+    return {name: value for name, value in flat.items() if name in config.decisive()}
+
+
+def _newest(files: list[Path]) -> ResumePoint | None:
+    """The first of the files that can be read."""
+    damaged: dict[Path, CheckpointError] = {}
+    for file in files:
+        try:
+            point = _read(file)
+        except CheckpointError as error:
+            damaged[file] = error
+            continue
+        if not damaged:
+            return point
+        words = f"{next(iter(damaged.values()))}; going on from {file} instead, the damaged one is kept beside it"
+        return replace(point, note=words, damaged=tuple(damaged))
+    if damaged:
+        raise CheckpointError(f"{next(iter(damaged.values()))}; nor can an older checkpoint beside it be read")
+    return None
+
+
+def _is_readable(file: Path) -> bool:
+    try:
+        _read(file)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _read(path: Path) -> ResumePoint:
+    try:
+        content = read_checkpoint(path, trust=False)
+    except CheckpointError as error:
+        if "--trust-checkpoint" in str(error):  # ours never need code
+            raise CheckpointError(f"{path}: is no checkpoint of a run: code is needed to read it") from None
+        raise
+    run = content.get("run") if isinstance(content, Mapping) else None
+    step = content.get("global_step", content.get("step", 0)) if isinstance(content, Mapping) else 0
+    return ResumePoint(path, run_as_today(run) if isinstance(run, Mapping) else None, int(step))

@@ -89,20 +89,6 @@ class DetectionPreset:
         known = {item.name for item in fields(self)}
         return replace(self, **{key: value for key, value in values.items() if value is not None and key in known})
 
-    def learning_rate(self, epoch: float) -> float:
-        """The rate at a moment of training.
-
-        Args:
-            epoch: passed so far, with its fraction.
-        """
-        if epoch < self.warmup_epochs:
-            end = self._stepped(self.warmup_epochs)
-            return self.warmup_start + (end - self.warmup_start) * epoch / self.warmup_epochs
-        return self._stepped(epoch)
-
-    def _stepped(self, epoch: float) -> float:
-        return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
-
 
 def detection_preset(name: str) -> DetectionPreset:
     """A preset by name.

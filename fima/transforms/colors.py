@@ -7,7 +7,7 @@ on planes that stay in the cache, and writes the layout that convolutions like b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import permutations
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys, uniforms
+from fima.transforms.color_ranges import ColorRanges
 
 __all__ = ["ColorAugment", "Colors", "apply_colors", "blur_kernel_size"]
 
@@ -61,49 +62,17 @@ class Colors:
         return np.stack([self.brightness, self.contrast, self.saturation, self.hue])
 
 
-@dataclass(frozen=True)
-class ColorAugment:
-    """The ranges colors are drawn from; calling it draws and applies.
-
-    Attributes:
-        gray_probability: of a gray clip.
-        jitter_probability: of the four changes together.
-        brightness, contrast, saturation: factors are drawn from [1 − x, 1 + x], x at most 1.
-        hue: turns are drawn from [−x, x], x at most 0.5.
-        blur_probability: of a blurred clip.
-        sigma: range of the blur, pixels, more than 0.
-
-    Raises:
-        InputError: if a value is out of its range.
+class ColorAugment(ColorRanges):
+    """Draws colors from its ranges and applies them, when it is called.
 
     Source: FIMA's reference code, ZMHH-H/FIMA ``moco/loader.py``, commit fd63cbd, whose order is gray, jitter, blur,
     normalization. It draws one sigma per process and one order of the jitter per batch; we draw both per clip.
     """
 
-    gray_probability: float = 0.2
-    jitter_probability: float = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    blur_probability: float = 0.5
-    sigma: tuple[float, float] = (0.1, 2.0)
-
-    def __post_init__(self) -> None:
-        for name in (
-            "gray_probability",
-            "jitter_probability",
-            "blur_probability",
-            "brightness",
-            "contrast",
-            "saturation",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if not 0 <= self.hue <= 0.5:
-            raise InputError(f"hue must be in [0, 0.5] turns, got {self.hue}")
-        if not 0 < self.sigma[0] <= self.sigma[1]:
-            raise InputError(f"sigma must be an ascending range of positive numbers, got {self.sigma}")
+    @classmethod
+    def of(cls, ranges: ColorRanges) -> ColorAugment:
+        """The augmentation of given ranges; further settings that a subclass of `ColorRanges` has are left aside."""
+        return cls(**{item.name: getattr(ranges, item.name) for item in fields(ColorRanges)})
 
     def draw(self, keys: SampleKeys, purpose: str) -> Colors:
         """The colors of one clip of each sample; ``purpose`` names the clip, so that RGB and motion differ."""

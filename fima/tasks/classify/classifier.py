@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fima.checkpoints import LoadedBackbone, load_backbone, save_backbone
 from fima.errors import CheckpointError, InputError, one_line
 from fima.input_spec import InputSpec
+from fima.tasks.classify.options import HeadOptions
 
 __all__ = ["Classifier", "ClassifierHead", "LoadedClassifier", "load_classifier", "save_classifier"]
 
@@ -47,6 +48,13 @@ class ClassifierHead(nn.Module):
         self.fc = nn.Linear(channels, classes)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
+
+    @classmethod
+    def seeded(cls, channels: int, classes: int, options: HeadOptions, seed: int) -> ClassifierHead:
+        """A head with the options of a run, whose weights depend on the seed alone."""
+        torch.manual_seed(seed)
+        norms = {"l2_norm": options.l2_norm, "batch_norm": options.batch_norm}
+        return cls(channels, classes, dropout=options.dropout, **norms)
 
     def forward(self, feature: Tensor) -> Tensor:
         """``(N, C)`` → ``(N, classes)``."""
@@ -164,14 +172,16 @@ def restore_head(content: Mapping[str, Any], path: str | os.PathLike[str]) -> tu
     return head, names
 
 
-def load_classifier(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> LoadedClassifier:
+def load_classifier(
+    path: str | os.PathLike[str], *, device: str | torch.device = "cpu", trust: bool = False
+) -> LoadedClassifier:
     """Read a file of `save_classifier`, or a checkpoint of ``fima finetune`` and ``fima linear``.
 
     Raises:
         FileNotFoundError: if there is no such file.
         CheckpointError: if it is no classifier, or damaged.
     """
-    source = load_backbone(path, device=device)
+    source = load_backbone(path, device=device, trust=trust)
     content = source.extra.get("classifier")
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a backbone without a classifier; train one with fima finetune")

@@ -18,7 +18,7 @@ from fima.transforms.colors import ColorAugment
 from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
 
-__all__ = ["ClipBatch", "colors", "make_clips"]
+__all__ = ["ClipBatch", "make_clips"]
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,4 @@ def make_clips(batch: ClipBatch, spec: InputSpec, options: AugmentOptions | None
     clips = torch.empty(len(batch), 3, frames_each, size, size, device=batch.clips[0].device)
     for number, clip in enumerate(batch.clips):
         cut(clip, crops[number], out=clips[number])
-    return colors(options)(clips, batch.keys, "supervised", spec)
-
-
-def colors(options: AugmentOptions) -> ColorAugment:
-    """The colors of the options.
-
-    Raises:
-        InputError: if a value is out of its range.
-    """
-    return ColorAugment(
-        options.gray_probability,
-        options.jitter_probability,
-        options.brightness,
-        options.contrast,
-        options.saturation,
-        options.hue,
-        options.blur_probability,
-    )
+    return ColorAugment.of(options)(clips, batch.keys, "supervised", spec)

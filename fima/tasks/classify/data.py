@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,15 +16,13 @@ from fima.data.protocol_clips import read_test_clips
 from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import VideoFailure
-from fima.engine.batches import BatchStream
 from fima.errors import InputError, VideoError
 from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys, uniforms
 from fima.tasks.classify.clips import ClipBatch
 from fima.tasks.classify.config import SupervisedConfig
-from fima.tasks.pretrain.data import TimedLoader, Unsized, leave_signals_to_the_parent
 
-__all__ = ["ClipDataModule", "ClipDataset", "fixed_protocol"]
+__all__ = ["ClipDataset", "clip_dataset", "collate", "fixed_protocol"]
 
 _SUBSTITUTES = 10
 
@@ -96,7 +93,7 @@ class ClipDataset(Dataset[ClipBatch]):
 
     def _read(self, record: VideoRecord, keys: SampleKeys, number: int) -> Tensor:
         if self.fixed is not None:
-            return read_test_clips(record, self.spec, self.fixed)[number].permute(0, 2, 3, 1)
+            return read_test_clips(record, self.spec, self.fixed, clip=number)[0].permute(0, 2, 3, 1)
         with open_video(record, threads=int(get_worker_info() is not None)) as reader:
             starts = len(reader) - self._span + 1 if len(reader) >= self._span else len(reader)
             start = math.floor(uniforms(keys, "clip start", 1)[0, 0] * starts)
@@ -104,6 +101,18 @@ class ClipDataset(Dataset[ClipBatch]):
                 len(reader), start, num_frames=self.spec.num_frames, frame_stride=self.spec.frame_stride
             )
             return reader.frames(indices, short_side=self.short_side).permute(0, 2, 3, 1)
+
+
+def clip_dataset(videos: Sequence[VideoRecord], spec: InputSpec, config: SupervisedConfig) -> ClipDataset:
+    """The training samples of a run."""
+    return ClipDataset(
+        videos,
+        spec,
+        seed=config.seed,
+        clips=config.input.clips_per_epoch,
+        fixed=None if config.input.augmented else fixed_protocol(config),
+        short_side=config.input.short_side,
+    )
 
 
 def fixed_protocol(config: SupervisedConfig) -> ClipProtocol:
@@ -120,58 +129,3 @@ def collate(samples: Sequence[ClipBatch]) -> ClipBatch:
         SampleKeys(first.seed, first.epoch, np.concatenate([sample.keys.indices for sample in samples])),
         tuple(failure for sample in samples for failure in sample.failures),
     )
-
-
-class ClipDataModule(pl.LightningDataModule):
-    """The batches of a run, from the trainer's step on.
-
-    Args:
-        videos: of training.
-        spec: of a training clip.
-        config: of the run.
-        last_step: of the run.
-    """
-
-    def __init__(
-        self, videos: Sequence[VideoRecord], spec: InputSpec, config: SupervisedConfig, last_step: int
-    ) -> None:
-        super().__init__()
-        self.config, self.last_step = config, last_step
-        self.dataset = ClipDataset(
-            videos,
-            spec,
-            seed=config.seed,
-            clips=config.input.clips_per_epoch,
-            fixed=None if config.input.augmented else fixed_protocol(config),
-            short_side=config.input.short_side,
-        )
-        self.loader: TimedLoader | None = None
-
-    def train_dataloader(self) -> TimedLoader:
-        """A loader whose first batch is the next one of the trainer."""
-        options, trainer, workers = self.config.optimizer, self.trainer, self.config.loader.workers
-        if trainer is None:
-            raise RuntimeError("a ClipDataModule needs a trainer")
-        stream = BatchStream(
-            len(self.dataset),
-            options.batch_size,
-            epochs=options.epochs,
-            seed=self.config.seed,
-            accumulate=options.accumulate,
-            first_step=trainer.global_step,
-            last_step=self.last_step,
-        )
-        self.loader = TimedLoader(
-            self.dataset,
-            batch_sampler=Unsized(stream),
-            collate_fn=collate,
-            num_workers=workers,
-            prefetch_factor=self.config.loader.prefetch if workers else None,
-            worker_init_fn=leave_signals_to_the_parent,
-            pin_memory=torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
-        )
-        return self.loader
-
-    def transfer_batch_to_device(self, batch: ClipBatch, device: torch.device, dataloader_idx: int) -> ClipBatch:
-        """Frames go over as uint8, once."""
-        return batch.to(device, non_blocking=True)

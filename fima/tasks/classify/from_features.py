@@ -6,22 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fima.checkpoints.files import write_checkpoint
 from fima.checkpoints.shipped import checkpoint_name
+from fima.engine.folder import opened_run
 from fima.engine.progress import RunProgress
 from fima.evaluation.checks import hold_out, take_examples
 from fima.evaluation.feature_store import FeatureSet, read_clip_vectors
-from fima.evaluation.metrics import average_logits
+from fima.evaluation.features import ClipFeatures
 from fima.evaluation.neighbor_sets import sets_of_tables
 from fima.presets.retrieval import retrieval_preset
 from fima.tasks.classify.classifier import ClassifierHead, classifier_extra
 from fima.tasks.classify.config import SupervisedConfig
-from fima.tasks.classify.probe import ClipFeatures, Trial, sweep_heads
-from fima.tasks.classify.results import describe, explain_choice, write_config, write_results
+from fima.tasks.classify.probe import Trial, head_scores, sweep_heads
+from fima.tasks.classify.results import RESULTS, describe, explain_choice, write_results
 from fima.tasks.classify.start import check_cache, fit_batch, needs_validation
 from fima.tasks.classify.testing import VideoScores
 
@@ -29,6 +28,7 @@ __all__ = ["HEAD", "run_on_tables"]
 
 HEAD = "head.ckpt"
 """The trained head alone: ``chosen.ckpt`` would need the backbone, which is not here."""
+_NAMES = ("config.yaml", HEAD, *RESULTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,47 +73,49 @@ def run_on_tables(config: SupervisedConfig, *, command: str = "", batch_given: b
     clips = sum(map(len, train.vectors))
     config, note = fit_batch(config, len(train.labels), clips=clips, given=batch_given)
     warnings = [*tables.warnings, *([note] if note else [])]
-    progress = RunProgress(config.log.progress, last_step=0, epochs=config.optimizer.epochs)
-
-    def tell(line: str) -> None:
-        if config.log.progress != "none":
-            progress.tell(line)
-
+    tell = RunProgress(config.log.progress).tell
     for line in warnings:
         tell(f"warning: {line}")
-    trial, trials = sweep_heads(_head(config, tables.train), train, validation, config, tell)
-    history, held = trial.history, 0 if validation is None else len(validation.labels)
-    chosen = explain_choice(config, trial.epoch, trial.top1, history, validation=held, held_out=True)
-    folder = Path(config.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_config(folder / "config.yaml", as_typed)
-    write_checkpoint(folder / HEAD, classifier_extra(trial.head, tables.train.class_names, epoch=trial.epoch))
-    result = write_results(
-        folder,
-        config,
-        _test(trial, tables, config),
-        tables.test.class_names,
-        chosen=chosen,
-        checkpoint=_checkpoint(tables.test),
-        input=dict(tables.test.metadata.get("input") or {}),
-        protocol=config.test.protocol(),
-        missing=int(_data(tables.test).get("missing") or 0),
-        warnings=warnings,
-        command=command,
-        extra={
-            "features": {
-                "train": str(config.features_train),
-                "test": str(config.features_test),
-                "layer": tables.test.metadata.get("layer") or "output",
-                "shown": tables.test.metadata.get("shown", "rgb"),
-                "data": {"train": _data(tables.train), "test": _data(tables.test)},
-            },
-            "sweep": {"lr": trial.lr, "weight_decay": trial.weight_decay, "chosen_on": "validation", "trials": trials},
-            "unreadable_in_training": {"train": dict(tables.train.skipped), "validation": {}},
-        },
-    )
+    given = [str(config.features_train), str(config.features_test)]
+    settings = config.decisive() | {"tables": given, "sha256": tables.test.metadata.get("sha256")}
+    with opened_run(as_typed, config.task, settings, names=_NAMES, inputs=given) as folder:
+        channels, classes = tables.train.vectors.shape[1], len(tables.train.class_names)
+        head = ClassifierHead.seeded(channels, classes, config.head, config.seed)
+        trial, trials = sweep_heads(head, train, validation, config, tell)
+        folder.begin()
+        extra = classifier_extra(trial.head, tables.train.class_names, epoch=trial.epoch)
+        write_checkpoint(folder.path / HEAD, extra)
+        held = 0 if validation is None else len(validation.labels)
+        result = write_results(
+            folder.path,
+            config,
+            _test(trial, tables, config),
+            tables.test.class_names,
+            chosen=explain_choice(config, trial.epoch, trial.top1, trial.history, validation=held, held_out=True),
+            checkpoint=_checkpoint(tables.test),
+            input=dict(tables.test.metadata.get("input") or {}),
+            protocol=config.test.protocol(),
+            missing=int(_data(tables.test).get("missing") or 0),
+            warnings=warnings,
+            command=command,
+            extra=_about(config, tables, trial, trials),
+        )
     tell(describe(result))
     return result
+
+
+def _about(config: SupervisedConfig, tables: _Tables, trial: Trial, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "features": {
+            "train": str(config.features_train),
+            "test": str(config.features_test),
+            "layer": tables.test.metadata.get("layer") or "output",
+            "shown": tables.test.metadata.get("shown", "rgb"),
+            "data": {"train": _data(tables.train), "test": _data(tables.test)},
+        },
+        "sweep": {"lr": trial.lr, "weight_decay": trial.weight_decay, "chosen_on": "validation", "trials": trials},
+        "unreadable_in_training": {"train": dict(tables.train.skipped), "validation": {}},
+    }
 
 
 def _read(config: SupervisedConfig) -> _Tables:
@@ -128,7 +130,7 @@ def _read(config: SupervisedConfig) -> _Tables:
             f"({ours}); the result is too good",
         )
     parts = [
-        ClipFeatures(tuple(map(torch.from_numpy, read_clip_vectors(path, one.video_ids))), one.labels, {})
+        ClipFeatures(one.video_ids, one.labels, read_clip_vectors(path, one.video_ids), {})
         for path, one in zip(paths, (train, test), strict=True)
     ]
     return _Tables(train, test, parts[0], parts[1], warnings)
@@ -155,27 +157,15 @@ def _as_in(config: SupervisedConfig, tables: _Tables) -> SupervisedConfig:
 def _split(config: SupervisedConfig, clips: ClipFeatures) -> tuple[ClipFeatures, ClipFeatures | None]:
     """Training and validation videos, drawn as `fima.tasks.classify.sources.open_videos` draws them."""
     if config.examples is not None:
-        clips = _pick(clips, take_examples(clips.labels, config.examples, config.seed))
+        clips = clips.pick(take_examples(clips.labels, config.examples, config.seed))
     if not needs_validation(config):
         return clips, None
     kept, out = hold_out(clips.labels, config.validation.fraction, config.seed)
-    return _pick(clips, kept), _pick(clips, out)
+    return clips.pick(kept), clips.pick(out)
 
 
-def _pick(clips: ClipFeatures, places: NDArray[np.int64]) -> ClipFeatures:
-    return ClipFeatures(tuple(clips.vectors[place] for place in places), clips.labels[places], {})
-
-
-def _head(config: SupervisedConfig, train: FeatureSet) -> ClassifierHead:
-    torch.manual_seed(config.seed)
-    options = {name: getattr(config.head, name) for name in ("dropout", "l2_norm", "batch_norm")}
-    return ClassifierHead(train.vectors.shape[1], len(train.class_names), **options)
-
-
-@torch.no_grad()
 def _test(trial: Trial, tables: _Tables, config: SupervisedConfig) -> VideoScores:
-    logits = [trial.head(vectors).numpy() for vectors in tables.test_clips.vectors]
-    scores = np.stack([average_logits(rows, config.test.average) for rows in logits])
+    scores = head_scores(trial.head, tables.test_clips, config.test.average)
     return VideoScores(tables.test.video_ids, tables.test.labels, scores, dict(tables.test.skipped))
 
 

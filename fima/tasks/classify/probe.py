@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,38 +13,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fima.data.clip_protocol import ClipProtocol
-from fima.data.datasets import VideoRecord
-from fima.data.protocol_clips import iterate_test_clips
 from fima.engine.batches import BatchStream
+from fima.engine.module import seed_from
+from fima.engine.optimizer import make_optimizer, set_rates
+from fima.engine.schedule import Plateau
 from fima.errors import InputError, TrainingError
+from fima.evaluation.features import ClipFeatures
 from fima.evaluation.metrics import average_logits
-from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys
-from fima.tasks.classify.classifier import Classifier, ClassifierHead
+from fima.tasks.classify.classifier import ClassifierHead
 from fima.tasks.classify.config import SupervisedConfig
-from fima.tasks.classify.module import make_optimizer, set_rates
+from fima.tasks.classify.module import classifier_groups
 from fima.tasks.classify.options import OptimizerOptions
-from fima.tasks.classify.rates import Plateau
-from fima.tasks.classify.testing import classify_clips
-from fima.tasks.pretrain.module import seed_from
 
-__all__ = ["ClipFeatures", "Trial", "clip_features", "sweep_heads", "train_head"]
-
-
-@dataclass(frozen=True)
-class ClipFeatures:
-    """Pooled features of the clips of videos.
-
-    Attributes:
-        vectors: of each video ``(K, C)`` float32; K may differ.
-        labels: ``(V,)``.
-        skipped: videos that could not be read, with the reason.
-    """
-
-    vectors: tuple[Tensor, ...]
-    labels: NDArray[np.int64]
-    skipped: dict[str, str]
+__all__ = ["Trial", "head_scores", "sweep_heads", "train_head"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,38 +47,6 @@ class Trial:
     epoch: int
     top1: float | None
     history: tuple[dict[str, float], ...]
-
-
-def clip_features(
-    classifier: Classifier,
-    videos: Sequence[VideoRecord],
-    spec: InputSpec,
-    protocol: ClipProtocol,
-    *,
-    batch_size: int = 32,
-    device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
-) -> ClipFeatures:
-    """Features of all clips of videos, with the backbone in eval mode.
-
-    Raises:
-        InputError: if no video can be read.
-    """
-    classifier.eval()
-    vectors, labels, skipped = [], [], {}
-    for place, record, clips in iterate_test_clips(videos, spec, protocol):
-        if isinstance(clips, str):
-            skipped[record.video_id] = clips
-        else:
-            found = classify_clips(classifier.features, clips, spec, batch_size=batch_size, device=device)
-            vectors.append(torch.from_numpy(found))
-            labels.append(record.label)
-        if progress is not None:
-            progress(place + 1, len(videos))
-    if not vectors:
-        reason = next(iter(skipped.values()), "there is none")
-        raise InputError(f"none of the {len(videos)} videos can be read; the first: {reason}")
-    return ClipFeatures(tuple(vectors), np.array(labels, np.int64), skipped)
 
 
 def train_head(
@@ -120,11 +70,12 @@ def train_head(
     """
     head = copy.deepcopy(head).train()
     clips = torch.tensor([len(vectors) for vectors in train.vectors])
-    table, labels = torch.cat(train.vectors), torch.from_numpy(train.labels).repeat_interleave(clips)
+    table = torch.from_numpy(np.concatenate(train.vectors))
+    labels = torch.from_numpy(train.labels).repeat_interleave(clips)
     stream = BatchStream(
         len(table), options.batch_size, epochs=options.epochs, seed=config.seed, accumulate=options.accumulate
     )
-    optimizer, plateau = make_optimizer(head, None, options), Plateau(options.patience, options.gamma)
+    optimizer, plateau = make_optimizer(classifier_groups(head, None, options), options), Plateau(options)
     history: list[dict[str, float]] = []
     best: tuple[float, int, dict[str, Tensor]] | None = None
     losses: list[float] = []
@@ -209,10 +160,15 @@ def sweep_heads(
 
 
 @torch.no_grad()
-def head_accuracy(head: ClassifierHead, features: ClipFeatures, average: str) -> float:
-    """Top-1 of videos whose clips' logits are averaged; the head's mode is what it was before."""
+def head_scores(head: ClassifierHead, features: ClipFeatures, average: str) -> NDArray[np.float64]:
+    """``(V, classes)``: the clips of each video, averaged by `average_logits`; the head's mode stays what it was."""
     training = head.training
     head.eval()
-    scores = np.stack([average_logits(head(vectors).numpy(), average) for vectors in features.vectors])
+    scores = [average_logits(head(torch.from_numpy(clips)).numpy(), average) for clips in features.vectors]
     head.train(training)
-    return float((scores.argmax(axis=1) == features.labels).mean())
+    return np.stack(scores)
+
+
+def head_accuracy(head: ClassifierHead, features: ClipFeatures, average: str) -> float:
+    """Top-1 of videos."""
+    return float((head_scores(head, features, average).argmax(axis=1) == features.labels).mean())

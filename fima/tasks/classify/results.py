@@ -9,22 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from fima import __version__
 from fima.data.clip_protocol import ClipProtocol
-from fima.engine.parsing import as_yaml
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
-from fima.files import write_csv, write_json, write_text
+from fima.files import write_csv, write_json
 from fima.legacy import american_keys
+from fima.presets.loader import flatten
 from fima.presets.supervised import preset
 from fima.safe_files import read_json
-from fima.tasks.classify.config import SupervisedConfig, flatten
+from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.testing import VideoScores
 
-__all__ = ["RESULT", "describe", "differences", "explain_choice", "write_config", "write_results"]
+__all__ = ["RESULT", "RESULTS", "describe", "differences", "explain_choice", "write_results"]
 
 RESULT = "result.json"
+RESULTS = (RESULT, "predictions.csv", "confusion.csv")
+"""What a test leaves."""
 
 
 def write_results(
@@ -171,9 +172,3 @@ def describe(result: Path) -> str:
         f"{', '.join(parts)} of {videos['tested']} test videos ({videos['listed']} listed); {content['chosen']['how']}"
     )
     return "\n".join([line, *(f"warning: {text}" for text in content["warnings"]), str(result)])
-
-
-def write_config(path: Path, config: SupervisedConfig) -> None:
-    """Write a configuration as a file for ``--config`` that repeats the run."""
-    plain = {key: value for key, value in config.to_dict().items() if key != "task"}
-    write_text(path, yaml.safe_dump(as_yaml(plain), sort_keys=False))

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
-from fima.engine.checkpoints import find_resume
-from fima.engine.guards import one_run_at_a_time
+from fima.engine.folder import TRAINED, RunFolder, opened_run
 from fima.engine.progress import RunProgress
+from fima.engine.resume import ResumePoint, check_same_run, find_resume, fingerprint
 from fima.engine.trainer import make_trainer
 from fima.errors import CheckpointError, InputError
+from fima.evaluation.features import clip_features
 from fima.files import write_json
 from fima.models.registry import backbone_info
 from fima.safe_files import read_json
+from fima.tasks.classify.choice import CHOSEN
 from fima.tasks.classify.classifier import (
     Classifier,
     ClassifierHead,
@@ -27,21 +28,20 @@ from fima.tasks.classify.classifier import (
     load_classifier,
     save_classifier,
 )
-from fima.tasks.classify.clips import colors
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.data import fixed_protocol
 from fima.tasks.classify.from_features import run_on_tables
-from fima.tasks.classify.probe import Trial, clip_features, sweep_heads
-from fima.tasks.classify.results import describe, explain_choice, write_config, write_results
-from fima.tasks.classify.sources import Videos, training_spec
-from fima.tasks.classify.start import Start, fit_batch, nothing_left_if_refused, open_start
+from fima.tasks.classify.probe import Trial, sweep_heads
+from fima.tasks.classify.results import RESULTS, describe, explain_choice, write_results
+from fima.tasks.classify.sources import Videos, identity, training_spec
+from fima.tasks.classify.start import Start, fit_batch, open_start
 from fima.tasks.classify.testing import classify_videos
-from fima.tasks.classify.train import Fitted, fit
-from fima.tasks.classify.watch import CHOSEN
+from fima.tasks.classify.train import Fitted, train_classifier
 
 __all__ = ["run_supervised"]
 
 SWEEP = "sweep.json"
+_NAMES = (*TRAINED, CHOSEN, "chosen-epoch-*.ckpt", SWEEP, *RESULTS)
 
 
 def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: bool = True) -> Path | None:
@@ -70,35 +70,47 @@ def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: 
         config = replace(config, trainer=replace(config.trainer, devices=1))
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
         raise InputError("trainer.devices: fine-tuning and probes run in one process; raise optimizer.accumulate")
-    colors(config.augment)
-    folder = Path(config.out)
-    resume_from = None if config.test_only or config.features else find_resume(folder, config.resume)
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
-    trainer = make_trainer(cast(Any, config), resume_from)
+    resume = None if config.test_only or config.features else find_resume(Path(config.out), config.resume)
+    trainer = make_trainer(config, resume)
     start, notes = open_start(config, trainer.strategy.root_device), list[str]()
     if start.trained is None:
         config, note = fit_batch(config, len(start.videos.train), given=batch_given)
         notes += [note] if note else []
-    with nothing_left_if_refused(folder), one_run_at_a_time(folder, trainer):
-        write_config(folder / "config.yaml", config)
-        return _Run(config, trainer, resume_from, command, notes).go(start)
+    known = identity(start.videos, start.loaded)
+    settings = config.decisive() | known | {"test": fingerprint(start.videos.test), "test_only": config.test_only}
+    if resume is not None:
+        sweep = _earlier_sweep(config)
+        config = _with_rate(config, sweep)
+        if config.optimizer.lr is not None:  # else the sweep comes first, and the check with it
+            ours = {"decisive": config.decisive(), "data": known, "world": 1}
+            check_same_run(resume, config, ours, command=config.task)
+    inputs = [config.data, *([] if config.ckpt == "random" else [config.ckpt])]
+    with opened_run(config, config.task, settings, names=_NAMES, inputs=inputs, resume=resume) as folder:
+        return _Run(config, trainer, resume, command, notes, folder).go(start)
 
 
 class _Run:
     """The steps of one run, in order."""
 
     def __init__(
-        self, config: SupervisedConfig, trainer: Trainer, resume_from: Path | None, command: str, notes: list[str]
+        self,
+        config: SupervisedConfig,
+        trainer: Trainer,
+        resume: ResumePoint | None,
+        command: str,
+        notes: list[str],
+        folder: RunFolder,
     ) -> None:
-        self.config, self.trainer, self.resume_from, self.command = config, trainer, resume_from, command
-        self.notes = notes
-        self.folder, self.device = Path(config.out), trainer.strategy.root_device
-        self.progress = RunProgress(config.log.progress, last_step=0, epochs=config.optimizer.epochs)
+        self.config, self.trainer, self.resume, self.command = config, trainer, resume, command
+        self.notes, self.claimed = notes, folder
+        self.folder, self.device = folder.path, trainer.strategy.root_device
+        self.progress = RunProgress(config.log.progress)
+        self.tell = self.progress.tell
 
     def go(self, start: Start) -> Path | None:
         config, videos, loaded = self.config, start.videos, start.loaded
         if start.trained is not None:
+            self.claimed.begin()
             return self.test(start.trained, videos, loaded, {"how": "as in the checkpoint"}, {})
         for line in (*videos.warnings, *self.notes):
             self.tell(f"warning: {line}")
@@ -107,29 +119,20 @@ class _Run:
             chosen, extra = self.probe(classifier, loaded, videos)
         else:
             extra = self.choose_rate(classifier, loaded, videos)
-            fitted = fit(self.trainer, classifier, loaded, videos, self.config, self.resume_from)
+            fitted = train_classifier(
+                self.trainer, classifier, loaded, videos, self.config, self.claimed, self.resume, self.progress
+            )
             if not fitted.finished:
                 return None
             chosen = self.chosen(fitted, classifier, loaded, videos)
         trained = load_classifier(self.folder / CHOSEN, device=self.device)
         return self.test(trained, videos, loaded, chosen, extra)
 
-    def tell(self, line: str) -> None:
-        if self.config.log.progress != "none":
-            self.progress.tell(line)
-
     def make_classifier(self, loaded: LoadedBackbone, videos: Videos) -> Classifier:
         """With a head that depends on the seed alone."""
         config = self.config
         channels = backbone_info(loaded.backbone, training_spec(loaded, config)).channels
-        torch.manual_seed(config.seed)
-        head = ClassifierHead(
-            channels,
-            len(videos.class_names),
-            dropout=config.head.dropout,
-            l2_norm=config.head.l2_norm,
-            batch_norm=config.head.batch_norm,
-        )
+        head = ClassifierHead.seeded(channels, len(videos.class_names), config.head, config.seed)
         return Classifier(
             loaded.backbone, head, frozen=config.task == "linear", backbone_mode=config.head.backbone_mode
         )
@@ -153,6 +156,7 @@ class _Run:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Train heads on cached features and save the best."""
         trial, extra = self.sweep(classifier, loaded, videos)
+        self.claimed.begin()
         classifier.head.load_state_dict(trial.head.state_dict())
         self.save(classifier, loaded, videos, trial.epoch)
         chosen = self.explained(trial.epoch, trial.top1, trial.history, videos)
@@ -162,11 +166,11 @@ class _Run:
         config, spec = self.config, training_spec(loaded, self.config)
         test_spec = spec.replace(size=config.test.size or spec.size)
         protocol = replace(fixed_protocol(config), clips=config.validation.clips)
-        features = partial(clip_features, classifier, batch_size=config.test.batch_size, device=self.device)
-        classifier.to(self.device)
+        features = partial(clip_features, batch_size=config.test.batch_size, device=self.device)
         self.tell(f"features of {len(videos.train)} training and {len(videos.validation)} validation videos …")
-        train = features(videos.train, spec, fixed_protocol(config))
-        validation = features(videos.validation, test_spec, protocol) if videos.validation else None
+        train = features(replace(loaded, input=spec), videos.train, fixed_protocol(config))
+        tested = replace(loaded, input=test_spec)
+        validation = features(tested, videos.validation, protocol) if videos.validation else None
         config, note = fit_batch(config, len(train.labels), given=False)  # fewer than listed if some are unreadable
         self.notes += [note] if note else []
         classifier.head.to("cpu")
@@ -178,19 +182,16 @@ class _Run:
 
     def choose_rate(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos) -> dict[str, Any]:
         """Where no rate is given: the best of the sweep on cached features, kept for a run that goes on."""
-        if self.config.optimizer.lr is not None:
-            return {}
-        file = self.folder / SWEEP
-        if self.resume_from is not None and file.is_file():
-            extra = read_json(file)
-        else:
+        extra = _earlier_sweep(self.config) if self.resume is not None else {}
+        if self.config.optimizer.lr is None:
             _, extra = self.sweep(classifier, loaded, videos)
-            write_json(file, extra)
-        found = extra["sweep"]
-        options = replace(self.config.optimizer, lr=found["lr"], weight_decay=found["weight_decay"])
-        self.config = replace(self.config, optimizer=options)
-        self.tell(f"lr {found['lr']:g}, weight decay {found['weight_decay']:g}, chosen on validation")
-        return dict(extra)
+            self.claimed.begin()
+            write_json(self.folder / SWEEP, extra)
+            self.config = _with_rate(self.config, extra)
+        if extra:
+            lr, decay = (extra["sweep"][name] for name in ("lr", "weight_decay"))
+            self.tell(f"lr {lr:g}, weight decay {decay:g}, chosen on validation")
+        return extra
 
     def save(self, classifier: Classifier, loaded: LoadedBackbone, videos: Videos, epoch: int) -> None:
         save_classifier(
@@ -243,6 +244,19 @@ class _Run:
         )
         self.tell(describe(result))
         return result
+
+
+def _earlier_sweep(config: SupervisedConfig) -> dict[str, Any]:
+    """What the sweep of a run found that goes on; empty if it had none."""
+    file = Path(config.out) / SWEEP
+    return read_json(file) if file.is_file() else {}
+
+
+def _with_rate(config: SupervisedConfig, sweep: dict[str, Any]) -> SupervisedConfig:
+    if not sweep or config.optimizer.lr is not None:
+        return config
+    found = {name: sweep["sweep"][name] for name in ("lr", "weight_decay")}
+    return replace(config, optimizer=replace(config.optimizer, **found))
 
 
 def _warnings(config: SupervisedConfig) -> list[str]:

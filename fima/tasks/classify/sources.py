@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
-from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
+from fima.data.datasets import VideoDataset, VideoRecord
+from fima.engine.data import open_split
 from fima.engine.resume import fingerprint
 from fima.errors import InputError
 from fima.evaluation.checks import check_labels, check_same_classes, duplicates, hold_out, take_examples
@@ -103,7 +104,7 @@ def open_backbone(config: SupervisedConfig) -> LoadedBackbone:
         InputError: if it cannot be loaded, or "random" is given without an architecture.
     """
     if config.ckpt != "random":
-        return load_backbone(config.ckpt, config.arch)
+        return load_backbone(config.ckpt, config.arch, trust=config.trust_checkpoint)
     arch = config.arch or preset(config.preset, config.task).arch
     if arch is None or (config.arch is None and arch not in backbone_names()):
         raise InputError(f"--ckpt random: needs --arch, one of {', '.join(backbone_names())}")
@@ -119,28 +120,17 @@ def training_spec(loaded: LoadedBackbone, config: SupervisedConfig) -> InputSpec
 def identity(videos: Videos, loaded: LoadedBackbone) -> dict[str, Any]:
     """What tells a run's data and start from others'."""
     return {
-        "train": fingerprint(_listed(videos.train)),
-        "validation": fingerprint(_listed(videos.validation)),
+        "train": fingerprint(videos.train),
+        "validation": fingerprint(videos.validation),
         "start": loaded.sha256 or f"random {loaded.arch}",
     }
 
 
 def _open(config: SupervisedConfig, which: str) -> VideoDataset:
     split = getattr(config, f"{which}_split")
-    videos = open_dataset(
-        config.data,
-        split=split,
-        layout=config.layout,
-        frame_template=config.frame_template,
-        frame_fps=config.frame_fps,
-        cache=config.loader.index_cache,
-    )
+    videos = open_split(config, split)
     check_labels(videos, f"{config.data}, --{which}-split {split}")
     return videos
-
-
-def _listed(records: tuple[VideoRecord, ...]) -> Any:
-    return records  # `fingerprint` asks for their ids and number alone
 
 
 def _labels(records: Sequence[VideoRecord]) -> NDArray[np.int64]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -15,7 +12,7 @@ from fima.tasks.classify.classifier import LoadedClassifier, load_classifier
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.sources import Videos, open_backbone, open_test, open_videos
 
-__all__ = ["Start", "check_cache", "fit_batch", "needs_validation", "nothing_left_if_refused", "open_start"]
+__all__ = ["Start", "check_cache", "fit_batch", "needs_validation", "open_start"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Start:
 def open_start(config: SupervisedConfig, device: torch.device) -> Start:
     """The backbone or classifier and the videos, as `fima.tasks.classify.sources` opens them."""
     if config.test_only:
-        trained = load_classifier(config.ckpt, device=device)
+        trained = load_classifier(config.ckpt, device=device, trust=config.trust_checkpoint)
         return Start(trained.source, open_test(config, trained.class_names), trained)
     check_cache(config)
     return Start(open_backbone(config), open_videos(config, validation=needs_validation(config)))
@@ -90,28 +87,3 @@ def fit_batch(
         raise InputError(f"--optimizer.accumulate {parts}: one step needs at least {parts} clips, but {has}")
     note = f"optimizer.batch_size is {clips // parts}, not {batch}: {has}"
     return replace(config, optimizer=replace(options, batch_size=clips // parts)), note
-
-
-@contextmanager
-def nothing_left_if_refused(folder: Path) -> Iterator[None]:
-    """Makes a run's folder; if the run is refused before it did anything, what was made is taken away again."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    before = set(folder.iterdir())
-    try:
-        yield
-    except (InputError, OSError):
-        new = set(folder.iterdir()) - before
-        if {path.name for path in new} <= {".lock", "config.yaml"}:
-            for path in new:
-                path.unlink(missing_ok=True)
-            _remove_empty(made)
-        raise
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for path in folders:
-        try:
-            path.rmdir()
-        except OSError:
-            return

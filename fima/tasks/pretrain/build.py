@@ -14,57 +14,84 @@ from torch import nn
 
 from fima.checkpoints import load_backbone
 from fima.data.datasets import VideoDataset
+from fima.data.flow import FlowFolder
+from fima.data.windows import WindowDataset
 from fima.errors import CheckpointError, InputError
 from fima.methods import Method, load_method
 from fima.methods.memory import FeatureQueue
 from fima.seeding import SampleKeys
 from fima.tasks.pretrain.config import PretrainConfig
-from fima.tasks.pretrain.data import window_dataset
 from fima.tasks.pretrain.method_options import METHODS
 from fima.transforms.colors import ColorAugment
 from fima.transforms.views import draw_crops
 
-__all__ = ["build_method", "check_coupling", "check_ranges", "clip_slices", "feature_grid"]
+__all__ = ["build_method", "check_coupling", "check_ranges", "clip_slices", "feature_grid", "window_dataset"]
+
+_NAMED = 4  # entries that a line names
 
 
-def build_method(config: PretrainConfig) -> Method:
+def build_method(config: PretrainConfig, tell: Callable[[str], None] = lambda line: None) -> Method:
     """The method of a configuration, with weights from torch's generator or from ``config.init``.
 
+    Args:
+        config: Configuration of the run.
+        tell: Called with a line where a start is taken in part.
+
     Raises:
-        InputError: for a setting out of its range, or a start that does not fit.
+        FileNotFoundError: If there is no such file to start from.
+        InputError: For a setting out of its range, or a start that does not fit.
     """
     settings = {name: value for name, value in config.method.items() if name != "name"}
     settings["backbone_settings"] = settings.get("backbone_settings") or None
     method_class = getattr(importlib.import_module("fima.methods"), METHODS[config.method["name"]][0])
     method: Method = method_class(**settings)
-    method.colors = ColorAugment(**config.colors)
+    method.colors = ColorAugment.of(config.colors)
     if config.init is not None:
-        initialize_from(method, Path(config.init))
+        _initialize(method, config, tell)
     return method
 
 
-def initialize_from(method: Method, path: Path) -> None:
-    """Take weights from a file: the whole method if it holds one of this kind, else the backbone, for both networks.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        InputError: if neither fits.
-    """
+def _initialize(method: Method, config: PretrainConfig, tell: Callable[[str], None]) -> None:
+    """Take weights from a file: the whole method if it holds one of this kind, else the backbone, for both networks."""
+    path = Path(str(config.init))
     try:
-        source = load_method(path)
+        source = load_method(path, trust=config.trust_checkpoint)
     except CheckpointError:
         source = None
-    if source is not None and _shapes(source) == _shapes(method):
+    if source is not None and not _unlike(source, method):
         method.load_state_dict(source.state_dict())
         return
-    loaded = load_backbone(path)
+    loaded = load_backbone(path, trust=config.trust_checkpoint)
     state = loaded.backbone.state_dict()
     for network in (method.encoder_q, method.encoder_k):
-        if _shapes(network) != {name: value.shape for name, value in state.items()}:
+        if _unlike(network, loaded.backbone):
             raise InputError(
                 f"--init {path}: holds {loaded.arch}, whose weights do not fit method.arch {method.settings['arch']}"
             )
         network.load_state_dict(state)
+    if source is not None:
+        other = _unlike(source, method)
+        more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
+        tell(
+            f"warning: --init {path}: only its backbone is taken, for the {type(source).__name__} in it has other "
+            f"entries than this run's: {', '.join(other[:_NAMED])}{more}"
+        )
+
+
+def window_dataset(videos: VideoDataset, config: PretrainConfig) -> WindowDataset:
+    """The samples of a run."""
+    windows = config.windows
+    return WindowDataset(
+        videos,
+        seed=config.seed,
+        num_frames=windows.num_frames,
+        frame_stride=windows.frame_stride,
+        min_gap=windows.min_gap,
+        gap_seconds=windows.gap_seconds,
+        short_side=windows.short_side,
+        min_side=config.views.size,
+        flow=None if windows.flow is None else FlowFolder(windows.flow),
+    )
 
 
 def clip_slices(method: Method, config: PretrainConfig) -> int:
@@ -107,7 +134,6 @@ def check_ranges(videos: VideoDataset, config: PretrainConfig) -> None:
         )
     checks: dict[str, Callable[[], Any]] = {
         "windows": lambda: window_dataset(videos, config),
-        "colors": lambda: ColorAugment(**config.colors),
         "views": lambda: draw_crops(
             SampleKeys(0, 0, one * 0),
             one,
@@ -151,5 +177,7 @@ def check_coupling(method: Method, config: PretrainConfig, num_slices: int, *, w
             )
 
 
-def _shapes(module: nn.Module) -> dict[str, Any]:
-    return {name: value.shape for name, value in module.state_dict().items()}
+def _unlike(left: nn.Module, right: nn.Module) -> list[str]:
+    """Names of entries that only one of two modules has, or whose shapes differ."""
+    ours, theirs = ({name: value.shape for name, value in one.state_dict().items()} for one in (left, right))
+    return [name for name in ours | theirs if ours.get(name) != theirs.get(name)]

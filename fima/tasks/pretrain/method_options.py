@@ -1,6 +1,6 @@
 """What each method may be given, typed and without torch, so that flags are checked before anything is loaded.
 
-A test keeps names and defaults equal to the classes of `fima.methods` and to `fima.transforms.colors.ColorAugment`.
+A test keeps names and defaults equal to the classes of `fima.methods`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["METHODS", "ColorOptions", "FIMAOptions", "MaCLROptions", "MoCoOptions"]
+__all__ = ["METHODS", "FIMAOptions", "MaCLROptions", "MoCoOptions"]
 
 
 @dataclass
@@ -102,31 +102,6 @@ class MaCLROptions:
     motion_weight: float = 0.0
     channels_last: bool = True
     motion_settings: dict[str, Any] | None = None
-
-
-@dataclass
-class ColorOptions:
-    """Color augmentation, drawn for each clip.
-
-    Args:
-        gray_probability: of a gray clip.
-        jitter_probability: of the four changes together.
-        brightness: factors are drawn from [1 - x, 1 + x].
-        contrast: likewise.
-        saturation: likewise.
-        hue: turns are drawn from [-x, x].
-        blur_probability: of a blurred clip.
-        sigma: range of the blur, pixels.
-    """
-
-    gray_probability: float = 0.2
-    jitter_probability: float = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    blur_probability: float = 0.5
-    sigma: tuple[float, float] = (0.1, 2.0)
 
 
 METHODS: dict[str, tuple[str, type]] = {

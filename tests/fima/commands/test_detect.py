@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -12,15 +14,17 @@ from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets.layouts.ava import open_ava
 from fima.data.datasets.layouts.ava_files import read_ava_boxes
+from fima.locks import exclusive
+from fima.results import RECORDS
 from fima.tasks.detect.frame_map import LabeledBoxes, frame_map
-from fima.tasks.detect.miniature import write_miniature
+from fima.tasks.detect.module import DetectModule
 
 QUICK = ["--preset", "small", "--epochs", "2", "--batch-size", "3", "--device", "cpu"]
 SPEC = ["--input-spec", "num_frames=4;frame_stride=4;size=32"]
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
+def miniature(tmp_path_factory, write_miniature):
     return write_miniature(tmp_path_factory.mktemp("ava") / "mini", train=3, val=2, seconds=(902, 903))
 
 
@@ -84,29 +88,72 @@ def test_from_a_checkpoint_to_a_number(miniature, tmp_path, capsys):
     assert not list(out.rglob(".partial*"))
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(miniature, tmp_path, monkeypatch):
-    from fima.tasks.detect import train
+def stopped_after(monkeypatch, step, act):
+    """The run acts, once, in the middle of a step."""
+    training_step, calls = DetectModule.training_step, []
 
+    def acting(self, *arguments):
+        calls.append(1)
+        if len(calls) == step:
+            act()
+        return training_step(self, *arguments)
+
+    monkeypatch.setattr(DetectModule, "training_step", acting)
+
+
+def assert_same_detector(left, right):
+    whole, resumed = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (left, right))
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
+    tables = [(folder / "detections.csv").read_text() for folder in (left, right)]
+    assert tables[0] == tables[1]
+
+
+def test_a_signal_ends_in_a_saved_step_and_the_run_goes_on_as_if_it_had_not(miniature, tmp_path, monkeypatch, capsys):
     words = ["--ckpt", "random", "--data", miniature]
     assert detect(*words, "--out", tmp_path / "whole") == 0
-    step, calls = train._step, []
-
-    def stopping(*arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    monkeypatch.setattr(train, "_step", stopping)
-    assert detect(*words, "--out", tmp_path / "stopped") == 130
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert detect(*words, "--out", tmp_path / "stopped") == 143
+    assert "SIGTERM: stopped after a whole step and saved; go on with --resume auto" in capsys.readouterr().err
+    assert torch.load(tmp_path / "stopped/last.ckpt", weights_only=True)["step"] == 3  # inside an epoch
     assert not (tmp_path / "stopped/result.json").exists()
-    monkeypatch.setattr(train, "_step", step)
     assert detect(*words, "--out", tmp_path / "stopped") == 2  # is there, and --resume is not said
     assert detect(*words, "--out", tmp_path / "stopped", "--resume", "auto") == 0
-    whole, resumed = (torch.load(tmp_path / name / "last.ckpt") for name in ("whole", "stopped"))
-    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
-    tables = [(tmp_path / name / "detections.csv").read_text() for name in ("whole", "stopped")]
-    assert tables[0] == tables[1]
+    assert_same_detector(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_run_of_an_earlier_version_goes_on(miniature, tmp_path, capsys):
+    """Their checkpoint had no trainer's state: weights, optimizer, step and settings of the run."""
+    words = ["--ckpt", "random", "--data", miniature]
+    assert detect(*words, "--out", tmp_path / "whole") == 0
+    new = torch.load(tmp_path / "whole/step-00000002.ckpt", weights_only=True)
+    (state,) = new["optimizer_states"]
+    for group in state["param_groups"]:
+        del group["share"]
+    about = result(tmp_path / "whole")
+    names = ("preset", "seed", "freeze", "arch", "sha256", "version", "classes", "start_second")
+    old = {name: new[name] for name in ("format", "step", "skipped", "state_dict")}
+    old |= {"run": {name: about[name] for name in names}, "optimizer": state}
+    (tmp_path / "old").mkdir()
+    torch.save(old, tmp_path / "old/last.ckpt")
+    assert detect(*words, "--out", tmp_path / "old", "--resume", "auto", "--seed", "1") == 2
+    assert "the run was begun with seed = 0, not 1" in capsys.readouterr().err
+    assert detect(*words, "--out", tmp_path / "old", "--resume", "auto") == 0
+    assert_same_detector(tmp_path / "whole", tmp_path / "old")
+
+
+def test_a_second_run_in_the_same_folder_is_refused(miniature, tmp_path, capsys):
+    with exclusive(tmp_path / "run" / RECORDS / "lock", "held"):
+        assert detect("--ckpt", "random", "--data", miniature, "--out", tmp_path / "run") == 2
+    assert f"--out {tmp_path}/run: another run is writing there" in capsys.readouterr().err
+
+
+def test_what_is_not_of_the_run_is_never_replaced(miniature, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/detections.csv").write_text("mine")
+    assert detect("--ckpt", "random", "--data", miniature, "--out", tmp_path / "run") == 2
+    assert "holds detections.csv, not of this run" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["detections.csv"]
 
 
 def test_a_run_is_not_gone_on_with_otherwise(miniature, tmp_path, capsys):
@@ -114,7 +161,7 @@ def test_a_run_is_not_gone_on_with_otherwise(miniature, tmp_path, capsys):
     assert detect(*words) == 0
     capsys.readouterr()
     assert detect(*words, "--resume", "auto", "--seed", "1") == 2
-    assert "holds another run's detect (seed: 0, here 1); give another --out\n" in capsys.readouterr().err
+    assert "the run was begun with seed = 0, not 1" in capsys.readouterr().err
     assert detect(*words, "--resume", "auto") == 0  # only tests again
 
 
@@ -157,6 +204,8 @@ def test_nothing_to_train_on_is_bad_input(copy, tmp_path, capsys):
         (["--preset", "ava"], "--preset must be one of maclr, severe, small, got 'ava'"),
         (["--version", "2.0"], "--version must be one of 2.1, 2.2, got '2.0'"),
         (["--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["--epochs", "2", "--warmup-epochs", "2"], "optimizer: warmup_epochs must be less than epochs, got 2 of 2"),
+        (["--ckpt", "tiny-vd", "--resume", "nowhere.ckpt"], "--resume nowhere.ckpt: no such file"),
         (["--min-score", "1"], "no person box has a score of at least 1.0; lower --min-score"),
         (["--threads", "0"], "--threads must be at least 1"),
     ],
@@ -176,7 +225,7 @@ def test_help_loads_no_torch():
 
 
 @pytest.mark.slow
-def test_as_typed_and_better_than_chance(tmp_path):
+def test_as_typed_and_better_than_chance(tmp_path, write_miniature):
     """Two motions that a trained backbone's features tell apart; boxes as a person detector gives them."""
     mini = write_miniature(tmp_path / "mini", train=16, val=6, motions=(0, 1))
     command = [

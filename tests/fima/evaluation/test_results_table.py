@@ -19,7 +19,6 @@ from fima.errors import InputError
 from fima.evaluation.results_table.layout import make_table, published_numbers
 from fima.evaluation.results_table.readers import collect, read_result
 from fima.evaluation.results_table.render import CSV_COLUMNS, to_latex, to_markdown
-from fima.tasks.detect.miniature import write_miniature
 
 INPUT = {"num_frames": 16, "frame_stride": 2, "size": 112}
 
@@ -376,7 +375,7 @@ def test_what_knn_and_retrieve_write(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_what_linear_and_detect_write(tmp_path, capsys):
+def test_what_linear_and_detect_write(tmp_path, capsys, write_miniature):
     linear = ["--ckpt=random", "--arch=tiny", "--data=shapes:easy,videos=16", "--features=true", "--preset=severe"]
     linear += ["--input.num_frames=4", "--input.frame_stride=2", "--input.size=32", "--optimizer.batch_size=4"]
     linear += ["--optimizer.epochs=2", "--test.clips=2", "--validation.choose=last", "--log.tensorboard=false"]

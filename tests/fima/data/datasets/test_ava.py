@@ -4,7 +4,6 @@ import pytest
 from fima.data.datasets.layouts.ava import GROUND_TRUTH, first_frame_second, open_ava
 from fima.data.datasets.layouts.ava_files import read_ava_boxes, read_excluded, read_label_map
 from fima.errors import InputError
-from fima.tasks.detect.miniature import write_miniature
 
 ROWS = """\
 film-b,0902,0.1,0.2,0.3,0.4,12,0
@@ -100,7 +99,7 @@ def test_where_a_file_begins(duration, start, expected):
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
+def miniature(tmp_path_factory, write_miniature):
     return write_miniature(tmp_path_factory.mktemp("ava") / "mini", train=2, val=1, seconds=(902, 903))
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,20 +20,22 @@ from fima.cli import main
 from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.protocol_clips import read_test_clips
+from fima.data.readers.open import open_video
 from fima.data.transcode.encode import write_video
+from fima.engine.optimizer import make_optimizer
 from fima.errors import InputError
 from fima.evaluation.features import to_clip_batch
 from fima.evaluation.metrics import average_logits
 from fima.input_spec import FIMA_TINY
 from fima.seeding import SampleKeys
+from fima.tasks.classify.choice import EpochChoice
 from fima.tasks.classify.classifier import load_classifier
 from fima.tasks.classify.clips import ClipBatch, make_clips
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.data import ClipDataset
-from fima.tasks.classify.module import make_optimizer
+from fima.tasks.classify.module import classifier_groups
 from fima.tasks.classify.options import AugmentOptions, OptimizerOptions
 from fima.tasks.classify.parse import parse_supervised
-from fima.tasks.classify.rates import Plateau, rate_factor
 from fima.transforms.colors import ColorAugment
 from fima.transforms.normalize import normalize
 from fima.transforms.views import cut, draw_crops
@@ -405,6 +408,56 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(colors):
         assert torch.equal(fixed[5, 6 + k].clips[0], expected[k].permute(0, 2, 3, 1))
 
 
+def test_one_of_several_clips_is_decoded_alone(colors, monkeypatch):
+    videos, asked = open_dataset(colors, split="train"), []
+
+    def counting(record, **options):
+        reader = open_video(record, **options)
+        frames = reader.frames
+        reader.frames = lambda indices, **more: (asked.append(len(indices)), frames(indices, **more))[1]
+        return reader
+
+    monkeypatch.setattr("fima.data.protocol_clips.open_video", counting)
+    ClipDataset(videos, SPEC, clips=5, fixed=ClipProtocol(5))[0, 3]
+    assert asked == [8]
+
+
+def test_a_warm_up_that_never_ends_is_refused(typed, tmp_path, capfd):
+    assert typed(tmp_path / "w", "--optimizer.warmup_epochs", 3) == 2
+    assert "optimizer: warmup_epochs must be less than epochs, got 3 of 3" in capfd.readouterr().err
+
+
+def test_the_chosen_file_follows_what_the_last_checkpoint_knows(typed, whole, tmp_path, monkeypatch):
+    """A run that dies before it has saved the epoch it has just evaluated goes on with the classifier of before."""
+    out, choose = tmp_path / "killed", EpochChoice.on_train_batch_end
+
+    def dying(self, trainer, *arguments):
+        choose(self, trainer, *arguments)
+        if trainer.global_step == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochChoice, "on_train_batch_end", dying)
+        assert typed(out) == 130
+    known = torch.load(out / "last.ckpt", weights_only=True)["callbacks"]["EpochChoice"]["history"]
+    assert [row["epoch"] for row in known] == [1]
+    assert load_classifier(out / "chosen.ckpt").source.epoch == 1
+    assert typed(out, "--resume", "auto") == 0
+    assert not list(out.glob("chosen-epoch-*"))
+    assert_same_run(whole, out)
+
+
+def test_a_classifier_that_waits_takes_its_place_on_a_resume(tmp_path):
+    """Killed after the save and before the renaming."""
+    for name in ("chosen", "chosen-epoch-2", "chosen-epoch-5"):
+        (tmp_path / f"{name}.ckpt").write_text(name)
+    folder = SimpleNamespace(path=tmp_path, forget=lambda name: (tmp_path / name).unlink())
+    choice = EpochChoice(folder, (), ClipProtocol(1), None, print)
+    choice.load_state_dict({"history": [{"epoch": 1, "top1": 0.5}, {"epoch": 2, "top1": 0.6}]})
+    choice.settle()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("chosen.ckpt", "chosen-epoch-2")]
+
+
 def test_clips_are_cut_and_colored_one_by_one_as_in_a_batch(colors):
     """And the parts are those of pre-training, put together by hand."""
     videos, options = open_dataset(colors, split="train"), AugmentOptions(blur_probability=0.5)
@@ -422,40 +475,16 @@ def test_clips_are_cut_and_colored_one_by_one_as_in_a_batch(colors):
         assert torch.allclose(augment(clip, sample.keys, "supervised", SPEC)[0], together[number], atol=1e-5)
 
 
-def test_rates_of_milestones_cosine_and_warm_up():
-    steps = OptimizerOptions(epochs=150, milestones=[60, 120])
-    found = [rate_factor(epoch * 4 + 3, 4, steps, lr=0.01) for epoch in (0, 59, 60, 119, 120, 149)]
-    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    cosine = OptimizerOptions(epochs=200, schedule="cosine", warmup_epochs=1.7, warmup_start=1e-3)
-    assert rate_factor(0, 10, cosine, lr=0.01) == pytest.approx(0.1)
-    end = 0.5 * (1 + np.cos(np.pi * 1.7 / 200))
-    assert rate_factor(10, 10, cosine, lr=0.01) == pytest.approx(0.1 + (end - 0.1) / 1.7)
-    assert rate_factor(1000, 10, cosine, lr=0.01) == pytest.approx(0.5)
-
-
-def test_plateau_counts_bad_epochs_since_the_last_fall():
-    plateau = Plateau(3, 0.1)
-    factors = []
-    for loss in (1.0, 1.1, 0.9, 1.0, 0.95, 0.8, 0.9, 0.9, 0.85):
-        plateau.see(loss)
-        factors.append(plateau.factor)
-    # Bad: 1.1, 1.0, 0.95 → falls; then 0.9, 0.9, 0.85 → falls again.
-    assert factors == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01])
-    other = Plateau(3, 0.1)
-    other.restore(plateau.state())
-    assert other.state() == plateau.state()
-
-
 def test_the_backbone_has_a_rate_of_its_own():
     head, backbone = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
     options = OptimizerOptions(algorithm="adam", lr=0.01, backbone_lr_factor=0.1, weight_decay=1e-3)
-    optimizer = make_optimizer(head, backbone, options)
+    optimizer = make_optimizer(classifier_groups(head, backbone, options), options)
     assert [(len(g["params"]), g["share"], g["weight_decay"]) for g in optimizer.param_groups] == [
         (2, 1.0, 1e-3),
         (2, 0.1, 1e-3),
     ]
     backbone.requires_grad_(False)
-    assert len(make_optimizer(head, backbone, options).param_groups) == 1
+    assert len(make_optimizer(classifier_groups(head, backbone, options), options).param_groups) == 1
 
 
 def test_no_rate_is_invented_for_fine_tuning():

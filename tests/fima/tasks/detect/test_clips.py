@@ -10,7 +10,6 @@ from fima.data.readers.open import open_video
 from fima.data.transcode.encode import write_video
 from fima.errors import VideoError
 from fima.tasks.detect.clips import Films, KeyframeClip, Variation, clip_frames, pad_clips, vary
-from fima.tasks.detect.miniature import write_miniature
 
 
 def test_frames_of_a_clip_by_hand():
@@ -74,7 +73,7 @@ def test_padding_is_at_the_right_and_the_bottom():
 
 
 @pytest.mark.parametrize("layout", ["frames", "rawframes", "videos_15min"])
-def test_keyframes_of_every_layout_show_what_is_in_their_boxes(tmp_path, layout):
+def test_keyframes_of_every_layout_show_what_is_in_their_boxes(tmp_path, layout, write_miniature):
     data = open_ava(write_miniature(tmp_path / "mini", train=1, val=1, seconds=(902, 903), layout=layout), boxes="gt")
     films = Films(data.videos, data.last_seconds)
     (first, *_), record = data.train, data.videos["train-film-0"]

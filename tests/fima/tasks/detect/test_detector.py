@@ -12,9 +12,10 @@ from fima.errors import InputError
 from fima.input_spec import InputSpec
 from fima.presets.detection import detection_preset
 from fima.seeding import SampleKeys
+from fima.tasks.detect.data import variations
 from fima.tasks.detect.detector import ActionHead, Detector, action_loss, keep_last_stage_fine
+from fima.tasks.detect.module import wanted_actions
 from fima.tasks.detect.testing import Scored, measure, write_detections
-from fima.tasks.detect.train import variations, wanted_actions
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=4, frame_stride=2, size=32)
 
@@ -88,9 +89,12 @@ def test_published_numbers_and_rates():
     assert (maclr.train_crop, maclr.test_side, maclr.finer_map) == (224, 256, True)
     for preset in (severe, maclr):
         assert (preset.lr, preset.epochs, preset.batch_size, preset.weight_decay) == (0.1, 20, 64, 1e-7)
-        assert preset.learning_rate(0) == pytest.approx(0.000125)
-        assert preset.learning_rate(2.5) == pytest.approx((0.000125 + 0.1) / 2)
-        assert [preset.learning_rate(e) for e in (5, 9.99, 10, 15)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+        assert (preset.warmup_epochs, preset.warmup_start, preset.milestones, preset.gamma) == (
+            5,
+            0.000125,
+            (10, 15),
+            0.1,
+        )
     assert severe.changed(lr=0.2, epochs=None).lr == 0.2
     for bad in ({"lr": -1.0}, {"epochs": 0}, {"train_crop": 300}):
         with pytest.raises(InputError):

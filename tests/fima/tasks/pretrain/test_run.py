@@ -1,15 +1,20 @@
 """Runs as a user types them, on small videos: what they leave, how they go on, and how they stop."""
 
 import csv
-import fcntl
+import logging
 import re
+import shutil
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 from fima.checkpoints import load_backbone
 from fima.cli import main
+from fima.locks import exclusive
 from fima.methods import FIMA, load_method
+from fima.results import RECORDS
 
 
 def rows(folder, columns=None):
@@ -156,7 +161,7 @@ def test_other_videos_are_noticed(run, whole, shapes, tmp_path, capfd):
     listed = sorted(shapes.iterdir())[:8]
     (tmp_path / "list.txt").write_text("\n".join(map(str, listed)))
     assert run(whole, "--resume", "auto", data=tmp_path / "list.txt") == 2
-    assert "begun on other videos (9, here 8" in capfd.readouterr().err
+    assert "begun with other train videos (9, here 8" in capfd.readouterr().err
 
 
 def test_weights_can_start_a_new_run(run, whole, tmp_path):
@@ -209,6 +214,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(run, tmp_path, capfd):
     error = capfd.readouterr().err.strip().splitlines()[-1]
     assert "step 2 (epoch 1): loss is not finite: " in error
     assert "instance = " in error
+    assert error.endswith("; no checkpoint was written yet")
     assert (out / "last.ckpt").read_bytes() == good
     assert not (tmp_path / "c" / "last.ckpt").exists()
 
@@ -218,6 +224,50 @@ def test_weights_that_are_not_finite_are_not_saved(run, tmp_path, capfd):
     assert run(tmp_path / "c", "--optimizer.lr", 1e38, "--checkpoints.every_steps", 1) == 4
     assert "is not finite" in capfd.readouterr().err
     assert not (tmp_path / "c" / "last.ckpt").exists()
+
+
+def test_another_queue_is_said_and_the_backbone_alone_taken(run, whole, tmp_path, capfd):
+    capfd.readouterr()
+    flags = ("--init", whole / "last.ckpt", "--method.queue_size", 32, "--trainer.max_steps", 1)
+    assert run(tmp_path / "b", *flags, "--optimizer.lr", 1e-30) == 0
+    line = next(line for line in capfd.readouterr().err.splitlines() if "warning" in line)
+    assert re.search(r"--init .*last\.ckpt: only its backbone is taken.*FIMA.*: queue\.rows, motion_queue\.rows$", line)
+    ours, theirs = (load_method(p / "last.ckpt").state_dict() for p in (whole, tmp_path / "b"))
+    weights = [n for n in ours if n.startswith("encoder_q") and n.endswith("weight")]
+    assert all(torch.allclose(theirs[name], ours[name], atol=1e-6) for name in weights)
+
+
+def test_warnings_and_loggers_are_left_as_they_were(run, tmp_path):
+    logger = logging.getLogger("lightning.pytorch")
+    before = (list(warnings.filters), logger.level)
+    assert run(tmp_path / "b", "--trainer.max_steps", 1) == 0
+    assert (list(warnings.filters), logger.level) == before
+
+
+def test_a_truncated_checkpoint_is_told_and_an_older_one_gone_on_from(run, whole, tmp_path, differences, capfd):
+    out = tmp_path / "b"
+    assert run(out) == 0
+    content = (out / "last.ckpt").read_bytes()
+    (out / "last.ckpt").write_bytes(content[: len(content) // 2])
+    capfd.readouterr()
+    assert run(out, "--resume", out / "last.ckpt") == 2
+    assert "step-00000004.ckpt beside it can be read" in capfd.readouterr().err
+    assert run(out, "--resume", "auto") == 0
+    assert re.search(r"last\.ckpt: .* going on from .*step-00000004\.ckpt instead", capfd.readouterr().err)
+    assert (out / "last.ckpt.damaged").read_bytes() == content[: len(content) // 2]
+    assert differences(whole / "last.ckpt", out / "last.ckpt") == []
+
+
+def test_a_file_that_needs_code_is_read_if_it_is_trusted(run, tmp_path, capfd):
+    backbone = load_backbone("tiny-vd")
+    state = {f"backbone.{name}": value for name, value in backbone.backbone.state_dict().items()}
+    torch.save({"state_dict": state, "options": Path("somewhere")}, tmp_path / "theirs.pth")
+    flags = ("--init", tmp_path / "theirs.pth", "--trainer.max_steps", 1)
+    assert run(tmp_path / "b", *flags) == 2
+    assert "pass --trust-checkpoint" in capfd.readouterr().err
+    code, error = run(tmp_path / "b", *flags, "--trust-checkpoint"), capfd.readouterr().err
+    assert "--trust-checkpoint" not in error
+    assert code == 0 or "pathlib" not in error
 
 
 def broken_set(shapes, tmp_path, count):
@@ -284,10 +334,28 @@ def test_tensorboard_has_the_same_numbers(run, tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(run, whole, capfd):
-    with (whole / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(whole / RECORDS / "lock", "held"):
         assert run(whole, "--resume", "auto") == 2
     assert "another run is writing there" in capfd.readouterr().err
+
+
+def test_checkpoints_of_others_are_not_touched(run, tmp_path, capfd):
+    """Another run's, with no last.ckpt beside it; and one that an earlier run of this folder left."""
+    out = tmp_path / "b"
+    out.mkdir()
+    (out / "step-00000001.ckpt").write_bytes(b"another's")
+    assert run(out, "--trainer.max_steps", 2) == 2
+    assert "holds step-00000001.ckpt, not of this run; nothing was written" in capfd.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["step-00000001.ckpt"]
+
+
+def test_a_run_of_an_earlier_version_goes_on_without_a_record(run, whole, tmp_path, differences):
+    out = tmp_path / "b"
+    assert run(out, "--trainer.max_steps", 3) == 0
+    shutil.rmtree(out / RECORDS)
+    assert run(out, "--resume", "auto") == 0
+    assert differences(whole / "last.ckpt", out / "last.ckpt") == []
+    assert sorted(path.name for path in out.glob("step-*")) == ["step-00000004.ckpt", "step-00000006.ckpt"]
 
 
 def test_a_collapse_is_told_in_words(run, tmp_path, capfd):

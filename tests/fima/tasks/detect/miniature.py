@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -167,3 +168,7 @@ def _write_maps(tables: Path, version: str) -> None:
     counted = (f'item {{\n  name: "{n}"\n  id: {i}\n}}\n' for i, n in names.items() if i != ON_THE_RIGHT)
     short = tables / f"ava_action_list_v{version}_for_activitynet_{year}.pbtxt"
     short.write_text("".join(counted), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_miniature(sys.argv[1])
