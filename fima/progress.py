@@ -31,6 +31,7 @@ class Progress:
         self.what, self.unit, self.ends = what, unit, ends
         self.style = ("bar" if sys.stderr.isatty() else "lines") if style == "auto" else style
         self._began = self._said = time.monotonic()
+        self._before = 0
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -44,15 +45,26 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Show that ``done`` of ``total`` are done; ``note`` stands behind the numbers."""
         now = time.monotonic()
-        pace = done / max(now - self._began, 1e-9)
+        pace = max(done - self._before, 0) / max(now - self._began, 1e-9)
         if self.style == "bar":
             bar = self._opened()
             bar.update(bar.task_ids[0], completed=done, total=total, note=self._note(pace, note))
         elif self.style == "lines" and (now - self._said >= EVERY_SECONDS or (self.ends and done == total)):
             self._said = now
-            left = f", {(total - done) / pace / 60:.0f} min left" if done else ""
+            left = f", {(total - done) / pace / 60:.0f} min left" if pace else ""
             counted = f"{done}/{total} {self.unit}".rstrip()
             tell(f"{self.what}: {counted}, {self._note(pace, note)}{left}")
+
+    def begin(self, done: int) -> None:
+        """Count pace from now on; ``done`` were done before, such as by the run that this one goes on with."""
+        self._before, self._began = done, time.monotonic()
+
+    def tell(self, line: str) -> None:
+        """A line on stderr, above the bar; none where nothing is shown."""
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif self.style != "none":
+            tell(line)
 
     def close(self) -> None:
         """Remove the bar."""

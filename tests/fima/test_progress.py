@@ -36,3 +36,12 @@ def test_nothing_is_shown_if_nothing_shall_be(clock, capsys):
         clock[0] += 60
         progress(2, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_pace_is_of_this_run_not_of_the_one_before(clock, capsys):
+    progress = Progress("train", unit="steps", style="lines", ends=True)
+    progress.begin(100)
+    clock[0] += 10
+    progress(120, 120)
+    progress.tell("a line")
+    assert capsys.readouterr().err == "train: 120/120 steps, 2.00 steps/s, 0 min left\na line\n"
