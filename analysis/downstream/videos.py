@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.datasets import VideoDataset, open_dataset
-from fima.data.datasets.list_files import read_table
+from fima.data.datasets.groups import group_rule, own_rule
 from fima.data.datasets.records import video_stem
 from fima.errors import InputError
 
-__all__ = ["Videos", "group_rule", "open_videos"]
+__all__ = ["Videos", "open_videos"]
 
 Ints = NDArray[np.int64]
 
@@ -66,8 +64,7 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         data: its folder.
         train_split: of the data set.
         test_split: likewise.
-        group: See `group_rule`; None takes the data set's own table (``annotations/groups.csv`` or ``groups.csv``,
-            its second column) if there is one, "none" nothing.
+        group: See `fima.data.datasets.groups.group_rule`; None takes what `own_rule` finds, "none" nothing.
 
     Raises:
         FileNotFoundError: if there is no such data.
@@ -84,7 +81,7 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         raise InputError(f"{data}: {unlabeled.video_id} has no label")
     _refuse_shared(train, test, data)
     ids = tuple(record.video_id for record in records)
-    rule = _own_rule(Path(data)) if group is None else group.removeprefix("none")
+    rule = own_rule(Path(data), ids) if group is None else group.removeprefix("none")
     return Videos(
         ids,
         tuple(record.path.resolve() for record in records),
@@ -96,60 +93,6 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         rule,
         (*train.missing, *test.missing),
     )
-
-
-def _own_rule(folder: Path) -> str:
-    """The rule of a data set that says itself what its videos were cut from; else empty."""
-    for name in ("annotations/groups.csv", "groups.csv"):
-        if (folder / name).is_file():
-            with (folder / name).open(newline="", encoding="utf-8") as file:
-                columns = next(csv.reader(file), [])
-            if len(columns) > 1:
-                return f"{name}:{columns[1]}"
-    return ""
-
-
-def group_rule(rule: str, ids: tuple[str, ...], folder: Path) -> Ints:
-    """Number the source recordings.
-
-    Args:
-        rule: ``FILE.csv:COLUMN`` (a table whose first column is the video; below the data set's folder, or a path), or
-            a regular expression that is looked for in the video's id; its first group, or else all of what it matches,
-            names the recording.
-        ids: of the videos.
-        folder: of the data set.
-
-    Returns:
-        ``(V,)``, in the order in which the recordings first come.
-
-    Raises:
-        InputError: if it cannot be read, or a video has no recording by it.
-    """
-    file, _, column = rule.rpartition(":")
-    names = _of_table(file, column, folder) if file.endswith((".csv", ".tsv")) else _of_pattern(rule, ids)
-    missing = [video for video in ids if video not in names]
-    if missing:
-        raise InputError(f"--group {rule}: says nothing of {len(missing)} of {len(ids)} videos, such as {missing[0]!r}")
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(names[video], len(numbers)) for video in ids], np.int64)
-
-
-def _of_table(file: str, column: str, folder: Path) -> dict[str, str]:
-    path = next((place for place in (folder / file, Path(file)) if place.is_file()), None)
-    if path is None:
-        raise InputError(f"--group {file}:{column}: there is no {folder / file}, nor {file}")
-    rows = read_table(path, [column])
-    key = next(iter(rows[0])) if rows else column
-    return {video_stem(row[key]): row[column] for row in rows}
-
-
-def _of_pattern(rule: str, ids: tuple[str, ...]) -> dict[str, str]:
-    try:
-        pattern = re.compile(rule)
-    except re.error as error:
-        raise InputError(f"--group {rule}: is neither FILE.csv:COLUMN nor a regular expression ({error})") from None
-    found = {video: match for video in ids if (match := pattern.search(video))}
-    return {video: str(match.group(1) if pattern.groups else match.group(0)) for video, match in found.items()}
 
 
 def _refuse_shared(train: VideoDataset, test: VideoDataset, data: str) -> None:

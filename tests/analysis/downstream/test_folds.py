@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.downstream.folds import cut, make_scopes, write_lists
-from analysis.downstream.videos import Videos, group_rule, open_videos
+from analysis.downstream.videos import Videos, open_videos
 from fima.data.datasets import open_dataset
+from fima.data.datasets.groups import group_rule, source_groups
 from fima.errors import InputError
 
 
@@ -99,6 +100,15 @@ def test_a_data_set_may_say_itself_what_its_videos_are_cut_from(tmp_path: Path) 
         [0, 0, 1, 1, 2, 2, 3, 3],
     )
     assert open_videos(str(tmp_path), group="none").groups is None
+
+
+def test_a_data_set_says_itself_what_its_videos_were_cut_from(tmp_path: Path) -> None:
+    ids = ["A/v_A_g01_c01", "A/v_A_g01_c02", "A/v_A_g02_c01", "B/v_B_g01_c01"]
+    assert source_groups(tmp_path, ids) == [0, 0, 1, 2]  # UCF101's names; g01 of another class is another recording
+    assert source_groups(tmp_path, [*ids, "other"]) is None
+    (tmp_path / "groups.csv").write_text("video,person\na,x\nb,y\nc,x\n")
+    assert source_groups(tmp_path, ["a", "b", "c"]) == [0, 1, 0]
+    assert source_groups(tmp_path, ["a", "d"]) is None
 
 
 @pytest.mark.parametrize(
