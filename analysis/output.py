@@ -6,10 +6,8 @@ import json
 import math
 import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from fima.errors import InputError
+from fima.results import results_folder
 
 __all__ = [
-    "make_folder",
     "output_folder",
-    "remove_empty",
     "timestamp",
     "to_plain",
     "versions",
@@ -31,91 +28,31 @@ __all__ = [
 ]
 
 
-@contextmanager
-def output_folder(out: str | Path, *, replaces: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A scratch folder inside ``out`` whose files move to ``out`` together when the block ends well.
-
-    On an error or Ctrl-C nothing of it stays, nor does ``out`` if it was made here.
+def output_folder(
+    out: str | Path,
+    kind: str,
+    settings: Mapping[str, Any],
+    *,
+    names: Iterable[str] = (),
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool = False,
+) -> AbstractContextManager[Path]:
+    """A scratch folder whose files move to ``out`` together when the block ends well; see `fima.results`.
 
     Args:
-        out: Destination; made, with its parents, if missing. Files of the same name are replaced.
-        replaces: Patterns of an earlier run's files, removed unless they are written anew.
-
-    Yields:
-        The scratch folder.
-
-    Raises:
-        InputError: If nothing can be written there; names --out.
-    """
-    target = Path(out)
-    made = make_folder(target)
-    _sweep(target)
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".partial-{os.getpid()}-", dir=target))
-    except OSError as error:
-        remove_empty(made)
-        raise InputError(f"--out {target}: cannot be written ({error.strerror})") from None
-    try:
-        yield scratch
-        _publish(scratch, target, replaces)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        remove_empty(made)
-
-
-def _publish(scratch: Path, target: Path, replaces: tuple[str, ...]) -> None:
-    files = sorted(path.relative_to(scratch) for path in scratch.rglob("*") if path.is_file())
-    for file in files:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        (scratch / file).replace(target / file)
-    for old in (path for pattern in replaces for path in target.glob(pattern)):
-        if old.is_file() and old.relative_to(target) not in files:
-            old.unlink()
-            remove_empty([old.parent] if old.parent != target else [])
-
-
-def _sweep(target: Path) -> None:
-    """Remove scratch folders of processes that were killed."""
-    for folder in target.glob(".partial-*-*"):
-        owner = folder.name.split("-")[1]
-        if owner.isdigit() and not _is_alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def make_folder(target: Path) -> list[Path]:
-    """Make a folder with its parents.
-
-    Returns:
-        What was made, innermost first, for ``remove_empty``.
+        out: Destination; made, with its parents, if missing.
+        kind: Name of the result, such as ``cam``.
+        settings: What it depends on; a result of other settings is replaced only if ``overwrite`` is true.
+        names: What will be written for sure.
+        inputs: Files that are read, which are never replaced.
+        overwrite: Replace other results that an earlier run wrote there.
 
     Raises:
-        InputError: If it cannot be made; names --out.
+        InputError: If the folder is another run's or holds something else of these names; names --out.
     """
-    missing = [path for path in (target, *target.parents) if not path.exists()]
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {target}: cannot be made ({error.strerror})") from None
-    return missing
-
-
-def remove_empty(folders: list[Path]) -> None:
-    """Remove folders as far as they are empty."""
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
+    if not isinstance(out, str | Path):
+        raise InputError(f"out must be a path, got {out!r} (papermill takes a text as -r NAME TEXT)")
+    return results_folder(out, kind, to_plain(settings), names=tuple(names), inputs=inputs, overwrite=overwrite)
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

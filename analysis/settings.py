@@ -25,6 +25,7 @@ __all__ = [
     "BOUNDARIES",
     "DEFAULT_CKPT",
     "NORMALIZATIONS",
+    "NOT_DECISIVE",
     "SPACES",
     "Settings",
     "as_names",
@@ -39,6 +40,7 @@ _SMALLEST = {
     "steps": 1,
 }  # fmt: skip
 _LARGEST = {"num_frames": 10**5, "frame_stride": 10**6, "size": 10**5, "clips": 10**4, "steps": 10**5, "show": 1000}
+NOT_DECISIVE = {"trust_checkpoint", "show", "device", "batch_size"}
 DEFAULT_CKPT = "tiny-fima"
 """Comes with the package: without any flag, every command shows something trained."""
 _RANDOM = re.compile(r"random(?::(\d+))?")
@@ -192,6 +194,10 @@ class Settings:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         }
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that a result depends on: those that differ from their defaults, but for how it was computed."""
+        return {name: value for name, value in self.changed().items() if name not in NOT_DECISIVE}
 
     def command(self, measure: str) -> str:
         """The command line that repeats this study, but for ``--out``."""

@@ -64,8 +64,10 @@ class Claim:
         if self.before is not None:
             return
         found = [name for name in known if (self.folder / name).is_file()]
-        if not found and any(_is_ours(self.folder / name) for name in names if name.endswith(".json")):
-            found = [name for name in names if (self.folder / name).is_file()]
+        tables = [_of_ours(self.folder / name) for name in names if name.endswith(".json")]
+        if not found and any(table is not None for table in tables):
+            also = [name for table in tables for name in table or () if ".." not in name]
+            found = [name for name in (*names, *also) if (self.folder / name).is_file()]
             self.before = {"made by": "an earlier version of fima"}
         self.files = {name: [digest(self.folder / name)] for name in found}
 
@@ -79,9 +81,10 @@ class Claim:
         if before in (None, now) or self.overwrite or not any(map(self.owns, self.files)):
             return
         key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        theirs, ours = (one_line(json.dumps(of.get(key), ensure_ascii=False))[:80] for of in (before, now))
         raise InputError(
-            f"{self.flag} {self.folder}: holds another run's {self.kind} ({key}: {_short(before.get(key))}, here "
-            f"{_short(now.get(key))}); give another {self.flag}{self._or_overwrite()}"
+            f"{self.flag} {self.folder}: holds another run's {self.kind} ({key}: {theirs}, here {ours}); give another "
+            f"{self.flag}{self._or_overwrite()}"
         )
 
     def owns(self, name: str) -> bool:
@@ -197,7 +200,7 @@ def claim_output(
     inputs: Iterable[str | Path] = (),
     overwrite: bool | None = None,
     known: Iterable[str] = (),
-    shared: Iterable[str] = (),
+    shared: Iterable[str] = ("skipped.csv",),
     flag: str = "--out",
     lock: str = "lock",
 ) -> Iterator[Claim]:
@@ -286,15 +289,12 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     return record if good else None
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a .json file says by which of our commands it was written."""
+def _of_ours(path: Path) -> list[str] | None:
+    """The files that a .json file lists beside itself, if it says by which of our commands it was written."""
     try:
         content = read_json(path)
         command = content.get("command") or content["provenance"]["command"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False
-    return " ".join(command if isinstance(command, list) else [str(command)]).startswith("fima")
-
-
-def _short(value: Any) -> str:
-    return one_line(json.dumps(value, ensure_ascii=False))[:80]
+        return None
+    ours = " ".join(command if isinstance(command, list) else [str(command)]).startswith("fima")
+    return [name for name in content.get("films", ()) if isinstance(name, str)] if ours else None

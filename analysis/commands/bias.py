@@ -6,8 +6,16 @@ import argparse
 import shlex
 import sys
 
-from analysis.commands.flags import add_backbone_flags, add_out_flag, enough_memory, settings_from, show_progress
+from analysis.commands.flags import (
+    add_backbone_flags,
+    add_out_flag,
+    enough_memory,
+    results,
+    settings_from,
+    show_progress,
+)
 from analysis.measures.registry import MEASURES
+from fima.commands.flags import decisive
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -42,10 +50,12 @@ def run(args: argparse.Namespace) -> int:
     checkpoints, args.ckpt = args.ckpt, None
     settings = settings_from(args)
     from analysis.inputs.allocator import return_large_blocks
-    from analysis.studies.bias.result import bias_folder, compare_bias
+    from analysis.studies.bias.result import BIAS_FILES, compare_bias
 
     return_large_blocks()
-    with enough_memory(), bias_folder(args.out) as folder:
+    asked = decisive(args) | {"ckpt": checkpoints}
+    names = [*BIAS_FILES, *(f"bias.{kind}" for kind in args.format)]
+    with enough_memory(), results(args, "bias", asked, names, checkpoints) as folder:
         with show_progress("bias") as progress:
             result = compare_bias(
                 settings, checkpoints, regime=args.regime, videos=tuple(args.videos), correlation=args.correlation,

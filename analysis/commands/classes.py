@@ -7,7 +7,8 @@ import shlex
 import sys
 from typing import Any
 
-from analysis.commands.flags import add_out_flag, tell
+from analysis.commands.flags import add_out_flag, results, tell
+from fima.commands.flags import decisive
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: for runs that cannot be read, or are of different classes.
     """
     from analysis.downstream.class_results import TASKS, cells_of, classes_csv, name_runs, read_runs
-    from analysis.output import output_folder, timestamp, write_json
+    from analysis.output import timestamp, write_json
     from analysis.plotting.downstream import draw_classes, draw_confusions
     from analysis.plotting.style import save_figure
 
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     rows = list(dict.fromkeys(names))
     tasks = TASKS | {run.task: f"k-NN, {run.how}" for run in runs if run.how}
     warnings = _warnings(runs)
-    with output_folder(args.out, replaces=("confusion.*", "classes.*")) as folder:
+    written = [f"{stem}.{kind}" for kind in dict.fromkeys(args.format) for stem in ("confusion", "classes")]
+    written += ["classes.csv", "classes.json"]
+    with results(args, "classes", decisive(args), written) as folder:
         confusion = draw_confusions(cells, tasks, rows, classes, "split")
         confusion.suptitle("Confusion: rows are true classes, numbers are test videos")
         confusion.set_size_inches(*_size(len(cells), len(rows)))
@@ -64,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for line in warnings:
         tell(f"warning: {line}")
-    written = [f"{stem}.{kind}" for kind in dict.fromkeys(args.format) for stem in ("confusion", "classes")]
-    sys.stdout.writelines(f"{args.out}/{name}\n" for name in [*written, "classes.csv", "classes.json"])
+    sys.stdout.writelines(f"{args.out}/{name}\n" for name in written)
     return 0
 
 

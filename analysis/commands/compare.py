@@ -15,9 +15,11 @@ from analysis.commands.flags import (
     add_space_flag,
     add_video_flags,
     enough_memory,
+    results,
     settings_from,
     show_progress,
 )
+from fima.commands.flags import decisive
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -50,11 +52,12 @@ def run(args: argparse.Namespace) -> int:
     """Compare, and save figures, page and numbers."""
     checkpoints, args.ckpt = args.ckpt, None
     settings = settings_from(args)
-    from analysis.compare import compare, comparison_folder
+    from analysis.compare import COMPARE_FILES, compare
     from analysis.inputs.allocator import return_large_blocks
 
     return_large_blocks()
-    with enough_memory(), comparison_folder(args.out) as folder:
+    asked = decisive(args) | {"ckpt": checkpoints}
+    with enough_memory(), results(args, "compare", asked, COMPARE_FILES, checkpoints) as folder:
         with show_progress("compare") as progress:
             made = compare(settings, checkpoints, names=args.name, measures=args.measure, progress=progress)
         files = made.save(args.out, tuple(args.format), into=folder)

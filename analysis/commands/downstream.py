@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runs", default="runs/downstream", metavar="DIR", help="the jobs (default: %(default)s)")
     parser.add_argument("--out", default="reports/downstream", metavar="DIR", help="the page (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page of another study that is there")
     parser.add_argument("--lanes", type=int, default=1, metavar="N", help="processes at a time (default: 1)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor, each (default: 1)")
     parser.add_argument("--no-training", action="store_true", help="only what is finished by now")
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         videos, checkpoints, Path(args.runs), Path(args.out), tasks=args.tasks, seeds=args.seeds,
         fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, arch=args.arch, lanes=args.lanes,
         threads=args.threads, training=not args.no_training, data=args.data,
-        command=shlex.join(["fima-analyze", *sys.argv[1:]]), tell=tell,
+        command=shlex.join(["fima-analyze", *sys.argv[1:]]), overwrite=args.overwrite, tell=tell,
     )  # fmt: skip
     sys.stdout.writelines(f"{line}\n" for line in report.conclusions)
     sys.stdout.write(f"{Path(args.out) / 'index.html'}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from analysis.commands import study
-from analysis.commands.flags import SOME_SKIPPED, enough_memory, settings_from
+from analysis.commands.flags import SOME_SKIPPED, enough_memory, results, settings_from
 from fima.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
             f"--{flag}: is about a backbone and videos; --features {args.features} holds finished features"
         )
     from analysis.studies.embedding.table import run_on_table
-    from analysis.studies.files import study_folder
+    from analysis.studies.files import study_names
 
-    with enough_memory(), study_folder(args.out, args.measure) as folder:
+    asked = {"features": args.features, "seed": args.seed}
+    with enough_memory(), results(args, args.measure, asked, study_names(args.measure, args.format)) as folder:
         made = run_on_table(args.features, seed=args.seed)
         files = made.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
     study.print_study(made, files)

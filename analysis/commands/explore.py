@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from analysis.commands.flags import (
     SOME_SKIPPED,
     add_backbone_flags,
+    add_folder_flags,
     add_space_flag,
     add_video_flags,
     enough_memory,
+    results,
     settings_from,
     show_progress,
 )
+from fima.commands.flags import decisive
 
 if TYPE_CHECKING:
     from analysis.settings import Settings
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
     )
-    parser.add_argument("--out", default="reports/explore", metavar="DIR", help="where to write (default: %(default)s)")
+    add_folder_flags(parser, "explore")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
     checkpoints, args.ckpt = args.ckpt or [], None
     settings = settings_from(args)
     from analysis.inputs.allocator import return_large_blocks
-    from analysis.output import output_folder, write_npz
+    from analysis.output import write_npz
     from analysis.pages.environment import write_page
     from analysis.pages.explorer import explore_sessions, explorer_page, open_sessions
 
     return_large_blocks()
     sessions = open_sessions(settings, checkpoints, args.name)
-    with enough_memory(), output_folder(args.out, replaces=("explore.*",)) as folder:
+    asked = decisive(args) | {"ckpt": checkpoints}
+    with enough_memory(), results(args, "explore", asked, ("index.html", "explore.npz"), checkpoints) as folder:
         with show_progress("explore") as progress:
             explored = explore_sessions(sessions, progress)
         page = explorer_page(

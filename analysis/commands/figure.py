@@ -11,6 +11,7 @@ from analysis.commands.flags import (
     add_backbone_flags,
     add_hop_flag,
     add_video_flags,
+    default_out,
     enough_memory,
     settings_from,
     show_progress,
@@ -18,6 +19,7 @@ from analysis.commands.flags import (
 from analysis.plotting.paper import FIGURES, FORMATS
 from analysis.plotting.paper.widths import JOURNALS
 from analysis.settings import NORMALIZATIONS
+from fima.commands.flags import decisive, inputs_of
 from fima.errors import InputError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--journal", choices=tuple(JOURNALS), default="cvpr", help="whose widths (default: cvpr)")
     group.add_argument("--width", default="text", metavar="WIDTH", help="column, text or millimeters (default: text)")
     group.add_argument("--format", nargs="+", choices=FORMATS, help="of the figure (default: all, or --out's ending)")
+    group.add_argument("--overwrite", action="store_true", help="replace the figure of another run that is there")
     group.add_argument(
         "--out", metavar="PATH", help="folder, or file ending in pdf, svg or png (default: reports/figure-FIGURE)"
     )
@@ -62,13 +65,19 @@ def run(args: argparse.Namespace) -> int:
     args.show = _SHOWN.get(args.figure, 4) if args.show is None else args.show
     args.normalize = args.normalize or _NORMALIZED.get(args.figure, "frame")
     settings = settings_from(args)
-    folder, stem, formats = _target(args)
+    folder, stem, formats = _target(args, checkpoints)
     from analysis.compare.paper_figures import make_figure
     from analysis.inputs.allocator import return_large_blocks
     from analysis.output import output_folder
 
     return_large_blocks()
-    with enough_memory(), output_folder(folder) as scratch:
+    asked = decisive(args) | {"ckpt": checkpoints}
+    names = [f"{stem}.{ending}" for ending in (*formats, "npz", "txt", "tex", "json")]
+    inputs = [*inputs_of(args), *(checkpoints or ())]
+    with (
+        enough_memory(),
+        output_folder(folder, stem, asked, names=names, inputs=inputs, overwrite=args.overwrite) as scratch,
+    ):
         with show_progress(f"figure {args.figure}") as progress:
             made = make_figure(
                 args.figure, settings, checkpoints, names=args.name, width=args.width, journal=args.journal,
@@ -81,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
     return SOME_SKIPPED if made.skipped else 0
 
 
-def _target(args: argparse.Namespace) -> tuple[Path, str, tuple[str, ...]]:
+def _target(args: argparse.Namespace, checkpoints: list[str] | None) -> tuple[Path, str, tuple[str, ...]]:
     """Folder, stem and formats that ``--out`` and ``--format`` ask for."""
-    out = Path(args.out or f"reports/figure-{args.figure}")
+    out = Path(args.out or default_out(f"figure-{args.figure}", checkpoints))
     ending = out.suffix[1:].lower()
     if ending in FORMATS and not out.is_dir():
         return out.parent, out.stem, tuple(dict.fromkeys((ending, *(args.format or ()))))

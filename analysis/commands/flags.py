@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from analysis.settings import (
@@ -21,6 +23,7 @@ from analysis.settings import (
     Settings,
 )
 from fima.commands.base import lacks_memory
+from fima.commands.flags import inputs_of
 from fima.errors import InputError, one_line
 from fima.progress import Progress, tell
 
@@ -28,12 +31,15 @@ __all__ = [
     "SOME_SKIPPED",
     "add_attribution_flags",
     "add_backbone_flags",
+    "add_folder_flags",
     "add_hop_flag",
     "add_normalize_flag",
     "add_out_flag",
     "add_space_flag",
     "add_video_flags",
+    "default_out",
     "enough_memory",
+    "results",
     "settings_from",
     "show_progress",
     "tell",
@@ -120,8 +126,8 @@ def add_normalize_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:
-    """``--out``, by default ``reports/<name>``, and ``--format``."""
-    parser.add_argument("--out", default=f"reports/{name}", metavar="DIR", help="where to write (default: %(default)s)")
+    """``--out``, by default ``reports/<name>``, with the checkpoint's name if one is given, and ``--format``."""
+    add_folder_flags(parser, name)
     parser.add_argument(
         "--format",
         nargs="+",
@@ -129,6 +135,48 @@ def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:
         default=["png"],
         help="formats of the figure (default: png)",
     )
+
+
+def add_folder_flags(parser: argparse.ArgumentParser, name: str) -> None:
+    """``--out`` and ``--overwrite``."""
+    parser.add_argument(
+        "--out", metavar="DIR", help=f"where to write (default: reports/{name}, with the names of given checkpoints)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the results of another run that are there")
+    parser.set_defaults(out_name=name)
+
+
+def results(
+    args: argparse.Namespace,
+    kind: str,
+    settings: Mapping[str, Any],
+    names: Iterable[str],
+    checkpoints: Sequence[str] | None = None,
+) -> AbstractContextManager[Path]:
+    """The scratch folder of a command's results (`analysis.output.output_folder`); sets ``args.out`` where not given.
+
+    Args:
+        args: The parsed flags.
+        kind: Name of the results.
+        settings: What they depend on.
+        names: What will be written for sure.
+        checkpoints: As given to ``--ckpt``, if any.
+    """
+    from analysis.output import output_folder
+
+    args.out = args.out or default_out(args.out_name, checkpoints)
+    inputs = [*inputs_of(args), *(checkpoints or ())]
+    return output_folder(args.out, kind, settings, names=names, inputs=inputs, overwrite=args.overwrite)
+
+
+def default_out(name: str, checkpoints: Sequence[str] | None) -> str:
+    """``reports/<name>``, and the names of the checkpoints that were asked for, so that none replaces another's."""
+    if not checkpoints:
+        return f"reports/{name}"
+    from analysis.inputs.checkpoints import short_names
+
+    words = [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.") for word in short_names(list(checkpoints))]
+    return f"reports/{'-'.join([name, *words])[:100]}"
 
 
 def settings_from(args: argparse.Namespace) -> Settings:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from analysis.commands.flags import SOME_SKIPPED, enough_memory, show_progress
+from analysis.commands.flags import SOME_SKIPPED, add_folder_flags, enough_memory, results, show_progress
 from analysis.settings import DEFAULT_CKPT
-from fima.commands.flags import add_backbone_flags, add_protocol_flags, feature_request
+from fima.commands.flags import add_backbone_flags, add_protocol_flags, decisive, feature_request
 from fima.errors import InputError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", type=int, default=24, metavar="N", help="on the page, of all classes alike (default: 24)"
     )
-    parser.add_argument(
-        "--out", default="reports/retrieval", metavar="DIR", help="the folder to write into (default: %(default)s)"
-    )
+    add_folder_flags(parser, "retrieval")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,12 +52,13 @@ def run(args: argparse.Namespace) -> int:
     if args.queries < 1:
         raise InputError(f"--queries must be at least 1, got {args.queries}")
     from analysis.gallery.building import build_gallery
-    from analysis.output import output_folder
     from fima.evaluation.neighbor_report import score_lines
     from fima.presets.retrieval import retrieval_preset
 
     chosen = retrieval_preset(args.preset, clips=args.clips, center=args.center)
-    with enough_memory(), output_folder(args.out, replaces=("gallery.html",)) as folder:
+    given = None if args.ckpt == DEFAULT_CKPT else [args.ckpt]
+    certain = ("index.html", "gallery.json", "neighbors.csv", "skipped.csv")
+    with enough_memory(), results(args, "gallery", decisive(args), certain, given) as folder:
         gallery = build_gallery(
             feature_request(args), args.data, (args.train_split, args.test_split), chosen, show_progress,
             queries=args.queries, command=["fima-analyze", *sys.argv[1:]],

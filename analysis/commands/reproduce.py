@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default: 0")
     parser.add_argument("--runs", default="runs/reproduction", metavar="DIR", help="trainings (default: %(default)s)")
     parser.add_argument("--out", default="reports/reproduction", metavar="DIR", help="the page (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page of another budget that is there")
     parser.add_argument("--lanes", type=int, default=2, metavar="N", help="trainings at a time (default: 2)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor, each (default: 1)")
     parser.add_argument("--device", default="cpu", help="to score on (default: cpu)")
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     page = reproduce(
         runs, args.out, lanes=args.lanes, threads=args.threads, device=args.device, training=not args.no_training,
+        overwrite=args.overwrite,
         tell=tell,
     )  # fmt: skip
     sys.stdout.write(f"{page}\n")

@@ -17,6 +17,7 @@ from analysis.commands.flags import (
     add_space_flag,
     add_video_flags,
     enough_memory,
+    results,
     settings_from,
     show_progress,
 )
@@ -51,11 +52,13 @@ def run(args: argparse.Namespace) -> int:
     from analysis.inputs.allocator import return_large_blocks
     from analysis.studies import open_session
     from analysis.studies import run as run_study
-    from analysis.studies.files import study_folder
+    from analysis.studies.files import study_identity, study_names
 
     return_large_blocks()
     session = open_session(settings)
-    with enough_memory(), study_folder(args.out, args.measure) as folder:
+    identity = study_identity(session.settings.decisive(), session.loaded.sha256)
+    names = study_names(args.measure, args.format)
+    with enough_memory(), results(args, args.measure, identity, names, args.ckpt and [args.ckpt]) as folder:
         with show_progress(args.measure) as progress:
             study = run_study(args.measure, session, progress)
         files = study.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)

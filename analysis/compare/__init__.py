@@ -3,13 +3,14 @@
 ``fima-analyze compare``, ``compare.ipynb`` and Python run the same ``compare``.
 """
 
-from analysis.compare.result import Comparison, comparison_folder
+from analysis.compare.result import COMPARE_FILES, Comparison
 from analysis.compare.running import compare
 from analysis.compare.training import TrainingStep
 from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Source
 from analysis.studies.differences import Difference, compare_scores
 
 __all__ = [
+    "COMPARE_FILES",
     "DEFAULT_CHECKPOINTS",
     "Comparison",
     "Difference",
@@ -17,5 +18,4 @@ __all__ = [
     "TrainingStep",
     "compare",
     "compare_scores",
-    "comparison_folder",
 ]

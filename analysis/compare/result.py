@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["Comparison", "comparison_folder"]
+__all__ = ["COMPARE_FILES", "Comparison"]
 
 
 @dataclass
@@ -170,18 +170,21 @@ class Comparison:
             "created": timestamp(),
         }
 
-    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
+    def save(
+        self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None, overwrite: bool = False
+    ) -> list[Path]:
         """Write figures, arrays, table and page to a folder; all files appear together or none.
 
         Args:
             out: The folder.
             formats: Of the figures; ``png``, which the page shows, is always among them.
-            into: A ``comparison_folder`` scratch that the caller already holds, to write to instead.
+            into: A scratch folder of ``out`` that the caller already holds, to write to instead.
+            overwrite: Replace another comparison.
 
         Returns:
             Where the files are once the folder is complete.
         """
-        with comparison_folder(out) if into is None else nullcontext(into) as folder:
+        with self._folder(out, overwrite=overwrite) if into is None else nullcontext(into) as folder:
             pictures = []
             for stem, figure in self.figures():
                 for kind in dict.fromkeys(("png", *formats)):
@@ -197,6 +200,9 @@ class Comparison:
             write_page(folder / "index.html", self, pictures, title=Path(out).name or "compare")
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
 
+    def _folder(self, out: str | Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        return output_folder(out, "compare", {"command": self.command}, names=COMPARE_FILES, overwrite=overwrite)
+
     def _repr_html_(self) -> str:
         pictures = [png_image(figure, f"{stem} figure") for stem, figure in self.figures()]
         head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)
@@ -206,10 +212,8 @@ class Comparison:
         return f"<table><tr>{head}</tr>{rows}</table>" + "".join(pictures)
 
 
-def comparison_folder(out: str | Path) -> AbstractContextManager[Path]:
-    """``output_folder`` for a comparison; what an earlier one left there is replaced."""
-    kinds = ("png", "svg", "pdf", "npz")
-    return output_folder(out, replaces=("skipped.csv", *(f"compare-*.{kind}" for kind in kinds)))
+COMPARE_FILES = ("compare.json", "compare.csv", "index.html")
+"""Beside figures and arrays."""
 
 
 _SHARED = ("example_frames", "example_seconds", "example_video_id")

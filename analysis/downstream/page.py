@@ -80,6 +80,10 @@ class Report:
         return found
 
 
+FILES = ("index.html", "results.csv", "differences.csv", "downstream.json")
+"""Beside the figures."""
+
+
 def write_report(folder: Path, report: Report) -> None:
     """Write index.html, results.csv, differences.csv, downstream.json, and every figure as .png and .pdf."""
     (folder / "results.csv").write_text(results_csv(report.table), encoding="utf-8")

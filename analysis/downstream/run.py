@@ -10,7 +10,7 @@ from analysis.downstream.answers import gather
 from analysis.downstream.cached import run_cached
 from analysis.downstream.folds import Parts, make_scopes, write_lists
 from analysis.downstream.identity import Known, identity, look, write_result
-from analysis.downstream.page import Report, write_report
+from analysis.downstream.page import FILES, Report, write_report
 from analysis.downstream.plan import FEATURES, Checkpoint, Job, plan_jobs
 from analysis.downstream.table import collect, compare
 from analysis.downstream.videos import Videos
@@ -36,6 +36,7 @@ def study(
     training: bool = True,
     data: str = "",
     command: str = "",
+    overwrite: bool = False,
     tell: Tell,
 ) -> Report:
     """Do what is not done, and write the page of what is.
@@ -55,6 +56,7 @@ def study(
         training: False takes only what is finished by now.
         data: as typed, for the page.
         command: likewise.
+        overwrite: replace the page of another study.
         tell: takes lines of progress.
 
     Returns:
@@ -78,7 +80,8 @@ def study(
     report = Report(
         data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos)
     )
-    with output_folder(out) as folder:
+    asked = {"data": data, "checkpoints": {one.name: str(one.path) for one in checkpoints}, "runs": str(runs)}
+    with output_folder(out, "downstream", asked, names=FILES, overwrite=overwrite) as folder:
         write_report(folder, report)
     return report
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.output import make_folder, remove_empty
 from analysis.report.measuring import measure_all
 from analysis.report.page import render_page
-from analysis.report.plan import Report, make_plan
+from analysis.report.plan import Plan, Report, make_plan
 from fima.errors import InputError
-from fima.files import write_text
+from fima.files import make_folder, remove_empty, write_text
+from fima.results import RECORDS, claim_output
 
 __all__ = ["MadeReport", "make_report"]
 
 _UNFINISHED = ".unfinished"
+_ENDINGS = ("png", "npz", "json", "ipynb", "html", "notebook.html")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
     plan = make_plan(report)
     made = _claim(report)
     try:
-        measured = measure_all(plan, progress)
-        index = report.out / "index.html"
-        write_text(index, render_page(plan, measured, report.out), errors="xmlcharrefreplace")
-        return MadeReport(index, len(measured.skipped))
+        with _claimed(report, plan):
+            measured = measure_all(plan, progress)
+            index = report.out / "index.html"
+            write_text(index, render_page(plan, measured, report.out), errors="xmlcharrefreplace")
+            return MadeReport(index, len(measured.skipped))
     except BaseException:
         if made:
             shutil.rmtree(report.out, ignore_errors=True)
@@ -51,6 +54,21 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
         raise
     finally:
         (report.out / _UNFINISHED).unlink(missing_ok=True)
+
+
+@contextmanager
+def _claimed(report: Report, plan: Plan) -> Iterator[None]:
+    """The files of a report are its own; an earlier report's are removed."""
+    labels = [column.label for column in plan.columns]
+    files = [f"{label}/{measure}.{kind}" for label in labels for measure in plan.measures for kind in _ENDINGS]
+    names = ["index.html", *files, *(f"compare-{measure}.png" for measure in plan.measures)]
+    inputs = [*report.settings.video, *filter(None, report.checkpoints)]
+    asked = {"command": plan.command}
+    with claim_output(report.out, "report", asked, names=names, inputs=inputs, overwrite=report.overwrite) as claim:
+        for name in list(claim.files):
+            claim.forget(name)
+        claim.expect(*names)
+        yield
 
 
 def _claim(report: Report) -> list[Path]:
@@ -64,7 +82,8 @@ def _claim(report: Report) -> list[Path]:
     if report.out.exists() and not report.out.is_dir():
         raise InputError(f"--out {report.out}: is a file, expected a folder")
     unfinished = report.out / _UNFINISHED
-    in_use = report.out.is_dir() and any(report.out.iterdir()) and not unfinished.exists()
+    in_use = report.out.is_dir() and any(path.name != RECORDS for path in report.out.iterdir())
+    in_use = in_use and not unfinished.exists()
     if in_use and not report.overwrite:
         raise InputError(f"--out {report.out}: is not empty; give another folder or --overwrite")
     made = make_folder(report.out)

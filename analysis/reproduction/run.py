@@ -34,6 +34,7 @@ def reproduce(
     threads: int,
     device: str = "cpu",
     training: bool = True,
+    overwrite: bool = False,
     tell: Tell,
 ) -> Path:
     """Train what is not trained, score what is not scored, and write the page.
@@ -45,6 +46,7 @@ def reproduce(
         threads: of the processor, for each of them.
         device: to score on.
         training: False takes only what is trained by now; what is not is left out and said so.
+        overwrite: replace the page of another budget.
         tell: takes lines of progress.
 
     Returns:
@@ -62,7 +64,9 @@ def reproduce(
     scored = {run: score(run, device=device, tell=tell) for run in done}
     table = collect(scored)
     budget = runs[0].budget
-    with output_folder(out) as folder:
+    names = ("README.md", "scores.png", "scores.csv", "scores.json")
+    asked = {"budget": budget.name, "runs": str(runs[0].folder.parent)}
+    with output_folder(out, "reproduction", asked, names=names, overwrite=overwrite) as folder:
         save_figure(draw_table(table, budget.warning and "TOO SHORT to conclude from"), folder / "scores.png", "png")
         (folder / "scores.csv").write_text(to_csv(table), encoding="utf-8")
         (folder / "scores.json").write_text(_json(scored, runs), encoding="utf-8")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.measures.registry import find_measure
 from analysis.output import output_folder, write_json, write_npz
+from analysis.settings import NOT_DECISIVE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.studies.study import Study
 
-__all__ = ["draw_figure", "study_folder", "write_study"]
+__all__ = ["draw_figure", "study_folder", "study_identity", "study_names", "write_study"]
 
 FilmWriters = dict[str, Callable[[Path], None]]
 """Name of a file → function that writes it."""
@@ -30,9 +31,26 @@ def draw_figure(study: Study) -> Figure:
     return figure
 
 
-def study_folder(out: str | Path, measure: str) -> AbstractContextManager[Path]:
-    """``output_folder`` for the files of one measure."""
-    return output_folder(out, replaces=(f"{measure}.*", f"{measure}/*.mp4", "skipped.csv"))
+def study_folder(
+    study: Study, out: str | Path, formats: Iterable[str], *, overwrite: bool
+) -> AbstractContextManager[Path]:
+    """``output_folder`` for the files of a study, which are known by what its provenance says."""
+    about = study.provenance
+    settings = {name: value for name, value in about["settings"].items() if name not in NOT_DECISIVE}
+    return output_folder(
+        out, study.measure, study_identity(settings, about["checkpoint"]["sha256"]),
+        names=study_names(study.measure, formats), overwrite=overwrite,
+    )  # fmt: skip
+
+
+def study_identity(settings: Mapping[str, Any], sha256: str | None) -> dict[str, Any]:
+    """What a study depends on."""
+    return {**settings, "sha256": sha256}
+
+
+def study_names(measure: str, formats: Iterable[str]) -> list[str]:
+    """Files that every study of a measure has."""
+    return [f"{measure}.{ending}" for ending in (*formats, "npz", "json")]
 
 
 def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True) -> None:

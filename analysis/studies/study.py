@@ -18,8 +18,6 @@ from analysis.output import timestamp
 from analysis.studies.files import draw_figure, study_folder, write_study
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -86,25 +84,27 @@ class Study:
         *,
         into: Path | None = None,
         films: bool = True,
+        overwrite: bool = False,
     ) -> list[Path]:
         """Write figure, arrays, scores and films to a folder; all files appear together or none.
 
         Args:
             out: The folder.
             formats: Formats of the figure: ``png``, ``svg``, ``pdf``.
-            into: A scratch folder of ``self.folder(out)`` that the caller already holds, to write to instead.
+            into: A scratch folder of ``out`` that the caller already holds, to write to instead.
             films: Also write the measure's films (``mp4``), where it has some.
+            overwrite: Replace a study of other settings or of another checkpoint.
 
         Returns:
             Where the files are once the folder is complete.
+
+        Raises:
+            InputError: If another study of the measure, or something else of these names, is there.
         """
-        with self.folder(out) if into is None else nullcontext(into) as folder:
+        held = study_folder(self, out, formats, overwrite=overwrite) if into is None else nullcontext(into)
+        with held as folder:
             write_study(self, folder, formats, films=films)
             return [Path(out) / path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-
-    def folder(self, out: str | Path) -> AbstractContextManager[Path]:
-        """The output folder of this study; what an earlier run of the measure left there is replaced."""
-        return study_folder(out, self.measure)
 
     def report(self) -> dict[str, Any]:
         """Scores with intervals and chance levels, scores per video and provenance: the content of the json file."""

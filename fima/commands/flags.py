@@ -50,7 +50,7 @@ def add_protocol_flags(parser: argparse.ArgumentParser) -> None:
 
 
 _NOT_DECISIVE = {"out", "overwrite", "device", "threads", "batch_size", "workers", "lanes", "format", "show"}
-_NOT_DECISIVE |= {"command", "run", "traceback", "trust_checkpoint", "measure", "no_training", "runs", "name"}
+_NOT_DECISIVE |= {"command", "run", "traceback", "trust_checkpoint", "no_training"}
 
 
 _READ = ("ckpt", "checkpoint", "video", "data", "masks", "features", "features_train", "features_test", "runs", "boxes")

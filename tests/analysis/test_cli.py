@@ -1,6 +1,7 @@
 """fima-analyze as a user types it (in process; tests/end_to_end has the processes)."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from analysis.cli import main
+from fima.files import partial_name
+from fima.results import RECORDS
 
 SMALL = ["--num-frames", "8", "--size", "56"]
 
@@ -36,7 +39,7 @@ def _refused(capsys, tmp_path, argv, said, out="out"):
 def test_defaults_write_figure_arrays_and_scores(measure, tmp_path, capsys):
     flags = ["--ckpt", "random", *SMALL]
     assert main([measure, "--out", str(tmp_path / "out"), "--format", "png", "svg", *flags]) == 0
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert {f"{measure}.png", f"{measure}.svg", f"{measure}.npz", f"{measure}.json"} <= names
     assert ("cam.mp4" in names) == (measure == "cam")
     report = json.loads((tmp_path / "out" / f"{measure}.json").read_text())
@@ -121,10 +124,11 @@ def test_a_layer_changes_the_grid(tmp_path):
 
 def test_a_killed_runs_scratch_is_swept_up(tmp_path):
     out = tmp_path / "out"
-    (out / ".partial-999999999-x").mkdir(parents=True)
-    (out / ".partial-999999999-x" / "half.npz").write_text("half")
+    killed = out / RECORDS / partial_name().replace(str(os.getpid()), "999999999")
+    killed.mkdir(parents=True)
+    (killed / "half.npz").write_text("half")
     assert main(["affinity", "--out", str(out), *SMALL]) == 0
-    assert not list(out.glob(".partial*"))
+    assert not list(out.rglob(".partial*"))
 
 
 def test_layers_of_your_own_module_are_all_listed(tmp_path, monkeypatch, capsys):

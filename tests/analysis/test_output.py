@@ -7,20 +7,23 @@ import pytest
 
 from analysis.output import output_folder, to_plain, write_json, write_npz
 from fima.errors import InputError
+from fima.results import RECORDS
 
 
 def test_files_appear_together_when_the_block_ends(tmp_path):
     out = tmp_path / "a" / "b"
-    with output_folder(out) as folder:
+    with output_folder(out, "cam", {}) as folder:
         (folder / "one.txt").write_text("1")
         (folder / "sub").mkdir()
         (folder / "sub" / "two.txt").write_text("2")
         assert not (out / "one.txt").exists()
-    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
-        "one.txt",
-        "sub/two.txt",
-    ]
-    assert not list(out.glob(".partial*"))
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert files == [f"{RECORDS}/cam.json", "one.txt", "sub/two.txt"]
+
+
+def test_numbers_from_papermill_are_no_folder():
+    with pytest.raises(InputError, match=r"out must be a path, got 2024.*-r NAME TEXT"):
+        output_folder(2024, "cam", {})
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -30,7 +33,7 @@ def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path, error):
     (old / "cam.json").write_text("before")
 
     def fail(out):
-        with output_folder(out) as folder:
+        with output_folder(out, "cam", {}) as folder:
             (folder / "cam.json").write_text("half")
             raise error
 
@@ -45,7 +48,7 @@ def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path, error):
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=f"--out {out}: cannot be made"), output_folder(out):
+        with pytest.raises(InputError, match=f"--out {out}: cannot be made"), output_folder(out, "cam", {}):
             pass
 
 

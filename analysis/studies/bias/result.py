@@ -24,7 +24,7 @@ from fima.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SCORES", "BiasResult", "bias_folder", "compare_bias"]
+__all__ = ["BIAS_FILES", "SCORES", "BiasResult", "compare_bias"]
 
 SCORES = ("correlated", "swapped", "gap")
 _NO_SAY = ("motion_input", "boundary", "normalize", "space", "crop", "command")
@@ -117,18 +117,21 @@ class BiasResult:
 
         return draw_bias(self.arrays(), self.asked, self.untrained)
 
-    def save(self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None) -> list[Path]:
+    def save(
+        self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None, overwrite: bool = False
+    ) -> list[Path]:
         """Write figure, arrays and numbers; all files appear together or none.
 
         Args:
             out: The folder in the end.
             formats: Of the figure: ``png``, ``svg``, ``pdf``.
-            into: A scratch of ``bias_folder(out)`` that the caller already holds.
+            into: A scratch folder of ``out`` that the caller already holds.
+            overwrite: Replace another comparison.
 
         Returns:
             Where the files are once the folder is complete.
         """
-        with bias_folder(out) if into is None else nullcontext(into) as folder:
+        with self._folder(out, overwrite=overwrite) if into is None else nullcontext(into) as folder:
             from analysis.plotting.style import save_figure
 
             figure = self.figure()
@@ -137,6 +140,9 @@ class BiasResult:
             write_npz(folder / "bias.npz", self.arrays())
             write_json(folder / "bias.json", self.report())
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
+
+    def _folder(self, out: str | Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        return output_folder(out, "bias", {"command": self.command}, names=BIAS_FILES, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
         from analysis.plotting.style import png_image
@@ -158,9 +164,8 @@ class BiasResult:
         return said
 
 
-def bias_folder(out: str | Path) -> AbstractContextManager[Path]:
-    """The output folder; what an earlier run left there is replaced."""
-    return output_folder(out, replaces=("bias.*",))
+BIAS_FILES = ("bias.npz", "bias.json")
+"""Beside the figure."""
 
 
 def compare_bias(

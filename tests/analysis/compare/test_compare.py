@@ -315,7 +315,7 @@ def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
     stems = ["affinity", "cam", "scores"]
     expected = {f"compare-{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
     expected |= {f"compare-{stem}.npz" for stem in MEASURES[:2]} | {"compare.json", "compare.csv", "index.html"}
-    assert {path.name for path in out.iterdir()} == expected
+    assert {path.name for path in out.glob("[!.]*")} == expected
     report = json.loads((out / "compare.json").read_text())
     assert [entry["name"] for entry in report["checkpoints"]] == ["[bold]one", hostile, "$none$"]
     assert [bool(entry["checkpoint"]["sha256"]) for entry in report["checkpoints"]] == [True, True, False]
@@ -373,7 +373,7 @@ def test_notebook_parameters_and_flags_are_the_settings():
 def test_equal_runs_give_equal_files(settings, tmp_path):
     for name in ("one", "two"):
         compare(settings, UNTRAINED, measures=["affinity"]).save(tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
+    for path in (tmp_path / "one").glob("[!.]*"):
         first, second = path.read_bytes(), (tmp_path / "two" / path.name).read_bytes()
         if path.suffix == ".json":
             first, second = ({**json.loads(text), "created": None} for text in (first, second))

@@ -237,7 +237,7 @@ def _run(*words):
 def test_the_command_writes_page_and_arrays(tmp_path, capsys):
     small = ("--num-frames", "8", "--size", "56")
     assert _run("--ckpt", "tiny-vd", "random", *small, "--out", str(tmp_path)) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["explore.npz", "index.html"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["explore.npz", "index.html"]
     assert str(tmp_path / "index.html") in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()
     assert "Untrained weights: untrained." in page

@@ -312,7 +312,7 @@ def test_command_leaves_picture_caption_numbers_and_where_they_come_from(tmp_pat
     out = tmp_path / "paper" / "affinity.pdf"
     code, printed, _ = call(capsys, "5a", "--data", "shapes:camera,videos=2,size=64", "--width", "column", "--out", out)
     assert code == 0
-    names = {path.name for path in out.parent.iterdir()}
+    names = {path.name for path in out.parent.glob("[!.]*")}
     assert names == {f"affinity.{kind}" for kind in ("pdf", "npz", "txt", "tex", "json")}
     assert pdf_inches(out) == pytest.approx(3.25, abs=0.01)
     caption = out.with_suffix(".txt").read_text().strip()
@@ -325,7 +325,7 @@ def test_command_leaves_picture_caption_numbers_and_where_they_come_from(tmp_pat
         "fima-analyze figure 5a --ckpt tiny-vd tiny-fima --width column --journal cvpr "
     )
     assert "--data shapes:camera,videos=2,size=64" in report["command"]
-    before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.parent.glob("[!.]*")}
     call(capsys, "5a", "--data", "shapes:camera,videos=2,size=64", "--width", "column", "--out", out)
     for name, content in before.items():
         assert name.endswith("json") or (out.parent / name).read_bytes() == content, name

@@ -560,7 +560,7 @@ def test_the_command_reads_a_table_and_names_it(tmp_path, capsys):
     assert (source["features"]["path"], source["num_clips"]) == (str(table), 24)
     assert source["command"] == f"fima-analyze embed --features {table}"
     assert (source["inputs"]["data"], source["inputs"]["split"]) == (data[1], "test")
-    assert {path.name for path in (tmp_path / "e").iterdir()} == {
+    assert {path.name for path in (tmp_path / "e").glob("[!.]*")} == {
         f"embedding.{x}" for x in ("png", "npz", "json", "html")
     }
     assert "nearest has its label" in capsys.readouterr().out

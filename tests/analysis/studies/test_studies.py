@@ -265,9 +265,12 @@ def test_a_second_run_leaves_nothing_of_the_first(tmp_path, clips_dir):
     videos = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4")]
     (tmp_path / "mine.txt").write_text("keep")
     run("cam", Settings(video=videos, **SMALL)).save(tmp_path, formats=("png", "svg"))
-    (tmp_path / "skipped.csv").write_text("old")
-    run("cam", Settings(video=videos[0], **SMALL)).save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cam.json", "cam.mp4", "cam.npz", "cam.png", "mine.txt"]
+    (tmp_path / "skipped.csv").write_text("mine too")
+    with pytest.raises(InputError, match=r"another run's cam \(video"):
+        run("cam", Settings(video=videos[0], **SMALL)).save(tmp_path)
+    run("cam", Settings(video=videos[0], **SMALL)).save(tmp_path, overwrite=True)
+    names = ["cam.json", "cam.mp4", "cam.npz", "cam.png", "mine.txt", "skipped.csv"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names
 
 
 def test_short_videos_are_named_as_repeated_and_keep_their_times(clips_dir):
