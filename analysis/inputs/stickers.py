@@ -19,7 +19,7 @@ move; and rests beside the object in a clip that stands still, so that the seam 
 
 _MOST_COVERED = 0.35  # share of the copy that the object may hide
 _LEAST_SEEN = 0.8  # share of the object and of its copy that is left in the middle frame
-_GRID = 15  # places tried along each axis
+_GRID = 11  # places tried along each axis
 _FEATHER = 1 / 150  # standard deviation of the soft edge, shares of the short side
 
 _Masks = NDArray[np.bool_]
@@ -78,12 +78,15 @@ def paste_copy(
     ways = _ways(frames, masks, kind, motion)
     if ways is None:
         return None
+    cut = masks[middle].astype(np.float32)
     for shift in _shifts(masks[middle]):
         placed = ways @ _shifted(*shift)
-        copy = np.stack([_warp(masks[middle].astype(np.float32), way) >= 0.5 for way in placed])
+        window = _even_window(masks[middle], _warp(cut, placed[middle]) >= 0.5)
+        if window is None:
+            continue
+        copy = np.stack([_warp(cut, way) >= 0.5 for way in placed])
         covered = float((copy & masks).sum() / max(copy.sum(), 1))
-        window = _even_window(masks[middle], copy[middle])
-        if covered <= _MOST_COVERED and window is not None:
+        if covered <= _MOST_COVERED:
             part = (slice(None), *window)
             return Pasted(_composed(frames, masks, placed)[part], masks[part], (copy & ~masks)[part], covered)
     return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fima.data.datasets import VideoRecord
     from fima.data.masks import MaskSource
 
-__all__ = ["KnowsTruth", "TruthReader", "scale_masks", "truth_reader"]
+__all__ = ["KnowsTruth", "TruthReader", "as_record", "mask_source", "scale_masks", "truth_reader"]
 
 
 @runtime_checkable
@@ -57,7 +57,7 @@ class TruthReader:
             background = torch.from_numpy(np.ascontiguousarray(reader.background(indices[:1].tolist())))
             scaled = _resize_pictures(background.permute(0, 3, 1, 2), spec.size)
             return ClipTruth(mask, torch.ones(len(mask), dtype=torch.bool), center_crop(scaled, spec.size)[0])
-        record = _record(video)
+        record = as_record(video)
         if self.masks is None or record is None or record not in self.masks:
             return None
         height, width = _size(reader)
@@ -76,17 +76,22 @@ def truth_reader(masks: str | None, videos: Sequence[VideoSource]) -> Callable[.
         InputError: if there are no masks at all.
         FileNotFoundError: if ``masks`` is not there.
     """
+    return TruthReader(mask_source(masks, videos))
+
+
+def mask_source(masks: str | None, videos: Sequence[VideoSource]) -> MaskSource | None:
+    """The masks that a study can have; None where the videos are drawn, whose readers know them. As `truth_reader`."""
     if masks is not None:
         from fima.data.masks import open_masks
 
         source = open_masks(masks)
-        if not any((record := _record(video)) is not None and record in source for video in videos):
+        if not any((record := as_record(video)) is not None and record in source for video in videos):
             raise InputError(
                 f"--masks {masks}: holds none of the {len(videos)} videos; the first is {videos[0].video_id!r}"
             )
-        return TruthReader(source)
+        return source
     if all(video.drawn for video in videos):
-        return TruthReader(None)
+        return None
     raise InputError("--masks: where the objects are is needed for video files (drawn videos know it)")
 
 
@@ -121,7 +126,8 @@ def _resize_pictures(frames: Tensor, size: int) -> Tensor:
     return resized.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _record(video: VideoSource) -> VideoRecord | None:
+def as_record(video: VideoSource) -> VideoRecord | None:
+    """What masks are looked up by: the data set's record of a video, or one of its file; None without either."""
     if video.record is not None or video.path is None:
         return video.record
     from fima.data.datasets import VideoRecord

@@ -87,12 +87,12 @@ def draw_located(example: dict[str, np.ndarray], times: np.ndarray, axes: np.nda
     return image
 
 
-def outline_mask(mask: np.ndarray, *, ax: Axes) -> None:
-    """The edge of a mask ``(H, W)`` over a frame of its size: a cyan line on a dark one, seen on any ground."""
+def outline_mask(mask: np.ndarray, *, ax: Axes, color: str = "#56E0FF") -> None:
+    """The edge of a mask ``(H, W)`` over a frame of its size: a bright line on a dark one, seen on any ground."""
     if not mask.any():
         return
-    for width, color in ((1.8, "black"), (0.9, "#56E0FF")):
-        ax.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=[width])
+    for width, line in ((1.8, "black"), (0.9, color)):
+        ax.contour(mask.astype(float), levels=[0.5], colors=[line], linewidths=[width])
 
 
 def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:

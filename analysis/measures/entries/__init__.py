@@ -8,12 +8,12 @@ from analysis.measures.entries import (
     embedding,
     localize,
     mechanism,
+    mover,
     sensitivity,
     temporal,
 )
 
 __all__ = ["ENTRIES"]
 
-ENTRIES = tuple(
-    module.ENTRY for module in (cam, affinity, temporal, localize, sensitivity, attribution, embedding, mechanism, bias)
-)
+_ORDER = (cam, affinity, temporal, localize, mover, sensitivity, attribution, embedding, mechanism, bias)
+ENTRIES = tuple(module.ENTRY for module in _ORDER)
