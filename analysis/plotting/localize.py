@@ -26,6 +26,7 @@ SCORES = {
     "iou": "IoU at\n0.5 × max",
     "best_iou": "IoU, best\nthreshold",
     "auroc": "pixel\nAUROC",
+    "ring_auroc": "AUROC, as far\nfrom the center",
 }
 # Shape as well as color tells the maps apart.
 MAPS = {
@@ -102,7 +103,8 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         arrays: ``summary_<map><score>``: mean, low, high, chance.
         ax: Where to draw.
     """
-    for place, name in enumerate(SCORES):
+    shown = {name: label for name, label in SCORES.items() if f"summary_{name}" in arrays}
+    for place, name in enumerate(shown):
         ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
         for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
             mean, low, high, _ = arrays[f"summary_{prefix}{name}"]
@@ -113,7 +115,7 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
-    ax.set_xticks(range(len(SCORES)), list(SCORES.values()))
+    ax.set_xticks(range(len(shown)), list(shown.values()))
     ax.set_ylabel("score (no unit)")
     ax.set_ylim(0, 1.08)
     handles = [

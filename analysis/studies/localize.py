@@ -12,6 +12,7 @@ from torch import Tensor
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.localization import SCORES, baseline_maps, chance_levels, localization_scores
+from analysis.measures.rings import ring_auroc
 from analysis.studies.collecting import Collector, Measured
 from analysis.studies.display import display_clip
 from analysis.studies.study import Study
@@ -27,7 +28,8 @@ BASELINES = ("center", "difference")
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Class-agnostic activation maps of RGB clips against the masks of their objects.
 
-    Scores, per video: ``analysis.measures.localization.localization_scores``, with the uniform map's as chance; the
+    Scores, per video: ``analysis.measures.localization.localization_scores``, with the uniform map's as chance, and
+    ``ring_auroc`` (`analysis.measures.rings`), in which a liking for the center gains nothing; the
     same of the motion features' map (``motion_energy``, …); and of two maps that need no network (``center_energy``,
     ``difference_energy``, …): a backbone that looks at motion should at least beat the frame difference.
 
@@ -48,11 +50,12 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         why = "".join(f"; {len(skipped)} were skipped: {reason}" for reason in [*skipped.values()][:1])
         raise InputError(f"--masks {session.settings.masks}: no frame of a clip has both object and surroundings{why}")
     source = {"masks": session.settings.masks or "drawn", "without_mask": collector.unscored, "normalize": _NORMALIZE}
-    references = frozenset(f"{kind}_{name}" for kind in BASELINES for name in SCORES)
+    references = frozenset(f"{kind}_{name}" for kind in BASELINES for name in (*SCORES, _RING))
     return collector.study("localize", source=source, references=references)
 
 
 _NORMALIZE = "frame"
+_RING = "ring_auroc"
 
 
 def _measure(session: Session, batch: list[Clip]) -> list[Measured | None]:
@@ -82,9 +85,9 @@ def _score(clip: Clip, maps: dict[str, Tensor]) -> Measured | None:
     scores = {
         f"{prefix}{name}": float(value)
         for prefix, values in maps.items()
-        for name, value in localization_scores(values, mask, known).items()
+        for name, value in (localization_scores(values, mask, known) | {_RING: ring_auroc(values, mask, known)}).items()
     }
-    chance = {f"{prefix}{name}": level for prefix in maps for name, level in levels.items()}
+    chance = {f"{prefix}{name}": level for prefix in maps for name, level in (levels | {_RING: 0.5}).items()}
     return Measured(scores, chance, {"map": maps[""][0], "mask": truth.mask, "known": truth.known})
 
 

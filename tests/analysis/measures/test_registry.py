@@ -49,7 +49,7 @@ def test_a_measure_has_a_study_and_a_figure_under_its_name(name):
 
 def test_what_the_measures_compute_has_entries():
     assert MEASURES["affinity"].scores.keys() == affinity_chance((2, 2)).keys()
-    assert MEASURES["localize"].scores.keys() == set(SCORES)
+    assert MEASURES["localize"].scores.keys() == {*SCORES, "ring_auroc"}
     assert {f"offset_{name}" for name in OFFSET_CHANCE} <= MEASURES["temporal"].scores.keys()
     assert set(ALTERATIONS) < MEASURES["sensitivity"].scores.keys()
 
