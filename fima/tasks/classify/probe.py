@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,20 +69,35 @@ def train_head(
         TrainingError: if the loss is not finite.
     """
     head = copy.deepcopy(head).train()
+    history: list[dict[str, float]] = []
+    best: tuple[float, int, dict[str, Tensor]] | None = None
+    for epoch in _epochs(head, train, config.seed, options):
+        if validation is None or (epoch % config.validation.every_epochs and epoch != options.epochs):
+            continue
+        top1 = head_accuracy(head, validation, config.test.average)
+        history.append({"epoch": epoch, "top1": top1, "videos": len(validation.labels)})
+        if best is None or top1 > best[0] or config.validation.choose == "last":
+            best = (top1, epoch, copy.deepcopy(head.state_dict()))
+    if best is not None:
+        head.load_state_dict(best[2])
+    value, chosen = best[:2] if best else (None, options.epochs)
+    return Trial(head.eval(), float(options.lr or 0.0), options.weight_decay, chosen, value, tuple(history))
+
+
+def _epochs(head: ClassifierHead, train: ClipFeatures, seed: int, options: OptimizerOptions) -> Iterator[int]:
+    """Train a head in place; yields the number of every epoch that has ended, from 1."""
     clips = torch.tensor([len(vectors) for vectors in train.vectors])
     table = torch.from_numpy(np.concatenate(train.vectors))
     labels = torch.from_numpy(train.labels).repeat_interleave(clips)
     stream = BatchStream(
-        len(table), options.batch_size, epochs=options.epochs, seed=config.seed, accumulate=options.accumulate
+        len(table), options.batch_size, epochs=options.epochs, seed=seed, accumulate=options.accumulate
     )
     optimizer, plateau = make_optimizer(classifier_groups(head, None, options), options), Plateau(options)
-    history: list[dict[str, float]] = []
-    best: tuple[float, int, dict[str, Tensor]] | None = None
     losses: list[float] = []
     for number, batch in enumerate(stream):
         step, part = divmod(number, options.accumulate)
         places = np.array([index for _, index in batch])
-        seed_from(SampleKeys(config.seed, batch[0][0], places))
+        seed_from(SampleKeys(seed, batch[0][0], places))
         set_rates(optimizer, step, stream.steps_per_epoch, options, plateau)
         loss = F.cross_entropy(head(table[places]), labels[places]) / options.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
@@ -94,25 +109,10 @@ def train_head(
         optimizer.step()
         optimizer.zero_grad()
         epoch, inside = divmod(step + 1, stream.steps_per_epoch)
-        if inside:
-            continue
-        plateau.see(float(np.mean(losses)))
-        losses = []
-        if validation is not None and (epoch % config.validation.every_epochs == 0 or epoch == options.epochs):
-            top1 = head_accuracy(head, validation, config.test.average)
-            history.append({"epoch": epoch, "top1": top1, "videos": len(validation.labels)})
-            if best is None or top1 > best[0] or config.validation.choose == "last":
-                best = (top1, epoch, copy.deepcopy(head.state_dict()))
-    if best is not None:
-        head.load_state_dict(best[2])
-    return Trial(
-        head.eval(),
-        float(options.lr or 0.0),
-        options.weight_decay,
-        best[1] if best else options.epochs,
-        best[0] if best else None,
-        tuple(history),
-    )
+        if not inside:
+            plateau.see(float(np.mean(losses)))
+            losses = []
+            yield epoch
 
 
 def sweep_heads(

@@ -63,25 +63,11 @@ def write_results(
         result.json.
     """
     predictions = found.scores.argmax(axis=1)
-    matrix = confusion_matrix(found.labels, predictions, len(class_names))
     own = per_class_accuracy(predictions == found.labels, found.labels, len(class_names))
-    skipped, source = len(found.skipped), preset(config.preset, config.task)
     result = {
-        "task": config.task,
-        "preset": config.preset,
-        "source": source.source,
-        "source_takes_best_on_test": source.best_on_test,
-        "source_leaves_open": list(source.open),
-        "source_notes": list(source.notes),
-        "differs_from_preset": differences(config),
+        **_about_preset(config),
         **scores_of(found.scores, found.labels, seed=config.seed),
-        "videos": {
-            "tested": len(found.labels),
-            "unreadable": skipped,
-            "missing": missing,
-            "listed": len(found.labels) + skipped + missing,
-            "note": "accuracies are of the tested videos",
-        },
+        "videos": _counts(found, missing),
         "top5_of": min(5, len(class_names)),
         "classes": len(class_names),
         "interval": "95 % percentile bootstrap over videos, 2000 draws",
@@ -98,27 +84,53 @@ def write_results(
         "warnings": list(warnings),
         **extra,
         "command": command,
-        "versions": {
-            "fima": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": _versions(),
     }
-    names = list(class_names)
+    _write_tables(folder, found, list(class_names))
+    write_json(folder / RESULT, result)
+    return folder / RESULT
+
+
+def _about_preset(config: SupervisedConfig) -> dict[str, Any]:
+    source = preset(config.preset, config.task)
+    return {
+        "task": config.task,
+        "preset": config.preset,
+        "source": source.source,
+        "source_takes_best_on_test": source.best_on_test,
+        "source_leaves_open": list(source.open),
+        "source_notes": list(source.notes),
+        "differs_from_preset": differences(config),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "fima": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _counts(found: VideoScores, missing: int) -> dict[str, Any]:
+    tested, skipped = len(found.labels), len(found.skipped)
+    listed = tested + skipped + missing
+    note = "accuracies are of the tested videos"
+    return {"tested": tested, "unreadable": skipped, "missing": missing, "listed": listed, "note": note}
+
+
+def _write_tables(folder: Path, found: VideoScores, names: list[str]) -> None:
+    predictions = found.scores.argmax(axis=1)
     rows = zip(found.video_ids, found.labels, predictions, found.scores, strict=True)
     write_csv(
         folder / "predictions.csv",
         ["video", "label", "prediction", *(f"score_{name}" for name in names)],
         [[video, names[label], names[guess], *(f"{s:.8g}" for s in scores)] for video, label, guess, scores in rows],
     )
-    write_csv(
-        folder / "confusion.csv",
-        ["label", *names],
-        [[name, *map(int, counts)] for name, counts in zip(names, matrix, strict=True)],
-    )
-    write_json(folder / RESULT, result)
-    return folder / RESULT
+    matrix = confusion_matrix(found.labels, predictions, len(names))
+    counts = [[name, *map(int, row)] for name, row in zip(names, matrix, strict=True)]
+    write_csv(folder / "confusion.csv", ["label", *names], counts)
 
 
 def differences(config: SupervisedConfig) -> dict[str, Any]:

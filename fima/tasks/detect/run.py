@@ -86,23 +86,31 @@ def detect(
     settings, names = run["decisive"] | run["data"], (*TRAINED, *_RESULTS)
     with opened_run(config, "detect", settings, names=names, inputs=inputs, resume=resume) as folder:
         fit(trainer, module, RunData(batches), folder, resume=resume, progress=RunProgress(config.log.progress))
-        frames = [frame for frame in data.test if frame.video in data.videos]
-        scored, skipped = score_keyframes(
-            module.detector.to(device), frames, films, config.preset, threads=config.threads, progress=tested
-        )
-        films.close()
-        write_detections(folder.path / "detections.csv", scored, data.class_ids, data.evaluated)
-        unread = {"train": module.skipped, "test": skipped}
-        _write_skipped(folder.path / "skipped.csv", unread, data.missing)
-        result = {
-            **measure(data, scored, skipped),
-            **_counts(data, {"train": keyframes, "test": frames, "truth": data.truth}, unread),
-            "steps": trainer.global_step,
-            **_about(config, data, loaded),
-            "command": command,
-        }
+        result = _tested(config, data, module, films, device, tested)
+        result |= {"steps": trainer.global_step, **_about(config, data, loaded), "command": command}
         write_json(folder.path / "result.json", result)
+    films.close()
     return result
+
+
+def _tested(
+    config: DetectConfig,
+    data: AvaDataset,
+    module: DetectModule,
+    films: Films,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """What the trained detector is worth; writes its detections, and what could not be read."""
+    folder, frames = Path(config.out), [frame for frame in data.test if frame.video in data.videos]
+    detector = module.detector.to(device)
+    scored, skipped = score_keyframes(detector, frames, films, config.preset, threads=config.threads, progress=progress)
+    write_detections(folder / "detections.csv", scored, data.class_ids, data.evaluated)
+    unread = {"train": module.skipped, "test": skipped}
+    _write_skipped(folder / "skipped.csv", unread, data.missing)
+    trained = [frame for frame in data.train if frame.video in data.videos]
+    keyframes = {"train": trained, "test": frames, "truth": data.truth}
+    return measure(data, scored, skipped) | _counts(data, keyframes, unread)
 
 
 def _write_skipped(path: Path, unread: Mapping[str, Mapping[str, str]], missing: Sequence[str]) -> None:
