@@ -76,13 +76,15 @@ class Progress:
         if self._bar is None:
             from rich import progress
             from rich.console import Console
+            from rich.table import Column
 
-            text = progress.TextColumn
+            note = progress.TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True))
             self._bar = progress.Progress(
-                *(text("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()),
-                *(text("{task.fields[note]}"), progress.TimeRemainingColumn()),
+                *(progress.TextColumn("{task.description}"), progress.BarColumn(20), progress.MofNCompleteColumn()),
+                *(progress.TimeRemainingColumn(), note),
                 console=Console(stderr=True),
                 transient=True,
+                expand=True,
             )
             self._bar.start()
             self._bar.add_task(self.what, total=None, note="")

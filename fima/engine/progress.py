@@ -1,18 +1,15 @@
-"""How a run shows itself: a bar on a terminal, a line now and then elsewhere."""
+"""How a training run shows itself, by `fima.progress.Progress`."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from fima.progress import Progress
 
 __all__ = ["RunProgress"]
 
-_EVERY_SECONDS = 15.0
 _HIDDEN = {"step", "epoch", "loss", "learning_rate", "clips_per_second", "data_wait", "uniformity"}
 
 
@@ -25,13 +22,10 @@ class RunProgress(pl.Callback):
     """
 
     def __init__(self, style: str, *, visible: bool = True) -> None:
-        self.style = ("bar" if sys.stderr.isatty() else "lines") if style == "auto" else style
         self.last_step, self.epochs = 0, 0
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
-        self._said = 0.0
-        self._first = True
-        self._visible = visible and style != "none"
+        self._shown = Progress("training", unit="steps", style=style if visible else "none", ends=True)
+        self._text = ""
+        self.tell = self._shown.tell
 
     def begin(self, last_step: int, epochs: int) -> None:
         """How far training will go."""
@@ -39,45 +33,21 @@ class RunProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin, from the step the run goes on from."""
-        if self.style == "bar" and self._visible:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=self.console,
-                expand=True,
-            )
-            self._bar.start()
-            self._bar.add_task("training", total=self.last_step, completed=trainer.global_step)
+        self._shown.begin(trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=trainer.global_step)
+        if self._shown.style == "bar":
+            self._shown(trainer.global_step, self.last_step, self._text)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self._shown.close()
 
     def __call__(self, row: dict[str, float]) -> None:
         """Show a row of the `Recorder`."""
-        text = describe(row, self.epochs)
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], description=text)
-        elif self.style == "lines" and self._visible:
-            now, last = time.monotonic(), row["step"] >= self.last_step
-            if self._first or last or now - self._said >= _EVERY_SECONDS:
-                self._said, self._first = now, False
-                self.tell(f"step {row['step']:.0f}/{self.last_step}  {text}")
-
-    def tell(self, line: str) -> None:
-        """A line above the bar."""
-        if self._visible:
-            self.console.print(line, markup=False)
+        self._text = describe(row, self.epochs)
+        self._shown(int(row["step"]), self.last_step, self._text)
 
 
 def describe(row: dict[str, float], epochs: int) -> str:
