@@ -61,8 +61,8 @@ class Made:
 
         Args:
             folder: Exists.
-            stem: Of the files.
-            formats: Of the picture.
+            stem: Stem of the files.
+            formats: Formats of the picture.
 
         Returns:
             Names of the files.

@@ -23,10 +23,11 @@ from analysis.output import output_folder, timestamp, versions, write_json, writ
 from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.compare.scores import draw_compared_scores, score_names
 from analysis.plotting.compare.training import draw_training
-from analysis.plotting.style import png_image, save_figure
+from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.studies import Study
 from analysis.studies.differences import Difference
+from analysis.studies.files import picture_base64, picture_html
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -60,13 +61,13 @@ class Comparison:
 
     @property
     def names(self) -> list[str]:
-        """Of the columns."""
+        """Names of the columns."""
         return [column.name for column in self.columns]
 
     @property
     def every_study(self) -> list[Study]:
         """In no order that matters."""
-        return [study for of in self.studies.values() for study in of.values()]
+        return [study for studies in self.studies.values() for study in studies.values()]
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -87,7 +88,7 @@ class Comparison:
             if measure in FIGURES:
                 yield f"compare-{measure}", FIGURES[measure](studies)
         # The figure of the affinity holds all of its scores.
-        if others := {m: of for m, of in self.studies.items() if m != "affinity" and score_names(of)}:
+        if others := {m: s for m, s in self.studies.items() if m != "affinity" and score_names(s)}:
             yield "compare-scores", draw_compared_scores(others)
         if any(len(steps) > 1 for steps in self.training.values()):
             references = [column.name for column in self.columns if column.run is None]
@@ -152,7 +153,7 @@ class Comparison:
                     {
                         "step": s.step,
                         "checkpoint": s.checkpoint,
-                        "scores": {m: _plain(of) for m, of in s.scores.items()},
+                        "scores": {m: _plain(scores) for m, scores in s.scores.items()},
                     }
                     for s in steps
                 ]
@@ -177,7 +178,7 @@ class Comparison:
 
         Args:
             out: The folder.
-            formats: Of the figures; ``png``, which the page shows, is always among them.
+            formats: Formats of the figures; ``png``, which the page shows, is always among them.
             into: A scratch folder of ``out`` that the caller already holds, to write to instead.
             overwrite: Replace another comparison.
 
@@ -204,7 +205,7 @@ class Comparison:
         return output_folder(out, "compare", {"command": self.command}, names=COMPARE_FILES, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
-        pictures = [png_image(figure, f"{stem} figure") for stem, figure in self.figures()]
+        pictures = [picture_html(picture_base64(figure), f"{stem} figure") for stem, figure in self.figures()]
         head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.table()

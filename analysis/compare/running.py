@@ -52,7 +52,7 @@ def compare(
     return Comparison(
         columns=plan.columns,
         studies=studies,
-        differences=[d for of in studies.values() for d in compare_scores(of, seed=settings.seed)],
+        differences=[d for columns in studies.values() for d in compare_scores(columns, seed=settings.seed)],
         training=_training(plan, settings, listed, studies, counter),
         left_out=left_out,
         settings=settings,
@@ -100,7 +100,7 @@ def _run_columns(
                     raise
                 left_out[measure] = f"{name}: {error}"
         session.forget()
-    return {measure: of for measure, of in studies.items() if measure not in left_out}, left_out
+    return {measure: columns for measure, columns in studies.items() if measure not in left_out}, left_out
 
 
 def _training(
@@ -113,7 +113,7 @@ def _training(
         runs[name] = []
         for source in steps:
             if source.key in columns:
-                done = {measure: of[columns[source.key]] for measure, of in studies.items()}
+                done = {measure: column[columns[source.key]] for measure, column in studies.items()}
             else:
                 (session,) = open_sessions(settings, [source], videos=listed).values()
                 done = {measure: run(measure, session, counter.study()) for measure in studies}

@@ -40,7 +40,7 @@ class Source:
     Attributes:
         name: Short and unique in a comparison.
         ckpt: The file; None is an untrained backbone.
-        seed: Of untrained weights.
+        seed: Seed of untrained weights.
         run: Name of the training run that it is a step of.
         step: Optimizer step of that run.
     """
@@ -78,7 +78,7 @@ def plan_sources(
     Args:
         given: Checkpoint files, folders of runs, ``random`` or ``random:SEED``.
         names: One for each, instead of those made from the paths.
-        seed: Of a plain ``random``.
+        seed: Seed of a plain ``random``.
         trust: Read files that run code (only to find the step of a file whose name does not tell it).
 
     Raises:

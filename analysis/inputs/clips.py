@@ -56,9 +56,9 @@ class Clip:
         video: Where it comes from.
         video_index: Place of that video in the study's list.
         start: Its first frame.
-        fps: Of the video, on average.
+        fps: Frames per second of the video, on average.
         video_seconds: When each frame of the video is shown.
-        duration_seconds: Of the video.
+        duration_seconds: Duration of the video.
         frames: uint8 ``(T, 3, size, size)``.
         seconds: Times ``(T,)`` of its frames in the video; they start again where a short video is repeated.
         last: Whether it is the last clip of its video.

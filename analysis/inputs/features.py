@@ -26,8 +26,8 @@ class Features:
     """Feature maps of the same clips, each ``(N, C, T', H', W')``; C may differ between two pathways.
 
     Attributes:
-        rgb: Of the clip.
-        motion: Of its frame difference, or of what a motion pathway sees.
+        rgb: Features of the clip.
+        motion: Features of its frame difference, or of what a motion pathway sees.
     """
 
     rgb: Tensor

@@ -63,7 +63,7 @@ def cascade(
     Args:
         extractor: Left as it was.
         counts: Ascending numbers of randomized layers.
-        seed: Of the new weights.
+        seed: Seed of the new weights.
 
     Yields:
         The count and the extractor: the same copy again and again, so use it before asking for the next one.

@@ -94,7 +94,8 @@ def open_session(settings: Settings, loaded: LoadedBackbone | None = None) -> Se
     if loaded is not None:
         settings = replace(settings, ckpt=_name_of(loaded))
         return make_session(settings, loaded, list_videos(settings))
-    settings = replace(settings, ckpt=newest_checkpoint(settings.checkpoint, trust=settings.trust_checkpoint))
+    if settings.ckpt is not None:
+        settings = replace(settings, ckpt=newest_checkpoint(settings.ckpt, trust=settings.trust_checkpoint))
     return make_session(settings, _load(settings), list_videos(settings))
 
 

@@ -65,7 +65,7 @@ class VideoSource:
         video_id: Unique among the videos of a study.
         path: The file; None is the procedural video.
         label: Class index, where known.
-        seed: Of the procedural video.
+        seed: Seed of the procedural video.
         record: What the data set says of it, where it is of one.
     """
 

@@ -82,7 +82,7 @@ def baseline_clip(name: str, clip: Tensor) -> Tensor:
       exactly 0: that such a map follows the motion is then no finding.
 
     Args:
-        name: Of ``BASELINES``.
+        name: One of ``BASELINES``.
         clip: ``(N, 3, T, H, W)`` in [0, 1].
 
     Returns:
@@ -119,7 +119,7 @@ def attribute(
     """Attribution of targets to the pixels of clips.
 
     Args:
-        features: Of a backbone in eval mode.
+        features: Gives the feature map of a backbone in eval mode.
         clip: ``(N, 3, T, H, W)`` in [0, 1], floating point.
         targets: One for each clip.
         baseline: ``(N, 3, T, H, W)``; Grad-CAM does not look at it.
@@ -130,7 +130,7 @@ def attribute(
         steps: Gradients per clip of the first two.
         internal_batch_size: Clips in one pass at most: what bounds the memory.
         window: Frames and pixels of the occluded box, moved by half of itself; a quarter of the clip by default.
-        seed: Of gradient SHAP, alike for all clips.
+        seed: Seed of gradient SHAP, alike for all clips.
         prepare: What ``features`` want done to a clip first; each color scaled and shifted, as a normalization does.
             Integrated gradients are the same in either space, so they take it once instead of at every step.
 

@@ -49,7 +49,7 @@ def project(features: _Floats, *, seed: int = 0, perplexity: float = PERPLEXITY)
 
     Args:
         features: ``(N, C)``, N ≥ 5, finite.
-        seed: Of t-SNE.
+        seed: Seed of t-SNE.
         perplexity: About how many neighbors count; lowered to (N − 1) / 3 where there are fewer clips.
 
     Returns:
@@ -196,7 +196,7 @@ def shuffled_silhouette(
         labels: ``(N,)``, the same for all clips of a group.
         groups: ``(N,)``, the video of each clip; the clips themselves where the labels are the videos.
         shuffles: How many to average.
-        seed: Of the shuffling.
+        seed: Seed of the shuffling.
     """
     groups = _one_each(groups, len(features), "groups")
     _, first, codes = np.unique(groups, return_index=True, return_inverse=True)

@@ -169,7 +169,7 @@ def mechanism_scores(
 
     Args:
         trace: What the method computed.
-        radius: Of the method's pixel loss.
+        radius: Radius of the method's pixel loss.
         other_keys: ``(2, T', N or 1, P, D)``, the true motion of another video, which gives the chance level of
             ``prediction_cosine``.
 

@@ -55,9 +55,9 @@ class OffsetStatistics:
         aligned: Similarities at Δ = 0.
         misaligned: Similarities at |Δ| ≥ half a window.
         disjoint: Similarities at |Δ| ≥ a window: the two share no frame. May be empty.
-        auroc: Of aligned against misaligned pairs, in [0, 1]; chance 0.5; NaN if either is empty.
-        d_prime: Of aligned against misaligned pairs; chance 0; see ``analysis.measures.statistics.d_prime``.
-        auroc_disjoint: Of aligned against disjoint pairs; NaN if there are none.
+        auroc: AUROC of aligned against misaligned pairs, in [0, 1]; chance 0.5; NaN if either is empty.
+        d_prime: Distance of aligned against misaligned pairs; chance 0; see ``analysis.measures.statistics.d_prime``.
+        auroc_disjoint: AUROC of aligned against disjoint pairs; NaN if there are none.
         half_width_frames: The |Δ| at which the curve, averaged over ±Δ, first falls half way from its value at 0 to
             the mean of the misaligned pairs, by linear interpolation; NaN if it never does, or if it starts no higher.
     """

@@ -71,7 +71,7 @@ def change_speed(clip: Tensor, factor: float) -> Tensor:
 
     Args:
         clip: ``(N, 3, T, H, W)``.
-        factor: Of the speed, above 0; 1 changes nothing.
+        factor: Factor of the speed, above 0; 1 changes nothing.
 
     Raises:
         InputError: If the clip is not of that shape, or the factor is not above 0.

@@ -55,6 +55,11 @@ class Summary:
     num_missing: int = 0
     num_units: int | None = None
 
+    @property
+    def row(self) -> Array:
+        """``(mean, low, high, chance)``, NaN where there is none: what figures draw."""
+        return np.array([self.mean, self.low, self.high, np.nan if self.chance is None else self.chance])
+
 
 @dataclass(frozen=True)
 class PairedDifference:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.measures.registry import find_score
+from analysis.plotting.dots import draw_mean
 from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def draw_map(arrays: dict[str, np.ndarray], by: str, *, ax: Axes, legend_columns
         arrays: ``points`` (N, 2), ``video`` (N,), and ``label`` or ``background`` (N,) with their names.
         by: ``label``, ``background`` or ``video``; empty: all alike.
         ax: Where to draw.
-        legend_columns: Of the legend below.
+        legend_columns: Columns of the legend below.
     """
     points = arrays["points"]
     codes, names = groups_of(arrays, by)
@@ -164,11 +165,8 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     rows = [name for name in _ROWS if f"summary_{name}" in arrays]
     for at, name in enumerate(rows):
         text, (color, marker) = find_score("embedding", name).label, _ROWS[name]
-        mean, low, high, chance = arrays[f"summary_{name}"]
-        if np.isfinite(low):
-            ax.hlines(at, low, high, color=color, linewidth=2, zorder=3)
-        ax.scatter([mean], [at], s=26, color=color, marker=marker, zorder=4)
-        ax.vlines(chance, at - 0.24, at + 0.24, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+        mean, low, high, _ = arrays[f"summary_{name}"]
+        draw_mean(arrays[f"summary_{name}"], at, ax, along="x", color=color, marker=marker, chance=0.24)
         interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
         number = f"{mean:.2f}{interval}".replace("-", "−")
         ax.text(0, at - 0.29, f"{text}: {number}", transform=ax.get_yaxis_transform(), color=color, va="bottom",

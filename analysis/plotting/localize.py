@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.plotting.dots import draw_mean
 from analysis.plotting.frames import overlay_map, show_frame
 from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
@@ -107,10 +108,11 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     for place, name in enumerate(shown):
         ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
         for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
-            mean, low, high, _ = arrays[f"summary_{prefix}{name}"]
+            mean, _, high, _ = arrays[f"summary_{prefix}{name}"]
             x = place + (step - 1.5) * 0.19
-            ax.vlines(x, low, high, color=color, linewidth=1.4, zorder=3)
-            ax.scatter([x], [mean], marker=marker, s=20, color=color, zorder=4)
+            draw_mean(
+                arrays[f"summary_{prefix}{name}"], x, ax, color=color, marker=marker, size=20, width=1.4, chance=0
+            )
             ax.annotate(
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.measures.statistics import Summary
-from analysis.plotting.dots import draw_videos
-from analysis.plotting.style import COLORS
+from analysis.plotting.dots import draw_mean, draw_videos
 
 __all__ = ["draw_score"]
 
@@ -26,21 +25,12 @@ def draw_score(groups: dict[str, np.ndarray], summaries: dict[str, Summary], *, 
     """
     for at, (label, values) in enumerate(groups.items()):
         draw_videos(values, at, ax, spread=0.36, size=7)
-        _draw_mean(summaries[label], at, ax)
+        draw_mean(summaries[label].row, at, ax)
     ax.set_xticks(range(len(groups)), [f"{_text(summaries[label].mean)}\n{label}" for label in groups])
     ax.set_xlim(-0.6, len(groups) - 0.4)
     ax.set_title(title)
     ax.margins(y=0.12)
     return ax
-
-
-def _draw_mean(summary: Summary, at: float, ax: Axes) -> None:
-    if np.isfinite(summary.low):
-        ax.vlines(at, summary.low, summary.high, color=COLORS["aligned"], linewidth=2, zorder=3)
-    if np.isfinite(summary.mean):
-        ax.scatter([at], [summary.mean], s=26, color=COLORS["aligned"], zorder=4)
-    if summary.chance is not None and np.isfinite(summary.chance):
-        ax.hlines(summary.chance, at - 0.4, at + 0.4, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
 
 
 def _text(value: float) -> str:

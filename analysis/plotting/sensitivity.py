@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.measures.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
-from analysis.plotting.dots import draw_videos
+from analysis.plotting.dots import draw_mean, draw_videos
 from analysis.plotting.frames import show_frame
 from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
@@ -94,12 +94,11 @@ def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
 
 def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, color: str, marker: str, ax: Axes) -> None:
     """Videos as gray dots below the interval, the mean, and its number at the right."""
-    mean, low, high, _ = summary
     draw_videos(values, at, ax, along="x")
-    if np.isfinite(low):
-        ax.hlines(at, low, high, color=color, linewidth=2, zorder=3)
-    ax.scatter([mean], [at], s=26, color=color, marker=marker, zorder=4)
-    number = ax.text(1, at, _text(mean), transform=ax.get_yaxis_transform(), ha="right", va="center", color=color)
+    draw_mean(summary, at, ax, along="x", color=color, marker=marker, chance=0)
+    number = ax.text(
+        1, at, _text(float(summary[0])), transform=ax.get_yaxis_transform(), ha="right", va="center", color=color
+    )
     number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
 
 

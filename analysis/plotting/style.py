@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +27,6 @@ __all__ = [
     "counted",
     "data_name",
     "new_figure",
-    "png_base64",
-    "png_image",
     "printed",
     "read_at",
     "save_figure",
@@ -115,18 +110,6 @@ def shortened(text: str, most: int) -> str:
     """Text for a figure: the end of what is too long, and signs that can be drawn for bytes that are no text."""
     drawable = text.encode("utf-8", "replace").decode("utf-8")
     return drawable if len(drawable) <= most else "…" + drawable[1 - most :]
-
-
-def png_image(figure: Figure, alt: str) -> str:
-    """A figure as an HTML element that holds it, for the last line of a notebook's cell."""
-    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{png_base64(figure)}"/>'
-
-
-def png_base64(figure: Figure) -> str:
-    """A figure as a PNG in Base64, as notebooks keep it."""
-    buffer = io.BytesIO()
-    save_figure(figure, buffer, "png")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:

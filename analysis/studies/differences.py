@@ -85,7 +85,7 @@ def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[D
 
     Args:
         studies: Name → study of one measure, the baseline first.
-        seed: Of the bootstrap.
+        seed: Unused: nothing is drawn.
     """
     baseline, *others = studies
     for score in studies[baseline].scores:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import html
 import importlib
+import io
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from analysis.measures.registry import find_measure
 from analysis.output import output_folder, write_json, write_npz
@@ -18,10 +21,41 @@ if TYPE_CHECKING:
 
     from analysis.studies.study import Study
 
-__all__ = ["draw_figure", "study_folder", "study_identity", "study_names", "write_study"]
+__all__ = [
+    "draw_figure",
+    "picture_base64",
+    "picture_html",
+    "save_picture",
+    "study_folder",
+    "study_identity",
+    "study_names",
+    "write_study",
+]
 
 FilmWriters = dict[str, Callable[[Path], None]]
 """Name of a file → function that writes it."""
+
+
+def save_picture(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
+    """Save a figure in the project's style as ``png``, ``svg`` or ``pdf``; equal figures give equal bytes."""
+    importlib.import_module("analysis.plotting.style").save_figure(figure, target, kind)
+
+
+def picture_base64(figure: Figure) -> str:
+    """A figure as a PNG in Base64, as notebooks keep it."""
+    buffer = io.BytesIO()
+    save_picture(figure, buffer, "png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def picture_html(picture: str, alt: str) -> str:
+    """An HTML element that holds a picture of ``picture_base64``.
+
+    Args:
+        picture: PNG in Base64.
+        alt: What it shows, for those who do not see it.
+    """
+    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
 
 
 def draw_figure(study: Study) -> Figure:
@@ -62,11 +96,9 @@ def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: 
         formats: Formats of the figure.
         films: Also write the files that end in ``mp4``.
     """
-    from analysis.plotting.style import save_figure
-
     figure = study.figure()
     for kind in formats:
-        save_figure(figure, folder / f"{study.measure}.{kind}", kind)
+        save_picture(figure, folder / f"{study.measure}.{kind}", kind)
     write_npz(folder / f"{study.measure}.npz", study.arrays)
     writers = {name: write for name, write in _film_writers(study).items() if films or not name.endswith(".mp4")}
     write_json(folder / f"{study.measure}.json", study.report() | {"films": list(writers)})

@@ -15,13 +15,13 @@ from analysis.measures.numbers import interval, number
 from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
 from analysis.output import timestamp
-from analysis.studies.files import draw_figure, study_folder, write_study
+from analysis.studies.files import draw_figure, picture_base64, picture_html, study_folder, write_study
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Study", "score_arrays", "summary_row"]
+__all__ = ["Study", "score_arrays"]
 
 _HEADS = ("score", "mean [95 % interval]", "chance", "videos")
 _MOST_LINES = 4
@@ -145,26 +145,18 @@ class Study:
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        from analysis.plotting.style import png_base64
-
-        picture = png_base64(self.figure())
+        picture = picture_base64(self.figure())
         return {"text/plain": repr(self), "image/png": picture, "text/html": self._html(picture)}
 
     def _html(self, picture: str) -> str:
         def row(tag: str, cells: tuple[str, ...]) -> str:
             return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-        image = f'<img alt="{self.measure} figure" style="max-width:100%" src="data:image/png;base64,{picture}"/>'
-        return f"{image}<table>{row('th', _HEADS)}{''.join(row('td', cells) for cells in self.table())}</table>"
+        table = f"<table>{row('th', _HEADS)}{''.join(row('td', cells) for cells in self.table())}</table>"
+        return picture_html(picture, f"{self.measure} figure") + table
 
 
 def score_arrays(video_scores: Mapping[str, np.ndarray], scores: Mapping[str, Summary]) -> dict[str, np.ndarray]:
     """What the figures draw of scores: ``video_id``, values per video, and ``(mean, low, high, chance)`` of each."""
     arrays = {name if name == "video_id" else f"score_{name}": values for name, values in video_scores.items()}
-    return arrays | {f"summary_{name}": summary_row(summary) for name, summary in scores.items()}
-
-
-def summary_row(summary: Summary) -> np.ndarray:
-    """``(mean, low, high, chance)``, NaN where there is none."""
-    chance = np.nan if summary.chance is None else summary.chance
-    return np.array([summary.mean, summary.low, summary.high, chance])
+    return arrays | {f"summary_{name}": summary.row for name, summary in scores.items()}

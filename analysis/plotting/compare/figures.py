@@ -216,7 +216,7 @@ def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes) ->
     """How aligned and misaligned pairs spread over similarities, in percent of each, every video weighing alike.
 
     Args:
-        arrays: Of a temporal study.
+        arrays: Arrays of a temporal study.
         bins: Edges ``(B + 1,)``, the same for all checkpoints.
         ax: Where to draw.
     """

@@ -13,11 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.measures.registry import find_score
-from analysis.plotting.dots import draw_videos
+from analysis.plotting.dots import draw_mean, draw_videos
 from analysis.plotting.style import COLORS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
 
 if TYPE_CHECKING:
-    from analysis.measures.statistics import Summary
     from analysis.studies.study import Study
 
 __all__ = [
@@ -136,7 +135,7 @@ def draw_score_grid(
         measures: Measure → name of the checkpoint → study.
         figure: Or a part of one.
         names: Write the measure above each score.
-        only: Of the scores; None is all.
+        only: Names of the scores; None is all.
         axes: Where to draw; made in rows of four if left out.
     """
     wanted = [
@@ -192,7 +191,10 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
             continue
         summary = study.scores[score]
         draw_videos(study.video_scores[score], at, ax, size=3)
-        _draw_summary(summary, at, marks.color(name), marks.marker(name), ax)
+        draw_mean(
+            summary.row, at, ax, color=marks.color(name), marker=marks.marker(name), size=18, width=1.6, caps=0.2,
+            chance=0.45,
+        )  # fmt: skip
         written.append(_text(summary.mean))
     many = len(studies) > _MOST_VALUES
     ax.set_xticks(range(len(studies)), [""] * len(studies) if many else written)
@@ -209,14 +211,3 @@ def _text(value: float) -> str:
         return "–"
     digits = ".2g" if 0 < abs(value) < 0.0095 else ".3f" if abs(value) < 10 else ".1f"
     return f"{value:{digits}}".replace("-", "−")
-
-
-def _draw_summary(summary: Summary, at: float, color: str, marker: str, ax: Axes) -> None:
-    if np.isfinite(summary.low):  # with caps wider than the marker, so that a narrow interval shows
-        ax.vlines(at, summary.low, summary.high, color=color, linewidth=1.6, zorder=3)
-        ax.hlines([summary.low, summary.high], at - 0.2, at + 0.2, color=color, linewidth=1.2, zorder=3)
-    if np.isfinite(summary.mean):
-        ax.scatter([at], [summary.mean], s=18, color=color, marker=marker, edgecolors="white", linewidths=0.4, zorder=4)
-    if summary.chance is not None and np.isfinite(summary.chance):
-        dashes = (0, (3, 2))
-        ax.hlines(summary.chance, at - 0.45, at + 0.45, color=COLORS["chance"], linestyle=dashes, linewidth=1)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from analysis.measures.registry import find_measure, find_score
-from analysis.plotting.dots import draw_videos
+from analysis.plotting.dots import draw_mean, draw_videos
 from analysis.plotting.mechanism.attention import draw_attention, draw_cosines, shared_bar
 from analysis.plotting.mechanism.views import chosen_cell, draw_source, draw_views
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
+from analysis.plotting.style import caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,12 +68,9 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """
     names = [name for name in _SCORES if f"summary_{name}" in arrays]
     for at, name in enumerate(names):
-        mean, low, high, chance = arrays[f"summary_{name}"].tolist()
+        mean = float(arrays[f"summary_{name}"][0])
         draw_videos(arrays[f"score_{name}"], at, ax, along="x")
-        if np.isfinite(low):
-            ax.hlines(at, low, high, color=COLORS["aligned"], linewidth=2, zorder=3)
-        ax.scatter([mean], [at], s=22, color=COLORS["aligned"], zorder=4)
-        ax.vlines(chance, at - 0.4, at + 0.4, color=COLORS["chance"], linestyle=(0, (3, 1.5)), linewidth=1.1, zorder=3)
+        draw_mean(arrays[f"summary_{name}"], at, ax, along="x")
         number = "none" if np.isnan(mean) else f"{mean:.2f}".replace("-", "−")
         ax.text(1.02, at, number, transform=ax.get_yaxis_transform(), va="center")
     ax.set_yticks(range(len(names)), [find_score("mechanism", name).label for name in names])

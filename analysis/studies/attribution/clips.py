@@ -34,7 +34,7 @@ class Setting:
         session: Backbone and videos.
         explained: Gives each clip its target.
         needs_other: Whether that is the clip of another video.
-        layers: Of the backbone, from the top.
+        layers: Layers of the backbone, from the top.
         counts: How many of them the sanity check randomizes, stage by stage.
     """
 
@@ -46,7 +46,7 @@ class Setting:
 
     @property
     def method(self) -> str:
-        """Of attribution."""
+        """Name of the attribution method."""
         return self.session.settings.method
 
     def maps(self, extractor: FeatureExtractor, clip: Tensor, others: Tensor | None) -> Attribution:

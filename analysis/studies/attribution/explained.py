@@ -40,11 +40,11 @@ class Explained(Protocol):
 
 
 def choose_explained(session: Session, target: str | Target) -> Explained:
-    """What a target comes to.
+    """What explains a target of the settings.
 
     Args:
         session: Its checkpoint gives the classifier.
-        target: Of the settings, or a function of pooled features.
+        target: Target of the settings, or a function of pooled features.
 
     Raises:
         InputError: For a logit without a classifier, of a class that it does not have, or at an inner layer.
@@ -137,4 +137,4 @@ class _Function:
 @torch.no_grad()
 def _pooled(extractor: FeatureExtractor, clip: Tensor) -> list[Tensor]:
     """Pooled features ``(C,)``, one by one, as clips are attributed: a batch changes the last digits."""
-    return [pool_features(extractor.feature_map(one[None]))[0] for one in clip]
+    return [pool_features(extractor.feature_map(single[None]))[0] for single in clip]

@@ -90,7 +90,7 @@ class BiasWorlds:
 
     @property
     def classes(self) -> int:
-        """Of motion."""
+        """Number of classes of motion."""
         return len(self.test.class_names)
 
     def patterns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -104,7 +104,7 @@ def bias_worlds(regime: str, videos: tuple[int, int, int], *, correlation: float
 
     Args:
         regime: A key of `fima.data.shapes.REGIMES`.
-        videos: Of training, validation and test.
+        videos: Number of videos for training, validation and test.
         correlation: That share, in [0, 1]; the other videos draw their background.
 
     Raises:
@@ -135,7 +135,7 @@ def measure_bias(
         worlds: The videos.
         layer: Whose feature map is averaged; None: the output.
         batch_size: Clips in a forward pass.
-        device: Of the backbone.
+        device: Where the backbone computes.
         progress: Called with the number of videos done.
     """
     before = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,8 +18,8 @@ from analysis.measures.statistics import PairedDifference, Summary, paired_diffe
 from analysis.output import output_folder, timestamp, write_json, write_npz
 from analysis.settings import Settings
 from analysis.studies.bias.measuring import BiasGap, BiasWorlds, bias_worlds, measure_bias
+from analysis.studies.files import picture_base64, picture_html, save_picture
 from analysis.studies.provenance import provenance
-from analysis.studies.study import summary_row
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class BiasResult:
             "background_swapped": patterns[1],
             "correlated": np.stack([gap.correlated for gap in self.gaps.values()]),
             "swapped": np.stack([gap.swapped for gap in self.gaps.values()]),
-            **{f"summary_{score}": np.stack([summary_row(of[score]) for of in scores]) for score in SCORES},
+            **{f"summary_{score}": np.stack([some[score].row for some in scores]) for score in SCORES},
         }
 
     def report(self) -> dict[str, Any]:
@@ -113,9 +114,9 @@ class BiasResult:
 
     def figure(self) -> Figure:
         """Draw both accuracies of each checkpoint."""
-        from analysis.plotting.bias import draw_bias
-
-        return draw_bias(self.arrays(), self.asked, self.untrained)
+        draw = importlib.import_module("analysis.plotting.bias").draw_bias
+        figure: Figure = draw(self.arrays(), self.asked, self.untrained)
+        return figure
 
     def save(
         self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None, overwrite: bool = False
@@ -124,7 +125,7 @@ class BiasResult:
 
         Args:
             out: The folder in the end.
-            formats: Of the figure: ``png``, ``svg``, ``pdf``.
+            formats: Formats of the figure: ``png``, ``svg``, ``pdf``.
             into: A scratch folder of ``out`` that the caller already holds.
             overwrite: Replace another comparison.
 
@@ -132,11 +133,9 @@ class BiasResult:
             Where the files are once the folder is complete.
         """
         with self._folder(out, overwrite=overwrite) if into is None else nullcontext(into) as folder:
-            from analysis.plotting.style import save_figure
-
             figure = self.figure()
             for kind in formats:
-                save_figure(figure, folder / f"bias.{kind}", kind)
+                save_picture(figure, folder / f"bias.{kind}", kind)
             write_npz(folder / "bias.npz", self.arrays())
             write_json(folder / "bias.json", self.report())
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
@@ -145,10 +144,8 @@ class BiasResult:
         return output_folder(out, "bias", {"command": self.command}, names=BIAS_FILES, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
-        from analysis.plotting.style import png_image
-
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
-        return png_image(self.figure(), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
+        return picture_html(picture_base64(self.figure()), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
 
     def lines(self) -> list[str]:
         """The numbers, a line for each checkpoint."""
@@ -183,8 +180,9 @@ def compare_bias(
     Args:
         settings: Which backbones, and how they are read; ``ckpt``, ``data`` and ``split`` are set here.
         checkpoints: Files, shipped names, ``random`` or ``random:SEED``; by default ``settings.checkpoint``.
-        regime: Of `fima.data.shapes`.
-        videos: Of training and test, at least 2 each; half as many as of the test choose the regularization.
+        regime: A key of `fima.data.shapes.REGIMES`.
+        videos: Number of videos for training and test, at least 2 each; half as many as for the test choose the
+            regularization.
         correlation: Share of the videos whose background tells the class, in [0, 1].
         command: As typed.
         progress: Called with (videos done, videos in all).

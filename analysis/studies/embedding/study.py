@@ -103,7 +103,7 @@ def make_study(
     Args:
         features: ``(N, C)``, N ≥ 5, finite.
         arrays: as `run` gives them, without ``points`` and ``nearest``; ``seconds`` and ``thumbnail`` may be missing.
-        seed: of the map, the bootstrap and the shuffling.
+        seed: Seed of the map and of the shuffling.
         provenance: as `analysis.studies.provenance.provenance` gives it.
         skipped: videos that could not be read, with the reason.
         repeated: ids of videos shorter than a clip.

@@ -24,7 +24,7 @@ def run_on_table(path: str | Path, *, seed: int = 0) -> Study:
 
     Args:
         path: The table.
-        seed: Of the map, the bootstrap and the shuffling.
+        seed: Seed of the map and of the shuffling.
 
     Returns:
         As `analysis.studies.embedding.study.run`: ``clip``, the number of a clip in its video, instead of ``seconds``;

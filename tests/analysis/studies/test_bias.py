@@ -218,7 +218,7 @@ def test_without_a_checkpoint_it_is_the_one_that_comes_along():
         (["--videos", "1", "40"], "--videos: give at least 2 videos to train on and 2 to test, got 1 and 40"),
         (["--videos", "60", "-4"], "got 60 and -4"),
         (["--correlation", "1.5"], "correlation must be in [0, 1], got 1.5"),
-        (["--correlation", "nan"], "correlation must be in [0, 1], got nan"),
+        (["--correlation", "nan"], "argument --correlation: must be a finite number"),
         (["--regime", "storm"], "storm"),
         (["--ckpt", "tiny-vd", "missing.pth"], "missing.pth: no such checkpoint"),
         (["--ckpt", "random", "--layer", "stage9"], "--layer stage9: not in tiny"),
