@@ -22,10 +22,7 @@ ENTRY = measure_entry(
             "",
         ),
         correlation(
-            "silhouette_label",
-            "silhouette by label",
-            "how far classes lie apart",
-            "labels shuffled over videos",
+            "silhouette_label", "silhouette by label", "how far classes lie apart", "labels shuffled over videos"
         ),
         correlation(
             "silhouette_background",
@@ -35,11 +32,7 @@ ENTRY = measure_entry(
             "",
         ),
         correlation(
-            "silhouette_video",
-            "silhouette by video",
-            "how far videos lie apart",
-            "labels shuffled over clips",
-            "",
+            "silhouette_video", "silhouette by video", "how far videos lie apart", "labels shuffled over clips", ""
         ),
     ),
     main=("knn_label", "knn_background", "silhouette_label"),

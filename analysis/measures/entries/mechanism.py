@@ -22,13 +22,7 @@ ENTRY = measure_entry(
             "predicted with the motion of matching cells",
             "with the motion of the video before",
         ),
-        correlation(
-            "elsewhere_cosine",
-            "cosine with other cells' motion",
-            "the same with all other cells",
-            "",
-            "",
-        ),
+        correlation("elsewhere_cosine", "cosine with other cells' motion", "the same with all other cells", "", ""),
         share("rank_one", "most similar cell is a match", "over the cells of the right slice", "matches' share"),
         share(
             "attention_on_foreground",
