@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 from analysis.commands.flags import tell
@@ -41,8 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     page = reproduce(
         runs, args.out, lanes=args.lanes, threads=args.threads, device=args.device, training=not args.no_training,
-        overwrite=args.overwrite,
-        tell=tell,
+        overwrite=args.overwrite, command=shlex.join(["fima-analyze", *sys.argv[1:]]), tell=tell,
     )  # fmt: skip
     sys.stdout.write(f"{page}\n")
     return 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 from analysis import jobs
 from analysis.jobs import Process, Tell
 from analysis.output import output_folder, timestamp, versions
+from analysis.pages.environment import write_page
 from analysis.plotting.style import save_figure
 from analysis.reproduction.figures import draw_table
-from analysis.reproduction.plan import METHODS, Budget, Run
+from analysis.reproduction.page import Reproduced, render_markdown, render_reproduction
+from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import score
-from analysis.reproduction.table import CLAIMS, Scored, Table, collect, judge, to_csv, to_markdown
+from analysis.reproduction.table import Scored, collect, to_csv
 from analysis.settings import Settings
 from fima.errors import InputError
 
@@ -35,6 +36,7 @@ def reproduce(
     device: str = "cpu",
     training: bool = True,
     overwrite: bool = False,
+    command: str = "",
     tell: Tell,
 ) -> Path:
     """Train what is not trained, score what is not scored, and write the page.
@@ -47,10 +49,11 @@ def reproduce(
         device: to score on.
         training: False takes only what is trained by now; what is not is left out and said so.
         overwrite: replace the page of another budget.
+        command: as typed, for the page.
         tell: takes lines of progress.
 
     Returns:
-        The page, ``out/README.md``.
+        The page, ``out/index.html``; ``README.md`` beside it says the same.
 
     Raises:
         TrainingError: if a training fails.
@@ -70,9 +73,10 @@ def reproduce(
         save_figure(draw_table(table, budget.warning and "TOO SHORT to conclude from"), folder / "scores.png", "png")
         (folder / "scores.csv").write_text(to_csv(table), encoding="utf-8")
         (folder / "scores.json").write_text(_json(scored, runs), encoding="utf-8")
-        pictures = _pictures(done, folder, tell)
-        (folder / "README.md").write_text(_page(table, runs, budget, pictures), encoding="utf-8")
-    return Path(out) / "README.md"
+        made = Reproduced(table, runs, budget, _pictures(done, folder, tell))
+        (folder / "README.md").write_text(render_markdown(made), encoding="utf-8")
+        write_page(folder / "index.html", render_reproduction(made, folder, command=command))
+    return Path(out) / "index.html"
 
 
 def _train(runs: Sequence[Run], *, lanes: int, threads: int, tell: Tell) -> None:
@@ -115,53 +119,6 @@ def _pictures(done: Sequence[Run], folder: Path, tell: Tell) -> dict[str, str]:
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _page(table: Table, runs: Sequence[Run], budget: Budget, pictures: Mapping[str, str]) -> str:
-    missing = [run for run in runs if not run.finished]
-    lines = ["# Miniature reproduction on moving shapes", ""]
-    if budget.warning:
-        lines += [f"**{budget.warning}**", ""]
-    lines += [
-        f"Budget `{budget.name}`: {budget.epochs} epochs over {budget.videos} videos for every method, with one recipe "
-        "but for what makes the method. Numbers are of this world alone; none compares with a published one. "
-        "docs/reproduction.md says what was tuned, how, and how to read it.",
-        "",
-        "Each cell: mean and 95 % interval over test videos; with several seeds, a video's value is its mean "
-        "over seeds, and the range of the seeds follows.",
-        "",
-        to_markdown(table),
-        "## The hypothesis",
-        "",
-        *_claims(table),
-        "",
-        "![Scores by method and regime](scores.png)",
-        "",
-    ]
-    for title, path in pictures.items():
-        lines += [f"## {title}", "", f"![{title}]({path})", ""]
-    if missing:
-        names = ", ".join(f"{run.method} ({run.regime}, seed {run.seed})" for run in missing)
-        lines += [f"Not trained yet, so left out: {names}.", ""]
-    lines += [f"Made {timestamp()} with {platform.machine()}, {json.dumps(versions())}.", ""]
-    return "\n".join(lines)
-
-
-def _claims(table: Table) -> list[str]:
-    lines = ["| claim | " + " | ".join(table) + " |", "|---|" + "---|" * len(table)]
-    for claim in CLAIMS:
-        cells = []
-        for regime, methods in table.items():
-            if claim.regimes and regime not in claim.regimes:
-                cells.append("–")
-                continue
-            verdict, difference = judge(claim, methods)
-            number = (
-                "" if difference is None else f": {difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
-            )
-            cells.append(f"{verdict}{number}".replace("-0.", "−0."))
-        lines.append(f"| {claim.text} | {' | '.join(cells)} |")
-    return lines
 
 
 def _json(scored: Scored, runs: Sequence[Run]) -> str:

@@ -16,7 +16,7 @@ from analysis.measures.statistics import PairedDifference, Summary, paired_diffe
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
 
-__all__ = ["CLAIMS", "Cell", "Claim", "collect", "judge", "to_csv", "to_markdown"]
+__all__ = ["CLAIMS", "Cell", "Claim", "collect", "judge", "score_rows", "to_csv", "to_markdown"]
 
 Array = NDArray[np.float64]
 Scored = Mapping[Run, Mapping[str, Any]]
@@ -128,19 +128,24 @@ def judge(claim: Claim, methods: Mapping[str, Mapping[str, Cell]]) -> tuple[str,
     return verdict, difference
 
 
+def score_rows(methods: Mapping[str, Mapping[str, Cell]]) -> list[list[str]]:
+    """The table of one regime as text: heads, chance levels, then a row for each method."""
+    some = next(iter(methods.values()))
+    heads = [f"{label}{' (%)' if name in _PERCENT else ''}" for name, label in SCORES.items()]
+    chance = [_chance(some[name].summary.chance, percent=name in _PERCENT) for name in SCORES]
+    rows = [
+        [METHODS[method], *(cells[name].text(percent=name in _PERCENT) for name in SCORES)]
+        for method, cells in methods.items()
+    ]
+    return [["", *heads], ["chance", *chance], *rows]
+
+
 def to_markdown(table: Table) -> str:
     """One table for each regime, methods as rows."""
     parts = []
     for regime, methods in table.items():
-        some = next(iter(methods.values()))
-        heads = [f"{label}{' (%)' if name in _PERCENT else ''}" for name, label in SCORES.items()]
-        chance = [_chance(some[name].summary.chance, percent=name in _PERCENT) for name in SCORES]
-        lines = [f"### {regime}", "", f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
-        lines.append(f"| *chance* | {' | '.join(chance)} |")
-        for method, cells in methods.items():
-            row = " | ".join(cells[name].text(percent=name in _PERCENT) for name in SCORES)
-            lines.append(f"| {METHODS[method]} | {row} |")
-        parts.append("\n".join(lines))
+        heads, *rows = (f"| {' | '.join(row)} |" for row in score_rows(methods))
+        parts.append("\n".join([f"### {regime}", "", heads, f"|---|{'---|' * len(SCORES)}", *rows]))
     return "\n\n".join(parts) + "\n"
 
 

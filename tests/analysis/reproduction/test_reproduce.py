@@ -25,7 +25,9 @@ def test_train_score_and_write(tmp_path):
     runs = plan_runs(TINY, tmp_path / "runs", ["random", "moco", "vd"], ["easy"], [0])
     said = []
     page = reproduce(runs, tmp_path / "out", lanes=2, threads=1, tell=said.append)
-    text = page.read_text()
+    assert page.name == "index.html"
+    assert "What may be concluded" in page.read_text()
+    text = page.with_name("README.md").read_text()
     assert "**This is a test.**" in text
     for name in ("untrained", "| MoCo |", "| MoCo + L_VD |", "holds", "not run"):
         assert name in text or name == "holds"

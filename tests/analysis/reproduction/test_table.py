@@ -11,6 +11,7 @@ import pytest
 
 from analysis.plotting.style import save_figure
 from analysis.reproduction.figures import draw_table
+from analysis.reproduction.page import Reproduced, conclude, render_markdown, render_reproduction
 from analysis.reproduction.plan import BUDGETS, plan_runs
 from analysis.reproduction.score import SCORES
 from analysis.reproduction.table import CLAIMS, Claim, collect, judge, to_csv, to_markdown
@@ -120,3 +121,26 @@ def test_bad_plans(methods, regimes, seeds, words):
     with pytest.raises(InputError) as error:
         plan_runs(QUICK, "x", methods, regimes, seeds)
     assert words in str(error.value)
+
+
+def test_the_page_says_what_the_claims_come_to_before_any_score(tmp_path):
+    runs = runs_of(["moco", "vd", "fima"])
+    moco, vd, fima = runs
+    scored = {
+        moco: content(linear=[0.2] * 40),
+        vd: content(linear=[0.9] * 40, offset_auroc=[0.6] * 40),
+        fima: content(linear=[0.95] * 40, offset_auroc=[0.55] * 40),
+    }
+    made = Reproduced(collect(scored), runs, QUICK, {})
+    first, seeds, world = conclude(made)
+    assert first.startswith("In camera, of the claims written down before: 3 hold (Motion probe: MoCo + L_VD at")
+    assert "Temporal AUROC: FIMA above MoCo + L_VD" in first.partition("fail")[2]
+    assert (seeds[:29], world[:15]) == ("Every method was trained once", "The numbers are")
+    save_figure(draw_table(made.table, ""), tmp_path / "scores.png", "png")
+    page = render_reproduction(made, tmp_path, command="fima-analyze reproduce")
+    places = [
+        page.index(text)
+        for text in ("<h1>", QUICK.warning, "Not trained yet", "3 hold", ">holds<", "<img", "All scores")
+    ]
+    assert places == sorted(places)
+    assert "| Motion probe: MoCo + L_VD at least 40 points above MoCo | holds: 0.700" in render_markdown(made)
