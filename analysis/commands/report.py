@@ -22,7 +22,7 @@ from analysis.measures.registry import STUDIES
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "every measure of some checkpoints as one page to send around, with the executed notebooks beside it"
+SUMMARY = "every measure of some checkpoints as one page to send around, with figures and numbers beside it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     notebooks = group.add_mutually_exclusive_group()
     notebooks.add_argument(
-        "--notebook", action="extend", nargs="+", choices=STUDIES, metavar="MEASURE",
-        help="which measures to run as notebooks, kept beside the page (default: all that have one)",
+        "--notebooks", action="store_true", help="run every measure as its notebook and keep it (several times as long)"
+    )
+    notebooks.add_argument(
+        "--notebook", action="extend", nargs="+", choices=STUDIES, metavar="MEASURE", help="the same for some measures",
     )  # fmt: skip
-    notebooks.add_argument("--no-notebooks", action="store_true", help="none: several times as fast")
+    notebooks.add_argument("--no-notebooks", action="store_true", help=argparse.SUPPRESS)  # the default by now
     group.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-        help="a notebook parameter that has no flag",
+        help="a setting that has no flag",
     )  # fmt: skip
     group.add_argument("--overwrite", action="store_true", help="replace an earlier report in the folder")
 
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     return_large_blocks()
     checkpoints: tuple[str | None, ...] = tuple(args.ckpt or (None,))
     args.ckpt = None
-    notebooks = () if args.no_notebooks else args.notebook and tuple(args.notebook)
+    notebooks = None if args.notebooks else tuple(args.notebook or ())
     report = Report(
         settings=settings_from(args), checkpoints=checkpoints, notebooks=notebooks, parameters=dict(args.parameter),
         out=Path(args.out), overwrite=args.overwrite, measures=args.measure and tuple(args.measure),

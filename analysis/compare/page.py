@@ -1,64 +1,211 @@
-"""The page of a comparison: what was compared, the table, the figures; needs no network."""
+"""The page of checkpoints side by side: findings, paired differences, films, explorer; everything else folded.
+
+``fima-analyze compare`` and ``report`` write the same page; a report has more measures and a figure of each checkpoint.
+"""
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from analysis.compare.conclusions import conclude
+from analysis.compare.explorers import explorers
+from analysis.compare.forest import forest, interval_text, level_scales
+from analysis.compare.headlines import headline_differences, verdict
+from analysis.measures.registry import Measure, find_measure, find_score
+from analysis.output import versions
+from analysis.pages.environment import render
+from analysis.pages.pictures import Picture, clip_films, picture
+from analysis.pages.strips import mark
+from analysis.pages.words import data_title, listed, number, plural, skipped_note
+from analysis.studies import Study
+from analysis.studies.differences import Difference
 
-from analysis.measures.numbers import number
-from analysis.measures.registry import find_score
-from analysis.output import timestamp
+__all__ = ["Content", "render_page"]
 
-if TYPE_CHECKING:
-    from analysis.compare.result import Comparison
-
-__all__ = ["write_page"]
-
-_ABOUT = {
-    "compare-localize": "Where the RGB features are strong, and the true outline of the object in cyan. Under each "
-    "block, the share of the activation inside, and what a uniform map would have there.",
-    "compare-cam": "Where the RGB features are strong, over the same frames. Bright is strong; the box encloses what "
-    "is above half of a frame's maximum.",
-    "compare-affinity": "Mean affinity of RGB positions (rows) to motion positions (columns), one color scale for "
-    "all: a bright diagonal says that a place is matched with its own motion. Below, the scores.",
-    "compare-temporal": "Similarity of RGB windows with motion windows of the same time and of other times, on the "
-    "same axes; below, how it falls with the offset.",
-    "compare-scores": "The scores: gray dots are videos, the mark with its bar the mean with its 95 % "
-    "interval over videos, the dashed line chance.",
-    "compare-training": "Every score over the optimizer's steps of the runs, with its 95 % band over videos.",
-}
+Studies = Mapping[str, Mapping[str, Study]]
 
 
-def write_page(path: Path, comparison: Comparison, pictures: list[str], *, title: str) -> None:
-    """Write the page.
+@dataclass(frozen=True, eq=False)
+class Content:
+    """All that the page shows.
+
+    Attributes:
+        names: Of the checkpoints, the baseline first.
+        measures: In the order of the page, also those that are left out.
+        studies: Measure → name of the checkpoint → study.
+        differences: Every checkpoint against the first that has the measure.
+        command: What makes the page again.
+        left_out: Measure → name of the checkpoint → why it does not apply.
+        together: Measure → picture file of all checkpoints; ``scores`` and ``training`` belong to no measure.
+        alone: Measure → name of the checkpoint → picture file.
+        files: Measure → name of the checkpoint → names and addresses of files beside the page.
+        tables: Names of the tables beside the page.
+    """
+
+    names: list[str]
+    measures: list[str]
+    studies: Studies
+    differences: Sequence[Difference]
+    command: str
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    together: Mapping[str, Path] = field(default_factory=dict)
+    alone: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, list[tuple[str, str]]]] = field(default_factory=dict)
+    tables: Sequence[str] = ()
+
+    @property
+    def every(self) -> dict[str, list[Study]]:
+        """Name of the checkpoint → its studies."""
+        found = {name: [of[name] for of in self.studies.values() if name in of] for name in self.names}
+        return {name: studies for name, studies in found.items() if studies}
+
+    @property
+    def untrained(self) -> list[str]:
+        """Names of the checkpoints with random weights."""
+        return [name for name, studies in self.every.items() if any(study.untrained for study in studies)]
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What is folded of one measure."""
+
+    entry: Measure
+    left_out: dict[str, list[str]]
+    table: list[tuple[str, str, list[str]]]
+    names: list[str]
+    together: Picture | None
+    alone: dict[str, Picture]
+    files: Mapping[str, list[tuple[str, str]]]
+
+
+def render_page(content: Content) -> str:
+    """The text of ``index.html``.
 
     Args:
-        path: The file; the figures stand beside it.
-        comparison: What to show.
-        pictures: Stems of the figures.
-        title: Of the page.
+        content: What to show.
     """
-    folder = str(resources.files("analysis") / "templates")
-    environment = Environment(loader=FileSystemLoader(folder), autoescape=True)
-    environment.filters["number"] = number
-    names = ", ".join(comparison.names)
-    page = environment.get_template("compare.html").render(
-        title=title,
-        names=comparison.names,
-        checkpoints=comparison.report()["checkpoints"],
-        inputs=next(iter(comparison.every_study)).provenance["inputs"],
-        untrained=comparison.untrained,
-        differences={m: [d for d in comparison.differences if d.measure == m] for m in comparison.studies},
-        figures=[
-            (stem, _ABOUT.get(stem, ""), f"{stem} figure of {names}: {_ABOUT.get(stem, '')}") for stem in pictures
-        ],
-        score_title=lambda measure, score: find_score(measure, score).title,
-        left_out=comparison.left_out,
-        skipped=sorted(comparison.skipped),
-        command=comparison.command,
-        created=timestamp(),
+    notes: list[str] = []
+    cam, affinity = (content.studies.get(measure, {}) for measure in ("cam", "affinity"))
+    headline = headline_differences(content.studies, content.differences)
+    first = next(iter(content.every.values()))[0]
+    films = clip_films(cam) if cam else []
+    made = explorers(affinity, cam, notes) if affinity else []
+    return render(
+        "comparison.html",
+        title=_title(content, first),
+        about=_about(content, first),
+        warnings=[*_warnings(content), *notes],
+        findings=conclude(content.studies, content.differences, content.names),
+        command=content.command,
+        names=content.names,
+        marks={name: mark(place) for place, name in enumerate(content.names)},
+        forest=forest(headline, content.names),
+        scales=[] if headline else level_scales(content.studies, content.names),
+        films=films,
+        explorers=made,
+        sections=[_section(content, measure) for measure in content.measures],
+        others=[(stem, picture(path)) for stem, path in content.together.items() if stem not in content.studies],
+        rows=_difference_rows(content.differences),
+        sources={name: _source(studies[0]) for name, studies in content.every.items()},
+        versions=versions(),
+        tables=content.tables,
     )
-    path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def _title(content: Content, first: Study) -> str:
+    """What was compared, on what."""
+    names = content.names
+    who = f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
+    inputs = first.provenance["inputs"]
+    where = f" of {data_title(inputs['data'], inputs['split'])}" if inputs["data"] else ""
+    return f"{who}: features of {plural(inputs['num_videos'], 'video')}{where}"
+
+
+def _about(content: Content, first: Study) -> str:
+    inputs = first.provenance["inputs"]
+    videos = inputs["data"] or listed([PurePath(path).name for path in inputs["video"]], 6)
+    return f"{videos} · {listed([find_measure(name).title.lower() for name in content.studies], 8)}"
+
+
+def _warnings(content: Content) -> list[str]:
+    lines = []
+    if content.untrained:
+        every = len(content.untrained) == len(content.names)
+        all_of_them = " Pictures and numbers show how to read this page, not a result." if every else ""
+        lines.append(f"Untrained weights: {listed(content.untrained)}.{all_of_them}")
+    every_study = [study for studies in content.every.values() for study in studies]
+    skipped = sorted({video for study in every_study for video in study.skipped})
+    lines += skipped_note(skipped, "skipped.csv")
+    if repeated := sorted({video for study in every_study for video in study.repeated}):
+        lines.append(f"Shorter than a clip, so repeated in time: {listed(repeated)}.")
+    if len(content.every) > 1 and not content.differences:
+        lines.append("The checkpoints see different clips, so they are not compared in pairs.")
+    return lines
+
+
+def _section(content: Content, measure: str) -> _Section:
+    studies = content.studies.get(measure, {})
+    left_out: dict[str, list[str]] = {}
+    for name, why in content.left_out.get(measure, {}).items():
+        left_out.setdefault(why, []).append(name)
+    return _Section(
+        entry=find_measure(measure),
+        left_out=left_out,
+        table=_score_table(measure, studies),
+        names=list(studies),
+        together=picture(content.together[measure]) if measure in content.together else None,
+        alone={name: picture(path) for name, path in content.alone.get(measure, {}).items()},
+        files=content.files.get(measure, {}),
+    )
+
+
+def _score_table(measure: str, studies: Mapping[str, Study]) -> list[tuple[str, str, list[str]]]:
+    """Every score: name, chance, and a cell for each checkpoint."""
+    rows = []
+    for name in dict.fromkeys(name for study in studies.values() for name in study.scores):
+        found = [study.scores.get(name) for study in studies.values()]
+        levels = dict.fromkeys(number(s.chance) for s in found if s is not None and s.chance is not None)
+        cells = ["–" if s is None else interval_text(s.mean, s.low, s.high) for s in found]
+        rows.append((find_score(measure, name).title, " / ".join(levels) or "–", cells))
+    return rows
+
+
+def _difference_rows(differences: Sequence[Difference]) -> dict[str, list[dict[str, Any]]]:
+    """Title of the measure → its rows."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for one in differences:
+        row = {
+            "score": find_score(one.measure, one.score).title,
+            "better": one.better or "–",
+            "chance": number(one.chance),
+            "other": one.other,
+            "baseline_mean": number(one.baseline_mean),
+            "other_mean": number(one.other_mean),
+            "difference": interval_text(one.difference, one.low, one.high, signs=True),
+            "verdict": verdict(one),
+            "share": _share(one),
+            "videos": one.num_videos,
+        }
+        rows.setdefault(find_measure(one.measure).title, []).append(row)
+    return rows
+
+
+def _share(one: Difference) -> str:
+    """On how many videos the other is better (or, where neither is better, higher)."""
+    if one.num_videos < 2:
+        return "–"
+    share = 1 - one.share_higher if one.better == "lower" else one.share_higher
+    return f"{share * 100:.0f} %" + ("" if one.better else " higher")
+
+
+def _source(study: Study) -> dict[str, Any]:
+    """Where a checkpoint's results come from."""
+    provenance = study.provenance
+    return {
+        "checkpoint": provenance["checkpoint"],
+        "report": provenance["checkpoint"]["load_report"],
+        **{name: provenance[name] for name in ("input", "layer", "boundary", "crop", "device", "seed")},
+    }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compare import DEFAULT_CHECKPOINTS, compare
+from analysis.compare.columns import StepProgress, Steps
 from analysis.inputs.videos import list_videos
 from analysis.output import timestamp, write_json, write_npz
 from analysis.plotting.paper import FIGURES, FORMATS
@@ -20,7 +21,7 @@ from analysis.plotting.paper.similarities import draw_similarities
 from analysis.plotting.paper.strips import draw_strips
 from analysis.plotting.paper.widths import figure_width
 from analysis.settings import Settings
-from analysis.studies import Progress, Study, run
+from analysis.studies import Study, run
 from fima.errors import InputError
 
 __all__ = ["Made", "make_figure"]
@@ -101,7 +102,7 @@ def make_figure(
     names: Sequence[str] | None = None,
     width: str = "text",
     journal: str = "cvpr",
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Made:
     """Measure the checkpoints on the same clips and draw one of the paper's figures.
 
@@ -144,10 +145,11 @@ def _studies(
     settings: Settings,
     given: tuple[str, ...],
     names: Sequence[str] | None,
-    progress: Progress | None,
+    progress: StepProgress | None,
 ) -> dict[str, Study]:
     """Name → study; a checkpoint alone needs no comparison."""
     if len(given) == 1 and not Path(given[0]).is_dir():
         name = names[0] if names else Path(given[0]).name.split(".")[0]
-        return {name: run(measure, replace(settings, ckpt=given[0]), progress)}
+        steps = Steps(progress, 1)
+        return {name: run(measure, replace(settings, ckpt=given[0]), steps.begin(f"{measure} of {name}"))}
     return compare(settings, given, names=names, measures=[measure], progress=progress).studies[measure]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.compare.page import write_page
+from analysis.compare.page import Content, render_page
 from analysis.compare.training import TrainingStep, training_arrays
 from analysis.inputs.checkpoints import Source
 from analysis.measures.numbers import number
 from analysis.measures.registry import find_score
 from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
+from analysis.pages.environment import write_page
 from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.compare.scores import draw_compared_scores, score_names
 from analysis.plotting.compare.training import draw_training
@@ -186,11 +187,11 @@ class Comparison:
             Where the files are once the folder is complete.
         """
         with self._folder(out, overwrite=overwrite) if into is None else nullcontext(into) as folder:
-            pictures = []
+            pictures = {}
             for stem, figure in self.figures():
                 for kind in dict.fromkeys(("png", *formats)):
                     save_figure(figure, folder / f"{stem}.{kind}", kind)
-                pictures.append(stem)
+                pictures[stem.removeprefix("compare-")] = folder / f"{stem}.png"
             for stem, arrays in self.arrays():
                 write_npz(folder / f"{stem}.npz", arrays)
             write_json(folder / "compare.json", self.report())
@@ -198,11 +199,24 @@ class Comparison:
             _write_csv(folder / "compare.csv", names, [[getattr(d, name) for name in names] for d in self.differences])
             if self.skipped:
                 _write_csv(folder / "skipped.csv", ["video_id", "reason"], self.skipped.items())
-            write_page(folder / "index.html", self, pictures, title=Path(out).name or "compare")
+            write_page(folder / "index.html", render_page(self._content(pictures)))
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
 
     def _folder(self, out: str | Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         return output_folder(out, "compare", {"command": self.command}, names=COMPARE_FILES, overwrite=overwrite)
+
+    def _content(self, pictures: dict[str, Path]) -> Content:
+        """What the page shows; the pictures are those of ``figures``."""
+        return Content(
+            names=self.names,
+            measures=[*self.studies, *self.left_out],
+            studies=self.studies,
+            differences=self.differences,
+            command=self.command,
+            left_out={measure: dict.fromkeys(self.names, why) for measure, why in self.left_out.items()},
+            together=pictures,
+            tables=("compare.csv", "compare.json"),
+        )
 
     def _repr_html_(self) -> str:
         pictures = [picture_html(picture_base64(figure), f"{stem} figure") for stem, figure in self.figures()]

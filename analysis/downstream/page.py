@@ -20,7 +20,7 @@ from analysis.downstream.videos import Videos
 from analysis.output import timestamp, versions, write_json
 from analysis.pages.environment import render, write_page
 from analysis.pages.pictures import picture
-from analysis.pages.words import listed, percent, plural
+from analysis.pages.words import data_title, listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
 from fima.legacy import american_keys
@@ -96,7 +96,7 @@ def write_report(folder: Path, report: Report) -> None:
         figures.append({"stem": stem, "title": title, "alt": alt, "picture": picture(folder / f"{stem}.png")})
     page = render(
         "downstream.html",
-        title=f"{' against '.join(report.names)}: worth on {Path(report.data).name}",
+        title=f"{' against '.join(report.names)}: worth on {data_title(report.data, None)}",
         about=f"{report.data}: {len(report.videos)} videos of {len(report.videos.class_names)} classes",
         warnings=_warnings(report),
         findings=report.conclusions,

@@ -40,11 +40,14 @@ def conclude(
 def _against_rgb(shown: str, found: Mapping[str, Neighbors], seed: int) -> str:
     """One input against the clip as it is, query by query."""
     difference = paired_difference(found["rgb"].hits[:, 0], found[shown].hits[:, 0], seed=seed)
-    name, interval = _NAMES[shown], f"[{points(difference.low)}, {points(difference.high)}]"
+    name = _NAMES[shown]
     if difference.low > 0:
-        return f"With {name} more is found than with the whole clip, by {points(difference.mean)} points {interval}."
+        interval = f"[{percent(difference.low)}, {percent(difference.high)}]"
+        return f"With {name} more is found than with the whole clip, by {percent(difference.mean)} points {interval}."
     if difference.high < 0:
-        return f"With {name} less is found than with the whole clip, by {points(-difference.mean)} points {interval}."
+        interval = f"[{percent(-difference.high)}, {percent(-difference.low)}]"
+        return f"With {name} less is found than with the whole clip, by {percent(-difference.mean)} points {interval}."
+    interval = f"[{points(difference.low)}, {points(difference.high)}]"
     return (
         f"Whether {name} finds more or less than the whole clip cannot be told "
         f"({points(difference.mean)} points {interval})."

@@ -12,7 +12,7 @@ from analysis.output import to_plain
 from analysis.pages.environment import render
 from analysis.pages.environment import write_page as write_file
 from analysis.pages.strips import Line, Scale, mark, strip
-from analysis.pages.words import interval, percent, plural
+from analysis.pages.words import data_title, interval, percent, plural
 from fima.evaluation.neighbor_report import Neighbors
 
 __all__ = ["INPUT_NAMES", "MOST_BYTES", "page_data", "write_page"]
@@ -98,7 +98,7 @@ def write_page(path: Path, content: Mapping[str, Any], data: Mapping[str, Any]) 
     measures, saturated = _measures(scores)
     page = render(
         "gallery.html",
-        title=f"{Path(about['checkpoint']).name}: which videos of {about['test']['path']} its features find alike",
+        title=_title(about),
         about=_about(about),
         warnings=_warnings(about),
         findings=content["findings"],
@@ -116,11 +116,15 @@ def write_page(path: Path, content: Mapping[str, Any], data: Mapping[str, Any]) 
     write_file(path, page)
 
 
+def _title(about: Mapping[str, Any]) -> str:
+    return f"{Path(about['checkpoint']).name}: the videos of {data_title(about['test']['path'], None)} it finds alike"
+
+
 def _about(about: Mapping[str, Any]) -> str:
     test, train = about["test"], about["train"]
     return (
-        f"{about['arch']} ({about['checkpoint']}) · {test['used']} queries ({test['split']}), looked for among "
-        f"{train['used']} videos ({train['split']}) · {about['classes']} classes · preset {about['preset']}, "
+        f"{about['arch']} ({about['checkpoint']}) · {test['path']}: {test['used']} queries ({test['split']}) "
+        f"among {train['used']} videos ({train['split']}) · {about['classes']} classes · preset {about['preset']}, "
         f"centering {about['center']}, clips of a video: {', '.join(map(str, about['clips']))}"
     )
 

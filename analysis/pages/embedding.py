@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import numpy as np
 from analysis.output import to_plain
 from analysis.pages.environment import jpeg_address, render
 from analysis.pages.environment import write_page as write_file
-from analysis.pages.words import skipped_note
+from analysis.pages.words import data_title, number, skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
+    from analysis.measures.statistics import Summary
     from analysis.studies.study import Study
 
 __all__ = ["page_data", "study_page", "thumbnail_sheets", "write_page"]
@@ -36,24 +38,51 @@ def write_page(path: Path, study: Study) -> None:
     """
     checkpoint, inputs = study.provenance["checkpoint"], study.provenance["inputs"]
     projection, data = study.provenance["projection"], page_data(study.arrays)
-    source = f"{inputs['data']} ({inputs['split']})" if inputs["split"] else inputs["data"] or "videos"
+    source_of = checkpoint["path"] or f"seed {study.provenance['seed']}"
+    source = data_title(inputs["data"], inputs["split"]) if inputs["data"] else "videos"
     name = Path(checkpoint["path"]).name if checkpoint["path"] else f"untrained {checkpoint['arch']}"
     page = render(
         "embedding.html",
-        title=f"{name}: which clips of {source} its features hold alike",
-        about=f"{checkpoint['arch']} ({checkpoint['path'] or 'seed ' + str(study.provenance['seed'])}) · "
+        title=f"{name}: which clips of {source} are alike to it",
+        about=f"{inputs['data'] or 'videos'} · {checkpoint['arch']} ({source_of}) · "
         f"{len(data['points'])} clips of {len(data['video_id'])} videos · {projection['method']} "
         f"({projection['components']} components, perplexity {projection['perplexity']:.3g})",
         warnings=[
             *(["Untrained weights: this shows how to read the page, not a result."] if study.untrained else []),
             *skipped_note(list(study.skipped), "skipped.csv"),
         ],
+        findings=_findings(study),
         scores=study.table(),
         created="",
         command=study.provenance["command"],
         data=to_plain(data),
     )
     write_file(path, page)
+
+
+_SAME = {"knn_label": "label", "knn_background": "background"}
+
+
+def _findings(study: Study) -> list[str]:
+    """What the scores, not the map, let one say."""
+    sentences = [
+        f"The nearest clip of another video has the same {what} in {number(summary.mean)} of the cases"
+        + (f" [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else "")
+        + f", with shuffled labels in {number(summary.chance)}: {_above(summary)}."
+        for name, what in _SAME.items()
+        if (summary := study.scores.get(name)) is not None and summary.chance is not None
+    ]
+    sentences.append(
+        "Nothing may be concluded from the map alone: it keeps neighborhoods, and neither sizes of clusters nor gaps "
+        "between them mean anything."
+    )
+    return [*sentences, "It is one checkpoint: nothing is said of the method that trained it."]
+
+
+def _above(summary: Summary) -> str:
+    if not math.isfinite(summary.low):
+        return "too few videos to tell them apart"
+    return "more than by chance" if summary.low > (summary.chance or 0.0) else "it cannot be told from chance"
 
 
 def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from analysis.output import timestamp
 from analysis.pages.words import typographic
+from fima.files import write_text
 
 __all__ = ["data_address", "jpeg_address", "read_template", "render", "script_hash", "write_page"]
 
@@ -72,9 +73,7 @@ def read_template(name: str) -> str:
 
 def write_page(path: Path, page: str) -> None:
     """Write a page that appears whole; what is no text of any language becomes a character reference."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
-    partial.replace(path)
+    write_text(path, page, errors="xmlcharrefreplace")
 
 
 def data_address(kind: str, content: bytes) -> str:

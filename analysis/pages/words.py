@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
-__all__ = ["interval", "listed", "number", "percent", "plural", "points", "score_name", "skipped_note", "typographic"]
+from analysis.measures import numbers
+
+__all__ = [
+    "data_title", "interval", "listed", "number", "percent", "plural", "points", "signed", "skipped_note",
+    "typographic",
+]  # fmt: skip
 
 
 def typographic() -> dict[str, Callable[..., Any]]:
@@ -19,16 +24,18 @@ def typographic() -> dict[str, Callable[..., Any]]:
         "interval": interval,
         "listed": listed,
         "plural": plural,
-        "score_name": score_name,
+        "signed": signed,
     }
 
 
 def number(value: float) -> str:
-    """Three decimals; two digits of what is smaller than that; an en dash for not-a-number."""
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
-    return text.replace("-", "−")
+    """As `analysis.measures.numbers` writes it, with a minus sign that is one."""
+    return numbers.number(value).replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """``number`` with a plus sign where it is above 0, as of a difference."""
+    return f"+{number(value)}" if value > 0 else number(value)
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -57,6 +64,16 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(map(str, names[:most])) + more
 
 
+def data_title(data: str, split: str | None) -> str:
+    """A data set's short name, such as ``UCF101 (test1)``.
+
+    Args:
+        data: As typed: a folder, a list file, or drawn data.
+        split: Its split, if any.
+    """
+    return PurePath(data.partition(",")[0]).name + (f" ({split})" if split else "")
+
+
 def skipped_note(names: Sequence[str], where: str) -> list[str]:
     """A line that says which videos could not be read; none if all could.
 
@@ -70,11 +87,3 @@ def skipped_note(names: Sequence[str], where: str) -> list[str]:
     return [
         f"{plural(len(names), 'video')} could not be read and {are} left out: {listed(names)} (reasons in {where})."
     ]
-
-
-def score_name(score: str) -> str:
-    """A score's name for readers."""
-    text = score.replace("_", " ")
-    for short, usual in (("auroc", "AUROC"), ("iou", "IoU"), ("d prime", "d′"), ("rgb", "RGB")):
-        text = re.sub(rf"\b{short}\b", usual, text)
-    return text

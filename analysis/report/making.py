@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from analysis.report.measuring import measure_all
-from analysis.report.page import render_page
+from analysis.compare.columns import StepProgress, Steps, measure_columns
+from analysis.pages.environment import write_page
+from analysis.report.measuring import measure_and_save
+from analysis.report.page import render_report
 from analysis.report.plan import Plan, Report, make_plan
 from fima.errors import InputError
-from fima.files import make_folder, remove_empty, write_text
+from fima.files import make_folder, remove_empty
 from fima.results import RECORDS, claim_output
 
 __all__ = ["MadeReport", "make_report"]
@@ -29,12 +32,13 @@ class MadeReport:
     skipped: int
 
 
-def make_report(report: Report, progress: Callable[[int, int], None] | None = None) -> MadeReport:
+def make_report(report: Report, progress: StepProgress | None = None) -> MadeReport:
     """Run every measure for every checkpoint and write ``index.html`` last.
 
     Args:
         report: What to run.
-        progress: Called with (measures done, measures in all).
+        progress: Called with (videos measured, in all, name of the step); a video counts once for each measure and
+            checkpoint.
 
     Raises:
         InputError: Before anything is run, for an unknown parameter, a folder in use, or input that cannot be read.
@@ -43,10 +47,7 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
     made = _claim(report)
     try:
         with _claimed(report, plan):
-            measured = measure_all(plan, progress)
-            index = report.out / "index.html"
-            write_text(index, render_page(plan, measured, report.out), errors="xmlcharrefreplace")
-            return MadeReport(index, len(measured.skipped))
+            return _measure_and_write(plan, progress)
     except BaseException:
         if made:
             shutil.rmtree(report.out, ignore_errors=True)
@@ -56,11 +57,24 @@ def make_report(report: Report, progress: Callable[[int, int], None] | None = No
         (report.out / _UNFINISHED).unlink(missing_ok=True)
 
 
+def _measure_and_write(plan: Plan, progress: StepProgress | None) -> MadeReport:
+    studies, left_out = measure_columns(
+        plan.sessions,
+        plan.measures,
+        steps=Steps(progress, len(plan.sessions) * len(plan.measures)),
+        asked=plan.asked,
+        run_one=partial(measure_and_save, plan),
+    )
+    index = plan.out / "index.html"
+    write_page(index, render_report(plan, studies, left_out))
+    skipped = {video for of in studies.values() for study in of.values() for video in study.skipped}
+    return MadeReport(index, len(skipped))
+
+
 @contextmanager
 def _claimed(report: Report, plan: Plan) -> Iterator[None]:
     """The files of a report are its own; an earlier report's are removed."""
-    labels = [column.label for column in plan.columns]
-    files = [f"{label}/{measure}.{kind}" for label in labels for measure in plan.measures for kind in _ENDINGS]
+    files = [f"{label}/{measure}.{kind}" for label in plan.sessions for measure in plan.measures for kind in _ENDINGS]
     names = ["index.html", *files, *(f"compare-{measure}.png" for measure in plan.measures)]
     inputs = [*report.settings.video, *filter(None, report.checkpoints)]
     asked = {"command": plan.command}

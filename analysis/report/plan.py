@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from analysis.studies import STUDIES, Session
 from fima.errors import InputError
 from fima.safe_files import parse_yaml
 
-__all__ = ["Column", "Plan", "Report", "labels", "make_plan"]
+__all__ = ["Plan", "Report", "labels", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Report:
     Attributes:
         settings: Videos and clips, the same for every checkpoint; its ``ckpt`` is not used.
         checkpoints: Paths; None is the built-in backbone.
-        notebooks: Names, such as ``cam``, of measures that run as notebooks and are kept as such; None is all.
+        notebooks: Names, such as ``cam``, of measures that run as notebooks and are kept as such; None is all that
+            have one.
         out: The report's folder.
         parameters: Further settings (or parameters of the notebooks) as text, read as YAML.
         overwrite: Write into a folder that holds a report already.
@@ -45,26 +46,12 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Column:
-    """One checkpoint of a report.
-
-    Attributes:
-        label: Its name, unique, also of its folder.
-        session: Ready to measure; shares decoded frames with the other columns.
-        folder: Where its results go.
-    """
-
-    label: str
-    session: Session
-    folder: Path
-
-
-@dataclass(frozen=True)
 class Plan:
     """What will be done.
 
     Attributes:
-        columns: The checkpoints.
+        sessions: Label of the checkpoint, unique, also of its folder → session; they share decoded frames.
+        out: The report's folder.
         measures: In the order of the page.
         notebooks: Measures that run as notebooks, with the parameters that each takes.
         asked: Measures that were asked for by name: where one does not apply, that is an error.
@@ -72,12 +59,19 @@ class Plan:
         command: Repeats the report, but for ``--out``.
     """
 
-    columns: list[Column]
+    sessions: dict[str, Session]
+    out: Path
     measures: list[str]
     notebooks: dict[str, set[str]]
     asked: frozenset[str]
     parameters: dict[str, Any]
     command: str
+
+    @property
+    def same_clips(self) -> bool:
+        """Whether all see the same clips; frames and stride decide where one lies."""
+        specs = [session.spec for session in self.sessions.values()]
+        return all((a.num_frames, a.frame_stride) == (b.num_frames, b.frame_stride) for a, b in pairwise(specs))
 
 
 def make_plan(report: Report) -> Plan:
@@ -92,7 +86,8 @@ def make_plan(report: Report) -> Plan:
     _check_known(extra, notebooks)
     settings = Settings.from_parameters({**report.settings.changed(), **_settings_among(extra), "ckpt": None})
     return Plan(
-        columns=_open(report, settings),
+        sessions=_open(report, settings),
+        out=report.out,
         measures=measures,
         notebooks=notebooks,
         asked=frozenset(report.measures or ()) | frozenset(report.notebooks or ()),
@@ -134,15 +129,14 @@ def _settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name in Settings.__dataclass_fields__}
 
 
-def _open(report: Report, settings: Settings) -> list[Column]:
+def _open(report: Report, settings: Settings) -> dict[str, Session]:
     sources = []
     for label, ckpt in labels(report.checkpoints).items():
         word = Settings(ckpt=ckpt).checkpoint
         seed = untrained_seed(word, settings.seed)
         file = None if seed is not None else newest_checkpoint(word, trust=settings.trust_checkpoint)
         sources.append(Source(label, file, seed))
-    sessions = open_sessions(settings, sources, same_clips=False)
-    return [Column(label, session, report.out / label) for label, session in sessions.items()]
+    return open_sessions(settings, sources, same_clips=False)
 
 
 def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
@@ -163,8 +157,8 @@ def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
 def _command(report: Report, settings: Settings) -> str:
     words = ["--ckpt", *(Settings(ckpt=ckpt).checkpoint for ckpt in report.checkpoints)]
     words += ["--measure", *report.measures] if report.measures else []
-    if report.notebooks is not None:
-        words += ["--notebook", *report.notebooks] if report.notebooks else ["--no-notebooks"]
+    if report.notebooks != ():
+        words += ["--notebooks"] if report.notebooks is None else ["--notebook", *report.notebooks]
     for name, value in report.parameters.items():
         words += [] if name in Settings.__dataclass_fields__ else ["-p", name, value]
     return f"{settings.command('report')} {shlex.join(words)}"

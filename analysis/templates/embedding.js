@@ -59,18 +59,22 @@ function drawMark(pen, x, y, place, r) {
   pen.stroke();
   pen.restore();
 }
-const margin = 16;
+const margin = 16, heights = data.points.map((point) => point[1]);
+const [lowest, highest] = [Math.min(...heights), Math.max(...heights)];
+const tall = Math.max(0.55, highest - lowest);  /* of the map, in its width: one scale for both axes, and no empty stripes */
 function at(i) {
   const [x, y] = data.points[i];
-  return [margin + x * (side - 2 * margin), margin + (1 - y) * (side - 2 * margin)];
+  return [margin + x * (side - 2 * margin), margin + ((highest + lowest + tall) / 2 - y) * (side - 2 * margin)];
 }
 function draw() {
   side = canvas.clientWidth;
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = canvas.height = Math.round(side * ratio);
+  const height = tall * (side - 2 * margin) + 2 * margin;
+  canvas.style.height = `${height}px`;
+  [canvas.width, canvas.height] = [Math.round(side * ratio), Math.round(height * ratio)];
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
-  pen.clearRect(0, 0, side, side);
+  pen.clearRect(0, 0, side, height);
   const radius = Math.max(2.2, Math.min(5.5, 70 / Math.sqrt(count)));
   for (let i = 0; i < count; i++) {
     const code = grouping ? grouping.codes[i] : -1;

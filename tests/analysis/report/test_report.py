@@ -2,10 +2,8 @@
 
 import base64
 import dataclasses
-import hashlib
 import json
 import math
-import re
 
 import nbformat
 import numpy as np
@@ -13,12 +11,12 @@ import pytest
 from PIL import Image
 
 from analysis.cli import _parser
+from analysis.compare.explorers import explorer_clips
+from analysis.compare.page import _score_table
 from analysis.measures.registry import MEASURES, STUDIES
 from analysis.measures.statistics import Summary
 from analysis.pages.pictures import clip_films, picture
 from analysis.report import Report, make_report, measuring, notebook_parameters, notebook_path, plan
-from analysis.report.explorers import explorer_clips
-from analysis.report.numbers import score_rows, score_table
 from analysis.report.plan import labels
 from analysis.settings import Settings
 from analysis.studies import load_study, run
@@ -189,34 +187,11 @@ def _study(studies, measure="cam", **scores):
     return dataclasses.replace(studies["random"]["cam"][1], measure=measure, scores=scores)
 
 
-def test_a_strip_shows_mean_interval_and_chance_on_the_axis(studies):
-    one = Summary(mean=0.25, std=0.1, low=0.2, high=0.5, num_videos=3, chance=0.75)
-    two = Summary(mean=math.nan, std=math.nan, low=math.nan, high=math.nan, num_videos=0, chance=0.75)
-    score = "rgb_motion_correlation"
-    columns = {"a": _study(studies, **{score: one}), "b": _study(studies, **{score: two}), "c": _study(studies)}
-    (row,) = score_rows(columns, ["a", "b", "c"])
-    assert (row.low, row.high, row.remarks) == ("−1", "1", ["chance 0.750", "higher is better"])
-    assert [(of.label, of.text, of.videos) for of in row.of] == [("a", "0.250 [0.200, 0.500]", 3), ("b", "–", 0)]
-    # -1 … 1: 0.25 lies at 62.5 %, the interval from 60 to 75 %, chance at 87.5 %.
-    assert 'x="62.50%"' in row.of[0].strip
-    assert 'x1="60.00%" x2="75.00%"' in row.of[0].strip
-    assert 'x1="87.50%" x2="87.50%"' in row.of[0].strip
-    assert "62.50%" not in row.of[1].strip
-    assert "87.50%" in row.of[1].strip
-
-
-def test_an_axis_without_limits_holds_zero_and_all_that_is_shown(studies):
-    summary = Summary(mean=-3.0, std=1.0, low=-4.0, high=-2.0, num_videos=3)
-    (row,) = score_rows({"a": _study(studies, "temporal", offset_d_prime=summary)}, ["a"])
-    assert (row.low, row.high) == ("−4.2", "0")
-    assert row.remarks == ["higher is better"]
-
-
 def test_the_table_has_every_score_of_every_checkpoint(studies):
     one, two = Summary(0.5, 0.1, 0.4, 0.6, 3, 0.25), Summary(-0.5, 0.1, math.nan, math.nan, 1)
     both = {"auroc_foreground": one, "displacement": one}
     columns = {"a": _study(studies, "affinity", **both), "b": _study(studies, "affinity", auroc_foreground=two)}
-    assert score_table(columns) == [
+    assert _score_table("affinity", columns) == [
         ("AUROC, foreground", "0.250", ["0.500 [0.400, 0.600]", "−0.500"]),
         ("displacement (cells)", "0.250", ["0.500 [0.400, 0.600]", "–"]),
     ]
@@ -234,9 +209,9 @@ def unmasked(tmp_path_factory):
 def test_each_measure_runs_once_for_each_checkpoint_and_what_does_not_apply_is_named(tmp_path, unmasked, monkeypatch):
     calls = []
 
-    def counted(name, session):
+    def counted(name, session, progress):
         calls.append((name, session.settings.ckpt))
-        return run(name, session)
+        return run(name, session, progress)
 
     out = tmp_path / "out"
     settings = Settings(video=(unmasked,), num_frames=8, size=32)
@@ -245,22 +220,18 @@ def test_each_measure_runs_once_for_each_checkpoint_and_what_does_not_apply_is_n
     monkeypatch.setattr(plan, "STUDIES", measures)
     monkeypatch.setattr(measuring, "run", counted)
     steps: list = []
-    made = make_report(
-        Report(settings, ("random", "random:1"), (), out), lambda done, total: steps.append((done, total))
-    )
+    made = make_report(Report(settings, ("random", "random:1"), (), out), lambda *step: steps.append(step))
     assert sorted(calls) == sorted((n, c) for n in ("cam", "localize") for c in ("random:0", "random:1"))
-    assert steps == [(i, 6) for i in range(7)]
+    named = [f"{measure} of {name}" for name in ("random", "random_1") for measure in measures]
+    assert list(dict.fromkeys(name for _, _, name in steps)) == named
+    shares = [done / total for done, total, _ in steps]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
     assert made.skipped == 0
     page = made.index.read_text()
     assert page.count("Left out: needs a data set whose videos have labels (--data)") == 1
     assert sorted(path.name for path in out.glob("[!.]*")) == ["compare-cam.png", "index.html", "random", "random_1"]
     assert {"cam.npz", "cam.json", "cam.png"} == {path.name for path in (out / "random").glob("[!.]*")}
-    # All scripts that may run are those of the page, by their hash.
-    policy = re.search(r'Security-Policy" content="([^"]*)"', page)[1]
-    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-    assert len(scripts) == 1
-    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}';" in policy
 
 
 def test_a_measure_that_was_asked_for_and_does_not_apply_is_an_error(tmp_path, unmasked):

@@ -1,15 +1,4 @@
-"use strict";
-const root = document.documentElement;
-root.classList.add("js");
-
-/* Light, dark, or as the system has it. */
-const theme = document.getElementById("theme"), dark = matchMedia("(prefers-color-scheme: dark)");
-function isDark() { return root.dataset.theme ? root.dataset.theme === "dark" : dark.matches; }
-function nameTheme() { theme.textContent = isDark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colors`); }
-theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; nameTheme(); });
-dark.addEventListener("change", nameTheme);
-nameTheme();
-
+{
 /* One checkpoint's figure at a time. */
 for (const choices of document.querySelectorAll(".choices")) {
   const panels = [...choices.parentElement.querySelectorAll(".panel")];
@@ -88,10 +77,5 @@ if (all) {
   const watch = () => { all.textContent = clips.some((clip) => clip.playing) ? "Pause all" : "Play all"; };
   for (const clip of clips) new MutationObserver(watch).observe(clip.button, { childList: true });
 }
-addEventListener("beforeprint", () => {
-  for (const clip of clips) clip.pause();
-  for (const details of document.querySelectorAll("details:not([open])")) { details.open = true; details.dataset.closed = ""; }
-});
-addEventListener("afterprint", () => {
-  for (const details of document.querySelectorAll("details[data-closed]")) { details.open = false; delete details.dataset.closed; }
-});
+addEventListener("beforeprint", () => { for (const clip of clips) clip.pause(); });
+}

@@ -1,4 +1,4 @@
-"""The affinity explorer of a report, from what its studies saved."""
+"""The affinity explorer of a comparison, from what its studies saved."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def explorers(studies: Mapping[str, Study], cam: Mapping[str, Study], notes: lis
     made = []
     for group in groups.values():
         try:
-            made.append(Markup(explorer_fragment(explorer_clips(group, cam))))  # escaped by its template
+            made.append(Markup(explorer_fragment(explorer_clips(group, cam), alone=False)))  # escaped by its template
         except InputError as error:
             notes.append(f"The explorer of {', '.join(group)} is left out: {error}")
     return made
