@@ -119,6 +119,7 @@ class _Lanes:
         if self.stopping.is_set():
             return
         if code not in (0, SOME_SKIPPED):
+            self.stop()  # before this lane takes up another
             raise TrainingError(f"{log}: {process.label}: ended with exit code {code}: {_last_line(log)}")
         process.finish(code)
         self.tell(f"{process.label}: {(time.monotonic() - began) / 60:.1f} min")

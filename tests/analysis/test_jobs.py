@@ -76,7 +76,8 @@ def test_a_failure_names_its_log_and_stops_the_others(processes, tmp_path):
         run_processes(make((0.1, 2), (60, 0), (60, 0)), lanes=2, threads=1, tell=lambda line: None)
     assert time.monotonic() - began < 30
     assert finished == []
-    assert not (tmp_path / "2" / "log.txt").exists() or (tmp_path / "2" / "log.txt").read_text() == ""
+    log = tmp_path / "2" / "log.txt"
+    assert not log.exists() or log.read_text() == ""
 
 
 def test_a_folder_keeps_to_its_job(tmp_path: Path):
