@@ -13,7 +13,7 @@ from analysis.inputs.spaces import ProjectedSpace, load_projected_space
 from analysis.inputs.truth import truth_reader
 from analysis.inputs.videos import VideoList, VideoSource, list_videos
 from analysis.settings import Settings, untrained_seed
-from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone
+from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone, with_input
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
@@ -81,22 +81,23 @@ class Session:
             self.extractor.forget()
 
 
-def open_session(settings: Settings, loaded: LoadedBackbone | None = None) -> Session:
+def open_session(settings: Settings, loaded: LoadedBackbone | None = None, videos: VideoList | None = None) -> Session:
     """Load the backbone and list the videos; everything that can be refused is refused here.
 
     Args:
         settings: Checkpoint, videos and clips. Of a training run's folder the newest checkpoint is taken.
         loaded: A backbone that is loaded already, instead of the checkpoint of the settings.
+        videos: Videos that are listed already, instead of those of the settings.
 
     Raises:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
     if loaded is not None:
         settings = replace(settings, ckpt=_name_of(loaded))
-        return make_session(settings, loaded, list_videos(settings))
+        return make_session(settings, loaded, videos or list_videos(settings))
     if settings.ckpt is not None:
         settings = replace(settings, ckpt=newest_checkpoint(settings.ckpt, trust=settings.trust_checkpoint))
-    return make_session(settings, _load(settings), list_videos(settings))
+    return make_session(settings, _load(settings), videos or list_videos(settings))
 
 
 def open_sessions(
@@ -152,7 +153,7 @@ def make_session(
     """
     names = ("num_frames", "frame_stride", "size")
     overrides = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    loaded = replace(loaded, input=loaded.input.replace(**overrides))
+    loaded = with_input(loaded, loaded.input.replace(**overrides))
     space = None
     if settings.space == "projected":
         space = load_projected_space(settings.ckpt, arch=settings.arch, trust=settings.trust_checkpoint)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         load_backbone,
         save_backbone,
         untrained_backbone,
+        with_input,
     )
     from fima.checkpoints.report import LoadReport
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_backbone",
     "save_backbone",
     "untrained_backbone",
+    "with_input",
 ]
 
 

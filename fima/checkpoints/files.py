@@ -53,14 +53,12 @@ def _read(path: Path, trust: bool) -> Any:
                 return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types for damaged files
         wanted = _wanted_code(path, error)
-        if "TorchScript" in str(error):
-            raise CheckpointError(f"{path}: is a TorchScript archive, which holds code; {_WEIGHTS_ALONE}") from None
         if wanted is None:
             raise CheckpointError(f"{path}: not a PyTorch checkpoint, or a damaged one ({_reason(error)})") from error
         if not trust:
             raise CheckpointError(
-                f"{path}: needs code to be read (it wants {wanted}), which could do anything; if you trust its author, "
-                f"pass --trust-checkpoint, else {_WEIGHTS_ALONE}"
+                f"{path}: needs code to be read (it wants {wanted}), which could do anything; {_WEIGHTS_ALONE}; or, "
+                "if you trust its author, pass --trust-checkpoint"
             ) from None
     warnings.warn(f"{path}: reading it ran code from the file ({wanted})", stacklevel=2)
     return _read_running_code(path)

@@ -186,8 +186,10 @@ def _not_found(source: Unwrapped, path: object, arch: str | None) -> str:
     if arch is None:
         nearest, count, size = _nearest(source.state)
         return (
-            f"{seen} are of no network known here (docs/checkpoints.md); nearest is {nearest}, {count} of whose {size} "
-            "kinds of entries are there; another network needs --arch package.module:factory"
+            f"{seen} are of no network known here; nearest is {nearest}, {count} of whose {size} kinds of entries are "
+            "there; understood are fima's own files and those of FIMA, FAME and MoCo, MaCLR and PySlowFast, "
+            "torchvision, TCLR, VideoMAE, V-JEPA, TimeSformer, Hiera and UniFormer; another network needs --arch "
+            "package.module:factory"
         )
     try:
         guess = f"; they look like {find_backbone(source, path).arch}"

@@ -7,7 +7,7 @@ method and nothing of training.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from fima.checkpoints.hub.folders import read_safetensors
 from fima.checkpoints.hub.opening import fill_recognized, open_folder
 from fima.checkpoints.hub.refused import named_family
 from fima.checkpoints.loaded import IncompleteCheckpointError, LoadedBackbone, epoch_of
+from fima.checkpoints.own import UNKNOWN_INPUT, overridden, own_backbone
 from fima.checkpoints.report import LoadReport
 from fima.checkpoints.shipped import shipped_path
 from fima.errors import CheckpointError, InputError, one_line
@@ -37,29 +38,34 @@ __all__ = [
     "load_backbone",
     "save_backbone",
     "untrained_backbone",
+    "with_input",
 ]
 
 _VERSION = 1
 
 
 def load_backbone(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | nn.Module | Callable[[Tensor], Any],
     arch: str | None = None,
     *,
     trust: bool = False,
     input_spec: InputSpec | str | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
+    **reading: Any,
 ) -> LoadedBackbone:
-    """Load the backbone of a checkpoint: ours, FIMA's, FAME's, MoCo's, MaCLR's, PySlowFast's, torchvision's or TCLR's.
+    """Load a backbone: of a checkpoint of any family in docs/checkpoints.md, or your own module.
 
     Args:
-        path: the file, or the name of one that comes with the package (`fima.checkpoints.SHIPPED`).
+        path: the file, a Hugging Face folder, the name of a checkpoint that comes with the package
+            (`fima.checkpoints.SHIPPED`), or a module or callable that takes a clip, which stays where it is.
         arch: a name of `fima.models.backbone_names` or ``package.module:factory``; found out from the keys if left out,
             except where keys do not tell (TCLR's dilated R3D-18 and the plain one).
         trust: also read files that run code when they are read.
         input_spec: overrides what the checkpoint's family expects; a text as of ``--input-spec`` changes the words it
             names.
-        device: where to put the backbone.
+        device: where to put the backbone; None: the CPU, or where your own module is.
+        **reading: how your own module's output is read: ``grid``, ``num_prefix_tokens``, ``pathway``,
+            ``channels_last`` (`fima.models.adapters.Adapter`).
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -67,15 +73,19 @@ def load_backbone(
             (`IncompleteCheckpointError`, which carries the report); one line that starts with the path.
         InputError: for an unknown architecture or an input spec that cannot be used.
     """
+    if not isinstance(path, str | os.PathLike):
+        own = own_backbone(path, input_spec, reading)
+        return own if device is None else replace(own, backbone=_move(own.backbone, device))
+    if reading:
+        raise InputError(f"{', '.join(reading)}: for your own module only; {path} says how it is read")
     file = shipped_path(Path(path)) or Path(path)
     loaded = _load(file, arch, trust=trust)
     if not loaded.report.complete:
         problems = "; ".join(loaded.report.problems)
         raise IncompleteCheckpointError(f"{file}: does not fill {loaded.arch}: {problems}", loaded)
-    spec = _override(loaded.input, input_spec)
-    loaded = _with_positions_for(spec, loaded)
-    _move(loaded.backbone, device)
-    return replace(loaded, backbone=loaded.backbone.eval(), input=spec)
+    spec = overridden(loaded.input, input_spec)
+    loaded = with_input(loaded, spec)
+    return replace(loaded, backbone=_move(loaded.backbone, device or "cpu").eval())
 
 
 def save_backbone(
@@ -136,15 +146,16 @@ def untrained_backbone(
         # Not torch.manual_seed, which would also seed the accelerators' generators.
         torch.default_generator.manual_seed(seed)
         backbone = create_backbone(arch, **settings).eval()
-    spec = _override(backbone_info(backbone).input, input_spec)
+    spec = overridden(backbone_info(backbone).input, input_spec)
     report = LoadReport("untrained", arch, notes=(f"random weights, seed {seed}",))
     return LoadedBackbone(backbone, arch, spec, report, settings, trained=False)
 
 
-def _with_positions_for(spec: InputSpec, loaded: LoadedBackbone) -> LoadedBackbone:
-    """The backbone, ready for clips of another grid than its table of positions if the user asks for such."""
+def with_input(loaded: LoadedBackbone, spec: InputSpec) -> LoadedBackbone:
+    """The backbone with another input; one with a table of positions takes other grids from then on, and says so."""
     own, backbone = loaded.input, loaded.backbone
     same = (own.num_frames, own.size) == (spec.num_frames, spec.size)
+    loaded = replace(loaded, input=spec)
     if same or not isinstance(backbone, VideoTransformer) or backbone.grid is None or backbone.resize:
         return loaded
     backbone.interpolate_positions()
@@ -250,22 +261,16 @@ def _notes(found: Found, backbone: nn.Module, arch: str | None) -> tuple[str, ..
     if found.arch == "r3d_18" and arch is None:
         notes.append("TCLR's dilated R3D-18 has the same names and shapes: if this is one, pass --arch r3d_18_dilated")
     if not isinstance(getattr(backbone, "input_spec", None), InputSpec):
-        notes.append("nothing says what this backbone expects: 16 frames of 112 pixels are assumed, see --input-spec")
+        notes.append(UNKNOWN_INPUT)
     return tuple(notes)
 
 
 _OURS = {NATIVE: _load_native, METHOD: _load_method}
 
 
-def _override(spec: InputSpec, change: InputSpec | str | None) -> InputSpec:
-    if isinstance(change, str):
-        return InputSpec.parse(change, base=spec)
-    return change or spec
-
-
-def _move(backbone: nn.Module, device: str | torch.device) -> None:
+def _move(backbone: nn.Module, device: str | torch.device) -> nn.Module:
     try:
-        backbone.to(device)
+        return backbone.to(device)
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device it does not have
         raise InputError(f"--device {device}: {one_line(str(error))[:160]}") from error
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from fima.errors import InputError
 from fima.input_spec import FIMA_112, InputSpec
+from fima.models.adapters import as_backbone
 
 __all__ = [
     "BackboneInfo",
@@ -140,7 +141,7 @@ def create_backbone(name: str, **settings: Any) -> nn.Module:
         raise InputError(f"--arch {name}: the factory raised {type(error).__name__}: {error}") from error
     if not isinstance(backbone, nn.Module):
         raise InputError(f"--arch {name}: must return an nn.Module, got {type(backbone).__name__}")
-    return backbone
+    return as_backbone(backbone) if is_custom(name) else backbone
 
 
 def backbone_info(
@@ -235,12 +236,14 @@ def _check_settings(name: str, factory: Callable[..., Any], settings: dict[str, 
 
 def _probe(backbone: nn.Module, spec: InputSpec, to_ncthw: Callable[[Any], Tensor] | None) -> FeatureTap:
     """One dry run on zeros, without gradient and without touching running statistics or modes."""
-    name = type(backbone).__name__
+    name = type(getattr(backbone, "model", backbone)).__name__
     try:
         with _evaluating(backbone), torch.no_grad():
             output = backbone(_zeros_for(backbone, spec))
             if to_ncthw is not None:
                 output = to_ncthw(output)
+    except InputError:
+        raise
     except Exception as error:
         size = (1, 3, spec.num_frames, spec.size, spec.size)
         raise InputError(f"{name} fails on a clip {size}: {type(error).__name__}: {error}") from error
