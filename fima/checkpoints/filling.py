@@ -69,7 +69,8 @@ def fill(backbone: nn.Module, found: Placing, format_name: str, *, notes: tuple[
     wrong = {item.name for item in mismatched}
     fitting = {name: value for name, value in joined.items() if name not in wrong}
     ignored |= {key: "a part whose other parts are missing" for key, name in keys.items() if name not in joined}
-    backbone.load_state_dict(fitting, strict=False)
+    # Complex numbers would be cut down to real ones; what the report says of them keeps the backbone from being used.
+    backbone.load_state_dict({name: value for name, value in fitting.items() if not value.is_complex()}, strict=False)
     return LoadReport(
         format_name,
         found.arch,
