@@ -142,11 +142,11 @@ def parse_json(text: str | bytes, name: object) -> Any:
 
 
 def read_yaml(path: str | Path) -> Any:
-    """What a YAML file holds: plain values; dates stay texts.
+    """What a YAML file holds: plain values.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is none, has a key twice, or is too large, nested too deeply, or has numbers beyond 64 bits.
+        InputError: if it is none, has a key twice, a date or numbers beyond 64 bits, is too large or nested too deeply.
     """
     return parse_yaml(read_text(path, most=MAX_YAML), path)
 

@@ -15,7 +15,7 @@ _INT = "tag:yaml.org,2002:int"
 
 
 def load(text: str, *, max_depth: int, max_nodes: int) -> Any:
-    """What a YAML text holds: plain values; dates stay texts.
+    """What a YAML text holds: plain values, no dates.
 
     Args:
         text: of one document.
@@ -23,7 +23,7 @@ def load(text: str, *, max_depth: int, max_nodes: int) -> Any:
         max_nodes: values, with every alias written out: a few lines of aliases of aliases are billions.
 
     Raises:
-        yaml.YAMLError: if it is no YAML, has a key twice, or exceeds a limit.
+        yaml.YAMLError: if it is no YAML, has a key twice or a date, or exceeds a limit.
         ValueError: for a number that is none, or has more than 64 bits.
     """
     loader = _Loader(text, max_depth)
@@ -40,11 +40,6 @@ def load(text: str, *, max_depth: int, max_nodes: int) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = {  # noqa: RUF012 -- as its base has it
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def __init__(self, text: str, levels: int) -> None:
         super().__init__(text)
         self._levels = levels
@@ -73,7 +68,12 @@ def _construct_int(loader: _Loader, node: ScalarNode) -> int:
     return value
 
 
+def _refuse_date(loader: _Loader, node: ScalarNode) -> None:
+    raise yaml.YAMLError(f"{node.value[:40]} reads as a date, which no setting is; a text stands in quotes")
+
+
 _Loader.add_constructor(_INT, _construct_int)
+_Loader.add_constructor(_DATE, _refuse_date)
 
 
 def _expanded(node: Node, known: dict[int, tuple[float, float]]) -> tuple[float, float]:

@@ -29,7 +29,7 @@ LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pair
 BAD = {
     "yaml": [
         f"a: {DEEP}", f"a: {'9' * 5000}", f"a: {2**64}", "a: 1\na: 2", "a: &a [*a]", LAUGHS,
-        "a: !!python/name:os.system", "{[1]: 2}", "a: [", "\x00",
+        "a: !!python/name:os.system", "{[1]: 2}", "a: [", "seed: 2001-13-45", "a: 2001-12-25", "\x00",
     ],
     "json": [DEEP, "[" * 100_000, "[" + "9" * 400 + "]", '{"a": ' * 70 + "1" + "}" * 70, "{", "", "nul"],
 }  # fmt: skip
@@ -48,10 +48,10 @@ def test_values_beyond_the_limits(tmp_path, kind, text):
 
 
 def test_plain_values_are_read():
-    text = "base: &base {lr: 0.1, day: 2001-13-45}\nrun: {<<: *base, lr: 2.0, steps: 100}\nbits: 18446744073709551615"
+    text = "base: &base {lr: 0.1, day: '2001-12-25'}\nrun: {<<: *base, lr: 2.0, steps: 100}\nbits: 18446744073709551615"
     assert parse_yaml(text, "x") == {
-        "base": {"lr": 0.1, "day": "2001-13-45"},
-        "run": {"lr": 2.0, "day": "2001-13-45", "steps": 100},
+        "base": {"lr": 0.1, "day": "2001-12-25"},
+        "run": {"lr": 2.0, "day": "2001-12-25", "steps": 100},
         "bits": 2**64 - 1,
     }
     assert parse_yaml("", "x") is None

@@ -12,7 +12,7 @@ from fima.data.datasets.disk import Disk
 from fima.data.datasets.records import VideoDataset, VideoRecord, video_stem
 from fima.errors import InputError
 
-__all__ = ["Index", "Listed", "Request", "Row", "check", "fold_of", "look_up", "to_dataset"]
+__all__ = ["Index", "Listed", "Request", "Row", "check", "fold_of", "look_up", "printable", "to_dataset"]
 
 _SPLIT = re.compile(r"([a-z]*?)(\d{0,9})", re.ASCII)
 
@@ -120,7 +120,7 @@ def look_up(
 
 def to_dataset(index: Index, frame_template: str | None, frame_fps: float | None) -> VideoDataset:
     """Records of an index."""
-    root, names = index.root, index.class_names
+    root, names = index.root, tuple(map(printable, index.class_names))
     records = [
         VideoRecord(
             root / name,
@@ -134,7 +134,7 @@ def to_dataset(index: Index, frame_template: str | None, frame_fps: float | None
         )
         for name, label, start, end, folder in index.rows
     ]
-    return VideoDataset(tuple(records), names, root, index.layout, index.missing)
+    return VideoDataset(tuple(records), names, root, index.layout, tuple(map(printable, index.missing)))
 
 
 def check(dataset: VideoDataset, path: Path) -> VideoDataset:
@@ -156,10 +156,15 @@ def check(dataset: VideoDataset, path: Path) -> VideoDataset:
     return dataset
 
 
+def printable(name: str) -> str:
+    """A name with what is no UTF-8 on the disk written as an escape, so that files of results can hold it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _video_id(name: str, root: Path) -> str:
     if name.startswith("/"):
         absolute = PurePosixPath(name)
         name = str(absolute.relative_to(root) if absolute.is_relative_to(root) else absolute).lstrip("/")
     elif name.startswith("./") or "/./" in name or "//" in name:
         name = str(PurePosixPath(name))
-    return video_stem(name)
+    return video_stem(printable(name))

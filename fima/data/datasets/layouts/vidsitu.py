@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fima.data.datasets.index import Index, Listed, Request, Row, look_up
+from fima.data.datasets.index import Index, Listed, Request, Row, look_up, printable
 from fima.data.datasets.layouts.vidsitu_files import EVENTS, Verb, Verbs, read_clips, read_verbs, split_files
 from fima.data.datasets.records import SegmentRecord, VideoDataset, video_stem
 from fima.errors import InputError
@@ -65,7 +65,7 @@ def to_events(index: Index, frame_template: str | None, frame_fps: float | None)
         records.append(
             SegmentRecord(
                 index.root / name / event,
-                f"{video_stem(name)}/{event}",
+                f"{video_stem(printable(name))}/{event}",
                 label,
                 None if label is None else index.class_names[label],
                 frame_template=frame_template if folder else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 
 import pytest
 
@@ -214,3 +215,13 @@ def test_the_real_data_set(fight_dir):
     groups = dict(line.rsplit(",", 1) for line in (fight_dir / "annotations/groups.csv").read_text().split()[1:])
     sources = [{groups[f"{video}.mp4"] for video in ids(split)} for split in (train, test)]
     assert not sources[0] & sources[1]
+
+
+def test_names_that_are_no_utf8_get_ids_that_files_can_hold(tmp_path):
+    for folder in ("a", os.fsdecode(b"b\xfe")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / os.fsdecode(b"bad\xff.mp4")).write_bytes(b"x")
+    dataset = open_dataset(tmp_path)
+    assert [record.video_id for record in dataset] == ["a/bad\\udcff", "b\\udcfe/bad\\udcff"]
+    assert dataset.class_names == ("a", "b\\udcfe")
+    assert all(record.path.exists() for record in dataset)
