@@ -45,8 +45,9 @@ class RunProgress(pl.Callback):
         self._shown.close()
 
     def __call__(self, row: dict[str, float]) -> None:
-        """Show a row of the `Recorder`."""
-        self._text = describe(row, self.epochs)
+        """Show a row of the `Recorder`; beside a bar there is room for the loss alone."""
+        brief = f"epoch {row['epoch']:.1f}, loss {row.get('loss', float('nan')):.3f}"
+        self._text = brief if self._shown.style == "bar" else describe(row, self.epochs)
         self._shown(int(row["step"]), self.last_step, self._text)
 
 

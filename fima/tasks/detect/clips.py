@@ -21,7 +21,7 @@ from fima.data.readers.open import open_video
 from fima.errors import VideoError
 from fima.evaluation.features import to_clip_batch
 
-__all__ = ["AVA_FPS", "Films", "KeyframeClip", "Variation", "clip_frames", "pad_clips", "vary"]
+__all__ = ["AVA_FPS", "KeyframeClip", "ReaderPool", "Variation", "clip_frames", "pad_clips", "vary"]
 
 AVA_FPS = 30.0
 """Rate at which the protocols count frames."""
@@ -59,8 +59,8 @@ class Variation:
     place: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
 
-class Films:
-    """Open films, kept open from one keyframe to the next; may be used by several threads.
+class ReaderPool:
+    """Readers of films, kept open from one keyframe to the next; may be used by several threads.
 
     Args:
         videos: film → its file or folder of frames.
@@ -108,7 +108,7 @@ class Films:
         return KeyframeClip(keyframe, frames, boxes)
 
     def close(self) -> None:
-        """Closes all films."""
+        """Closes all readers."""
         with self._lock:
             idle, self._idle = self._idle, []
         for _, reader in idle:

@@ -13,7 +13,7 @@ from fima.data.read_ahead import read_ahead
 from fima.input_spec import InputSpec
 from fima.presets.detection import DetectionPreset
 from fima.seeding import SampleKeys, uniforms
-from fima.tasks.detect.clips import Films, KeyframeClip, Variation, vary
+from fima.tasks.detect.clips import KeyframeClip, ReaderPool, Variation, vary
 
 __all__ = ["KeyframeBatch", "training_batches", "variations"]
 
@@ -40,7 +40,7 @@ class KeyframeBatch:
 
 def training_batches(
     keyframes: Sequence[Keyframe],
-    films: Films,
+    readers: ReaderPool,
     preset: DetectionPreset,
     spec: InputSpec,
     *,
@@ -57,7 +57,7 @@ def training_batches(
 
     def read(job: tuple[int, Variation]) -> KeyframeClip:
         index, variation = job
-        return vary(films.read(keyframes[index], num_frames, stride, variation.short_side), variation)
+        return vary(readers.read(keyframes[index], num_frames, stride, variation.short_side), variation)
 
     first_epoch, inside = divmod(begin, -(-count // size))
     for epoch in range(first_epoch, preset.epochs):

@@ -21,7 +21,7 @@ from fima.engine.resume import check_same_run, find_resume
 from fima.engine.trainer import make_trainer
 from fima.errors import InputError
 from fima.files import write_csv, write_json
-from fima.tasks.detect.clips import Films
+from fima.tasks.detect.clips import ReaderPool
 from fima.tasks.detect.config import DetectConfig
 from fima.tasks.detect.data import KeyframeBatch, training_batches
 from fima.tasks.detect.detector import Detector
@@ -65,7 +65,7 @@ def detect(
         TrainingError: If training cannot go on; says what it can go on from.
         Interrupted: After a signal, with a checkpoint saved.
     """
-    films = Films(data.videos, data.last_seconds, start_second=config.start_second)
+    readers = ReaderPool(data.videos, data.last_seconds, start_second=config.start_second)
     keyframes = [frame for frame in data.train if frame.video in data.videos]
     if not keyframes:
         raise InputError("no keyframe is left to train on")
@@ -80,16 +80,16 @@ def detect(
     def batches(trainer: pl.Trainer) -> Iterable[KeyframeBatch]:
         begin, threads = trainer.global_step, config.threads
         return training_batches(
-            keyframes, films, config.preset, loaded.input, seed=config.seed, begin=begin, threads=threads
+            keyframes, readers, config.preset, loaded.input, seed=config.seed, begin=begin, threads=threads
         )
 
     settings, names = run["decisive"] | run["data"], (*TRAINED, *_RESULTS)
     with opened_run(config, "detect", settings, names=names, inputs=inputs, resume=resume) as folder:
         fit(trainer, module, RunData(batches), folder, resume=resume, progress=RunProgress(config.log.progress))
-        result = _tested(config, data, module, films, device, tested)
+        result = _tested(config, data, module, readers, device, tested)
         result |= {"steps": trainer.global_step, **_about(config, data, loaded), "command": command}
         write_json(folder.path / "result.json", result)
-    films.close()
+    readers.close()
     return result
 
 
@@ -97,14 +97,16 @@ def _tested(
     config: DetectConfig,
     data: AvaDataset,
     module: DetectModule,
-    films: Films,
+    readers: ReaderPool,
     device: torch.device,
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
     """What the trained detector is worth; writes its detections, and what could not be read."""
     folder, frames = Path(config.out), [frame for frame in data.test if frame.video in data.videos]
     detector = module.detector.to(device)
-    scored, skipped = score_keyframes(detector, frames, films, config.preset, threads=config.threads, progress=progress)
+    scored, skipped = score_keyframes(
+        detector, frames, readers, config.preset, threads=config.threads, progress=progress
+    )
     write_detections(folder / "detections.csv", scored, data.class_ids, data.evaluated)
     unread = {"train": module.skipped, "test": skipped}
     _write_skipped(folder / "skipped.csv", unread, data.missing)

@@ -16,7 +16,7 @@ from fima.data.datasets.layouts.ava import AvaDataset, Keyframe
 from fima.data.read_ahead import read_ahead
 from fima.files import whole_file
 from fima.presets.detection import DetectionPreset
-from fima.tasks.detect.clips import Films, KeyframeClip, pad_clips
+from fima.tasks.detect.clips import KeyframeClip, ReaderPool, pad_clips
 from fima.tasks.detect.detector import Detector
 from fima.tasks.detect.frame_map import FrameMap, LabeledBoxes, frame_map, keep_best
 
@@ -42,7 +42,7 @@ class Scored:
 def score_keyframes(
     detector: Detector,
     keyframes: Sequence[Keyframe],
-    films: Films,
+    readers: ReaderPool,
     preset: DetectionPreset,
     *,
     batch_size: int = 8,
@@ -54,7 +54,7 @@ def score_keyframes(
     Args:
         detector: on its device; in eval mode and without gradient here.
         keyframes: with person boxes.
-        films: to read them from.
+        readers: to read them from.
         preset: how.
         batch_size: clips of one size in a forward pass.
         threads: that decode.
@@ -68,7 +68,7 @@ def score_keyframes(
     side = preset.test_side or spec.size
 
     def read(keyframe: Keyframe) -> KeyframeClip:
-        return films.read(keyframe, num_frames, stride, side)
+        return readers.read(keyframe, num_frames, stride, side)
 
     scored: list[Scored] = []
     skipped: dict[str, str] = {}

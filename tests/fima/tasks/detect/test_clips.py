@@ -9,7 +9,7 @@ from fima.data.datasets.layouts.ava_files import Keyframe
 from fima.data.readers.open import open_video
 from fima.data.transcode.encode import write_video
 from fima.errors import VideoError
-from fima.tasks.detect.clips import Films, KeyframeClip, Variation, clip_frames, pad_clips, vary
+from fima.tasks.detect.clips import KeyframeClip, ReaderPool, Variation, clip_frames, pad_clips, vary
 
 
 def test_frames_of_a_clip_by_hand():
@@ -75,14 +75,14 @@ def test_padding_is_at_the_right_and_the_bottom():
 @pytest.mark.parametrize("layout", ["frames", "rawframes", "videos_15min"])
 def test_keyframes_of_every_layout_show_what_is_in_their_boxes(tmp_path, layout, write_miniature):
     data = open_ava(write_miniature(tmp_path / "mini", train=1, val=1, seconds=(902, 903), layout=layout), boxes="gt")
-    films = Films(data.videos, data.last_seconds)
+    readers = ReaderPool(data.videos, data.last_seconds)
     (first, *_), record = data.train, data.videos["train-film-0"]
-    clip = films.read(first, 4, 2, 32)
+    clip = readers.read(first, 4, 2, 32)
     assert clip.frames.shape == (4, 3, 32, 64)
     with open_video(record) as reader:
         assert torch.equal(clip.frames, reader.frames([56, 58, 60, 62], short_side=32))
     assert torch.allclose(clip.boxes, torch.from_numpy(first.boxes * [64, 32, 64, 32]).float())
-    films.close()
+    readers.close()
 
 
 def test_a_whole_film_is_told_from_its_15_minutes(tmp_path):
@@ -92,22 +92,22 @@ def test_a_whole_film_is_told_from_its_15_minutes(tmp_path):
 
     record = VideoRecord(write_video(tmp_path / "whole.mp4", frames, fps=1, crf=1), "f", None, None)
     keyframe = Keyframe("f", 902, np.array([[0, 0, 1, 1.0]]), ())
-    shown = Films({"f": record}, {"f": 902}).read(keyframe, 1, 1, 16).frames.float().mean()
+    shown = ReaderPool({"f": record}, {"f": 902}).read(keyframe, 1, 1, 16).frames.float().mean()
     assert abs(shown - 902 % 8 * 30) < 8
-    from_second = Films({"f": record}, {"f": 902}, start_second=0.5).read(keyframe, 1, 1, 16)
+    from_second = ReaderPool({"f": record}, {"f": 902}, start_second=0.5).read(keyframe, 1, 1, 16)
     assert abs(from_second.frames.float().mean() - 902 % 8 * 30) < 8  # 901.5, to the nearest frame
     with pytest.raises(VideoError, match="no frame at second 902"):
-        Films({"f": record}, {"f": 902}, start_second=903).read(keyframe, 1, 1, 16)
+        ReaderPool({"f": record}, {"f": 902}, start_second=903).read(keyframe, 1, 1, 16)
 
 
 def test_what_cannot_be_read_says_why_and_is_opened_once(tmp_path):
     from fima.data.datasets.records import VideoRecord
 
     (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
-    films = Films({"a": VideoRecord(tmp_path / "a.mp4", "a", None, None)}, {"a": 903, "b": 903})
+    readers = ReaderPool({"a": VideoRecord(tmp_path / "a.mp4", "a", None, None)}, {"a": 903, "b": 903})
     for second in (902, 903):
         with pytest.raises(VideoError, match=r"a\.mp4"):
-            films.read(Keyframe("a", second, np.zeros((1, 4)), ()), 1, 1, 16)
+            readers.read(Keyframe("a", second, np.zeros((1, 4)), ()), 1, 1, 16)
         (tmp_path / "a.mp4").unlink(missing_ok=True)
     with pytest.raises(VideoError, match="b: is not there"):
-        films.read(Keyframe("b", 902, np.zeros((1, 4)), ()), 1, 1, 16)
+        readers.read(Keyframe("b", 902, np.zeros((1, 4)), ()), 1, 1, 16)
