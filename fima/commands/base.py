@@ -44,6 +44,7 @@ FAULT = 70
 INTERRUPTED = 130
 TERMINATED = 143
 _FLAG = "--traceback"
+_LONGEST = 1500
 
 
 class Parser(argparse.ArgumentParser):
@@ -184,4 +185,5 @@ def _describe(error: Exception) -> str:
 
 
 def _print_error(prog: str, message: str) -> None:
-    sys.stderr.write(f"{prog}: error: {one_line(message)}\n")
+    line = one_line(message)
+    sys.stderr.write(f"{prog}: error: {line if len(line) <= _LONGEST else line[:_LONGEST] + ' …'}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from jsonargparse import ArgumentParser
 from fima.engine.configuration import RunConfig
 from fima.errors import InputError
 from fima.legacy import american_keys
-from fima.presets.loader import nearest_hint
+from fima.presets.loader import flatten, nearest_hint
 from fima.safe_files import read_yaml
 
 __all__ = ["as_yaml", "build", "first_look", "make_parser", "parse_settings", "read_settings"]
@@ -102,11 +103,25 @@ def parse_settings(
         values: dict[str, Any] = parser.parse_args(words, namespace=begin).as_dict()
     except argparse.ArgumentError as error:
         raise InputError(_explain(str(error), file, parser)) from None
+    _check_numbers(values)
     if PRINT not in arguments:
         return values
     shown = {name: value for name, value in values.items() if name not in keep_out}
     sys.stdout.write(yaml.safe_dump(as_yaml(shown), sort_keys=False))
     return None
+
+
+def _check_numbers(values: Mapping[str, Any]) -> None:
+    """Settings are numbers that 64 bits hold, and finite.
+
+    Raises:
+        InputError: Names the first that is not.
+    """
+    for name, value in flatten(dict(values)).items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if (whole and not -(2**63) < number < 2**63) or (isinstance(number, float) and not math.isfinite(number)):
+                raise InputError(f"--{name}: must be a finite number of at most 64 bits, got {str(number)[:40]}")
 
 
 def build(config: type[C], values: Mapping[str, Any]) -> C:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +53,15 @@ def parse_supervised(arguments: Sequence[str], task: Literal["finetune", "linear
         if not values[flag] and not values["features_train"]:
             raise InputError(f"--{flag}: {what} is needed")
         values[flag] = values[flag] or ""
-    return build(SupervisedConfig, {**values, "task": task, "out": values["out"] or f"runs/{task}-{values['preset']}"})
+    stem = "-".join([task, values["preset"], *_name(values["ckpt"])])
+    return build(SupervisedConfig, {**values, "task": task, "out": values["out"] or f"runs/{stem}"})
+
+
+def _name(ckpt: str) -> list[str]:
+    """What tells one checkpoint's folder from another's: the file, or the run whose last or best one it is."""
+    path = Path(ckpt or "")
+    parts = [path.parent.name, path.stem] if path.suffix in (".ckpt", ".pth", ".pt", ".pyth") else [path.name]
+    return [re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") for part in parts if part][-2:]
 
 
 def batch_is_given(arguments: Sequence[str], config: SupervisedConfig) -> bool:

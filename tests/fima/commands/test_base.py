@@ -38,6 +38,11 @@ def test_bad_input_is_one_line_and_two(error, line, capsys):
     assert capsys.readouterr() == ("", line)
 
 
+def test_a_long_line_is_cut(capsys):
+    assert run(raising(InputError("9" * 100_000)), ARGS, "fima x") == 2
+    assert len(capsys.readouterr().err) < 2000
+
+
 def test_interrupt(capsys):
     assert run(raising(KeyboardInterrupt()), ARGS, "fima x") == 130
     assert capsys.readouterr().err == "fima x: error: interrupted\n"
