@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from analysis.studies.study import Study
 
-__all__ = ["draw_mover", "draw_mover_scores", "draw_two"]
+__all__ = ["COPY", "draw_mover", "draw_mover_scores", "draw_two"]
 
-_COPY = "#FF9F40"
+COPY = "#FF9F40"
 KINDS = {
     "picture": "copy rests\nin the picture",
     "world": "copy rests\nin the world",
@@ -82,7 +82,7 @@ def draw_two(example: dict[str, np.ndarray], axes: np.ndarray) -> AxesImage:
         show_frame(example["frames"][kind, t], ax=above)
         above.set_title(f"{('in the picture', 'in the world')[kind]}, {example['seconds'][t]:.2f} s", pad=2)
         outline_mask(example["mover"][kind, t], ax=above)
-        outline_mask(example["copy"][kind, t], ax=above, color=_COPY)
+        outline_mask(example["copy"][kind, t], ax=above, color=COPY)
         show_frame(example["frames"][kind, t], ax=below)
         image = overlay_map(example["map"][kind, t], shape, ax=below)
     axes[0, 0].set_ylabel(shortened(str(example["video_id"]), 14))

@@ -87,7 +87,12 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         raise InputError(f"{without[0]}: no clip has a moving object and a free place beside it for a copy")
     levels = {f"{prefix}{kind}": 0.5 for prefix in _PREFIXES for kind in KINDS}
     references = frozenset(f"{prefix}{kind}" for prefix in _PREFIXES[2:] for kind in KINDS)
-    source = {"masks": session.settings.masks or "drawn", "without_place": without, "crop": "whole frame"}
+    source = {
+        "masks": session.settings.masks or "drawn",
+        "without_place": without,
+        "crop": "whole frame",
+        "normalize": "frame",
+    }
     return collector.study("mover", _stacked(shown), levels=levels, source=source, references=references)
 
 

@@ -8,125 +8,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from analysis.plotting.affinity import draw_matrix
+from analysis.plotting.compare.maps import (
+    CHARACTER,
+    draw_compared_cam,
+    draw_compared_localize,
+    draw_compared_mover,
+    short_titles,
+)
 from analysis.plotting.compare.scores import (
     Marks,
     add_legend,
     compared_caption,
     draw_score_grid,
     grid_height,
-    readable,
     score_names,
 )  # fmt: skip
-from analysis.plotting.frames import outline_box, overlay_map, show_frame
-from analysis.plotting.localize import outline_mask
-from analysis.plotting.style import COLORS, WIDTH, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, WIDTH, colorbar, counted, new_figure, printed
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
 
-__all__ = [
-    "FIGURES",
-    "affinity_range",
-    "draw_compared_affinity",
-    "draw_compared_cam",
-    "draw_compared_localize",
-    "draw_compared_temporal",
-]
+__all__ = ["FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_temporal", "similarity_range"]
 
-_IMAGES = 8  # in a row of activation maps
 _BESIDE = 4  # matrices or distributions in a row
-_GAP = 0.15
 _BINS = 40
 _SMALLEST_RANGE = 1e-3  # of similarities; below it, differences are rounding
-_CHARACTER = 0.062  # inches, of the font in use
-
-
-def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
-    """Rows are clips; the first block of columns shows their frames, the others each checkpoint's map over them."""
-    return _draw_compared_maps(
-        studies, _draw_boxed, "Where the RGB features are strong. Box: above half the maximum of a frame"
-    )
-
-
-def draw_compared_localize(studies: Mapping[str, Study]) -> Figure:
-    """The same with the true outline of the object, and each clip's share of activation inside."""
-    return _draw_compared_maps(studies, _draw_outlined, "Activation should lie inside the cyan outline of the object")
-
-
-_DrawMaps = Callable[["Study", int, np.ndarray, "list[Axes]"], AxesImage]
-
-
-def _draw_compared_maps(studies: Mapping[str, Study], draw_maps: _DrawMaps, what: str) -> Figure:
-    first = next(iter(studies.values()))
-    count, length = first.arrays["example_frames"].shape[:2]
-    blocks = 1 + len(studies)
-    moments = np.linspace(0, length - 1, max(1, min(3, _IMAGES // blocks, length)) + 2).round().astype(int)[1:-1]
-    with printed():
-        side = (WIDTH - 1.1) / (blocks * len(moments) + _GAP * (blocks - 1))
-        figure = new_figure(0.75 + count * (side + 0.17))
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
-        axes = _blocks(figure, count, blocks, len(moments))
-        for row in range(count):
-            _draw_frames(first, row, moments, axes[row][0])
-            for study, block in zip(studies.values(), axes[row][1:], strict=True):
-                image = draw_maps(study, row, moments, block)
-            name = str(first.arrays["example_video_id"][row])
-            axes[row][0][0].set_ylabel(shortened(name, int((side + 0.1) / _CHARACTER)))
-        wide = int(side * len(moments) / _CHARACTER)
-        for title, block in zip(["frames", *_titles(studies, wide)], axes[0], strict=True):
-            block[0].set_title(title, loc="left", pad=4)
-        label = f"activation, min–max per {first.provenance['normalize']} (no unit)"
-        label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
-        every = [ax for blocks in axes for block in blocks for ax in block]
-        colorbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
-        figure.suptitle(compared_caption(studies, what))
-    return figure
-
-
-def _blocks(figure: Figure, rows: int, blocks: int, columns: int) -> list[list[list[Axes]]]:
-    """Axes by row, block and column, with a gap between blocks."""
-    widths = ([*[1.0] * columns, _GAP] * blocks)[:-1]
-    grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
-    return [
-        [[figure.add_subplot(grid[row, block * (columns + 1) + c]) for c in range(columns)] for block in range(blocks)]
-        for row in range(rows)
-    ]
-
-
-def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> None:
-    for ax, t in zip(axes, moments, strict=True):
-        show_frame(study.arrays["example_frames"][row, t], ax=ax)
-        ax.set_xlabel(f"{study.arrays['example_seconds'][row, t]:.2f} s", labelpad=1)
-
-
-def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
-    arrays = study.arrays
-    shape = arrays["example_frames"].shape[2:4]
-    for ax, t in zip(axes, moments, strict=True):
-        show_frame(arrays["example_frames"][row, t], ax=ax)
-        image = overlay_map(arrays["example_map"][row, t], shape, ax=ax)
-        outline_mask(arrays["example_mask"][row, t], ax=ax)
-    energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
-    axes[0].set_xlabel(f"inside {energy:.2f} (chance {chance:.2f})", labelpad=1, loc="left")
-    return image
-
-
-def _draw_boxed(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
-    arrays = study.arrays
-    shape = arrays["example_frames"].shape[2:4]
-    for ax, t in zip(axes, moments, strict=True):
-        show_frame(arrays["example_frames"][row, t], ax=ax)
-        image = overlay_map(arrays["example_rgb_map"][row, t], shape, ax=ax)
-        outline_box(arrays["example_rgb_box"][row, t], shape, ax=ax)
-    return image
-
-
-def _titles(studies: Mapping[str, Study], wide: int) -> list[str]:
-    return [readable(name, study, max(wide, 8)) for name, study in studies.items()]
 
 
 def affinity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
@@ -193,7 +102,7 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
 
 
 def _titled(studies: Mapping[str, Study], beside: int) -> list[tuple[str, Study]]:
-    return list(zip(_titles(studies, int((WIDTH - 1.2) / beside / _CHARACTER)), studies.values(), strict=True))
+    return list(zip(short_titles(studies, int((WIDTH - 1.2) / beside / CHARACTER)), studies.values(), strict=True))
 
 
 _KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
@@ -265,6 +174,7 @@ def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str]
 FIGURES: dict[str, Callable[[Mapping[str, Study]], Figure]] = {
     "cam": draw_compared_cam,
     "localize": draw_compared_localize,
+    "mover": draw_compared_mover,
     "affinity": draw_compared_affinity,
     "temporal": draw_compared_temporal,
 }
