@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("detect", "train an action detector on AVA and measure its frame-mAP", "fima.commands.detect"),
     Command("table", "results of several checkpoints in one table: Markdown, LaTeX or csv", "fima.commands.table"),
     Command("info", "what a checkpoint is, what it expects, and where each of its entries goes", "fima.commands.info"),
+    Command("doctor", "whether what is installed works together, and what is missing for what", "fima.commands.doctor"),
 )
 
 

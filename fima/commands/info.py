@@ -64,6 +64,8 @@ def _facts(loaded: LoadedBackbone) -> dict[str, Any]:
         "parameters": _parameters(loaded),
         "epoch": loaded.epoch,
         "input": loaded.input.to_dict(),
+        "feature_map": _feature_map(loaded),
+        "layers": [tap.layer for tap in loaded.info.taps],
         "complete": loaded.report.complete,
         "report": loaded.report.to_dict(),
     }
@@ -94,21 +96,32 @@ def _rows(loaded: LoadedBackbone) -> Iterable[tuple[str, str]]:
     yield "checkpoint", str(loaded.path)
     yield "SHA-256", str(loaded.sha256)
     yield "format", report.format
-    yield "architecture", loaded.arch + "".join(f", {key}={value}" for key, value in loaded.settings.items())
+    said = {key: value for key, value in loaded.settings.items() if value not in (None, False)}
+    yield "architecture", loaded.arch + "".join(f", {key}={value}" for key, value in said.items())
     yield "parameters", f"{_parameters(loaded):,}"
     if loaded.epoch is not None:
         yield "epoch", str(loaded.epoch)
     yield "frames", f"{spec.num_frames} × stride {spec.frame_stride}, {spec.size} × {spec.size} pixels"
     yield "colors", f"{spec.channel_order.upper()}, mean {spec.mean}, std {spec.std}"
+    yield "feature map", " × ".join(map(str, _feature_map(loaded))) + " (channels, slices, rows, columns)"
+    yield "layers", _count(tap.layer or "the output" for tap in loaded.info.taps)
     yield "loaded", _count(report.loaded)
     yield "missing", _count(report.missing) + (" (only counters: harmless)" if _only_counters(loaded) else "")
     yield "unexpected", _count(report.unexpected)
     yield "shape mismatch", _count(str(item) for item in report.shape_mismatch)
-    yield "ignored", _count(f"{key} [{reason}]" for key, reason in report.ignored.items())
+    yield "ignored", str(len(report.ignored))
+    for reason in dict.fromkeys(report.ignored.values()):
+        yield f"  {reason}", _count(key for key, why in report.ignored.items() if why == reason)
     if report.not_finite:
         yield "not finite", _count(report.not_finite)
     for note in report.notes:
         yield "note", note
+
+
+def _feature_map(loaded: LoadedBackbone) -> list[int]:
+    """``[C, T', H', W']`` for a clip as the backbone expects it."""
+    info, spec = loaded.info, loaded.input
+    return [info.channels, spec.num_frames // info.temporal_stride, *[spec.size // info.spatial_stride] * 2]
 
 
 def _count(names: Iterable[str]) -> str:

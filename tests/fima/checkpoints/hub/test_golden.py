@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from fima.checkpoints import load_backbone
+from fima.errors import InputError
 from fima.models import create_backbone
+from fima.models.attention import read_attention
 from fima.models.capture import find_tap, read_maps
 
 CASES = [
@@ -170,3 +172,40 @@ def without_branches(loaded):
                 module.weight.zero_()
                 module.bias.zero_()
     return backbone
+
+
+class TestAttention:
+    @pytest.mark.parametrize("case", [case for case in CASES if "timesformer" not in case])
+    def test_received(self, case, files, transformers_golden, rel_err):
+        found = read_attention(files(case).backbone, transformers_golden.clip(case))
+        (received,) = found.values()
+        assert rel_err(received, transformers_golden.tensor(case, "native", "attention")) <= LIMIT
+        torch.testing.assert_close(received.sum(dim=(2, 3, 4)), torch.ones(received.shape[:2]))
+
+    def test_divided(self, files, transformers_golden, rel_err):
+        backbone, clip = files("timesformer").backbone, transformers_golden.clip("timesformer")
+        found = read_attention(backbone, clip, ["blocks.3.attn", "blocks.3.temporal_attn"])
+        paid = read_attention(backbone, clip, ["blocks.3.attn"], from_class_token=True)
+        for name, received in {
+            "attention_space": found["blocks.3.attn"],
+            "attention_time": found["blocks.3.temporal_attn"],
+            "attention_space_from_cls": paid["blocks.3.attn"],
+        }.items():
+            assert rel_err(received, transformers_golden.tensor("timesformer", "native", name)) <= LIMIT, name
+
+    def test_cells_average_to_all(self, files, transformers_golden):
+        backbone, clip = files("vjepa2").backbone, transformers_golden.clip("vjepa2")[:1]
+        cells = itertools.product(range(4), range(4), range(4))
+        each = [read_attention(backbone, clip, cell=cell)["blocks.3.attn"] for cell in cells]
+        torch.testing.assert_close(torch.stack(each).mean(dim=0), read_attention(backbone, clip)["blocks.3.attn"])
+
+    def test_what_cannot_be_read_is_said(self, files, transformers_golden):
+        backbone, clip = files("timesformer").backbone, transformers_golden.clip("timesformer")
+        with pytest.raises(InputError, match=r"no attention in layer norm; there is blocks\.0"):
+            read_attention(backbone, clip, ["norm"])
+        with pytest.raises(InputError, match="cells do not all see each other"):
+            read_attention(backbone, clip, cell=(0, 0, 0))
+        with pytest.raises(InputError, match=r"cell \(9, 0, 0\) is outside the grid \(4, 4, 4\)"):
+            read_attention(files("vjepa2").backbone, transformers_golden.clip("vjepa2"), cell=(9, 0, 0))
+        with pytest.raises(InputError, match="Tiny has no attention over its cells"):
+            read_attention(create_backbone("tiny"), clip)
