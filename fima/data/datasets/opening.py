@@ -20,6 +20,7 @@ from fima.errors import InputError
 
 __all__ = ["is_shapes", "open_dataset"]
 
+_LONGEST_SPLIT = 100
 _WORTH_KEEPING = 1000  # videos; fewer are listed about as fast as an index is read
 
 _UNDERSTOOD = (
@@ -72,6 +73,8 @@ def open_dataset(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
+    if split is not None and len(split) > _LONGEST_SPLIT:
+        raise InputError(f"split must be a short name such as train or test, got {split[:20]}…")
     if frame_template is not None:
         template_pattern(frame_template)
     if frame_fps is not None and not 0 < frame_fps < float("inf"):

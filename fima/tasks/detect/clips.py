@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -155,10 +154,10 @@ def clip_frames(
 
     Source: PySlowFast ``slowfast/datasets/utils.py`` (``get_sequence``).
     """
+    if not 0 <= seconds * fps + 0.5 < length:
+        return None
     steps = (np.arange(num_frames) - num_frames // 2) * frame_stride / AVA_FPS
     where = np.floor((seconds + steps) * fps + 0.5).astype(np.int64)
-    if not 0 <= math.floor(seconds * fps + 0.5) < length:
-        return None
     return np.clip(where, 0, length - 1)
 
 

@@ -225,3 +225,9 @@ def test_names_that_are_no_utf8_get_ids_that_files_can_hold(tmp_path):
     assert [record.video_id for record in dataset] == ["a/bad\\udcff", "b\\udcfe/bad\\udcff"]
     assert dataset.class_names == ("a", "b\\udcfe")
     assert all(record.path.exists() for record in dataset)
+
+
+def test_a_split_is_a_short_name(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"split must be a short name such as train or test, got train9{15}…"):
+        open_dataset(tmp_path, split="train" + "9" * 5000)
