@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -67,6 +68,7 @@ class VideoSource:
         label: Class index, where known.
         seed: Seed of the procedural video.
         record: What the data set says of it, where it is of one.
+        group: Number of the recording that it was cut from, where the data set says it.
     """
 
     video_id: str
@@ -74,6 +76,7 @@ class VideoSource:
     label: int | None = None
     seed: int = 0
     record: VideoRecord | None = None
+    group: int | None = None
 
     @property
     def drawn(self) -> bool:
@@ -131,9 +134,14 @@ def list_videos(settings: Settings) -> VideoList:
     """
     if settings.data is not None:
         from fima.data.datasets import open_dataset
+        from fima.data.datasets.groups import source_groups
 
         dataset = open_dataset(settings.data, split=settings.split)
-        sources = [VideoSource(record.video_id, record.path, record.label, record=record) for record in dataset.records]
+        groups = source_groups(Path(settings.data), [record.video_id for record in dataset.records])
+        sources = [
+            VideoSource(record.video_id, record.path, record.label, record=record, group=group)
+            for record, group in zip(dataset.records, groups or repeat(None), strict=False)
+        ]
         return VideoList(sources, dict.fromkeys(dataset.missing, "listed, but there is no such file"))
     if not settings.video:
         return VideoList([VideoSource("procedural", None, seed=settings.seed)])

@@ -25,7 +25,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Scores, per video (ours, label-free; with masks there is localization):
     ``rgb_motion_correlation``, the Pearson correlation of the RGB and the motion map of a clip on the feature grid;
     ``motion_energy_correlation``, that of the RGB map with the size of the frame difference averaged to that grid.
-    Their chance level is the same with the motion of the video before: borders and a liking for the center alone
+    Their chance level is the same with the motion of three other videos: borders and a liking for the center alone
     correlate any two maps. One video has none.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 from analysis.inputs.clips import Clip, Placement
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource
+from analysis.measures.chance import choose_partners
 from analysis.measures.registry import find_score
 from analysis.measures.statistics import VideoScores, summarize
 from analysis.studies.provenance import provenance
@@ -29,7 +30,8 @@ class Measured:
     Attributes:
         scores: Name → number.
         chance: Name of a score → its chance level for this clip, where it is known from the clip alone.
-        kept: What examples, chance levels against other videos, and the study itself need beside.
+        kept: What examples, chance levels against other videos, and the study itself need beside; of the first clip
+            of each video it stays in memory where there is a chance level against other videos.
     """
 
     scores: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +74,8 @@ class Collector:
     Args:
         session: Backbone and videos.
         example: Clip and what was measured of it → what the figure shows of it, by name.
-        against: What was kept of a clip, and of a clip of another video → scores that chance would give the first.
+        against: What was kept of a clip, and of a clip of another video → scores that chance would give the first. Each
+            video is set against several others (`analysis.measures.chance.choose_partners`).
         truth: Whether clips carry the masks of their objects.
 
     Attributes:
@@ -97,7 +100,7 @@ class Collector:
         self._shown: list[dict[str, Any]] = []
         self.repeated: list[str] = []
         self.skipped = dict(session.missing)
-        self._before: Measured | None = None
+        self._videos: dict[str, tuple[VideoSource, Any]] = {}
 
     def collect(
         self, measure: Measure, progress: Progress | None = None
@@ -121,7 +124,6 @@ class Collector:
                 continue
             for _, measured in scored:
                 self.add(video, measured)
-            self._before = scored[-1][1]
             self._show(scored)
             yield video, [(clip, measured.kept) for clip, measured in scored]
 
@@ -175,10 +177,8 @@ class Collector:
     def add(self, video: VideoSource, measured: Measured) -> None:
         """Add the scores and chance levels of a clip."""
         self._scores.add(video.video_id, measured.scores)
-        other: Mapping[str, Any] = {}
-        if self._against is not None and self._before is not None:
-            other = self._against(measured.kept, self._before.kept)
-        self._chance.add(video.video_id, {**measured.chance, **other})
+        self._chance.add(video.video_id, measured.chance)
+        self._videos.setdefault(video.video_id, (video, measured.kept if self._against is not None else None))
 
     def study(
         self,
@@ -199,10 +199,11 @@ class Collector:
             references: See ``Study.references``.
         """
         session = self.session
+        self._set_against_others()
         chance = {name: s.mean for name, s in self._chance.summaries().items() if s.num_videos} | dict(levels or {})
-        values = self._scores.per_video()
+        values, groups = self._scores.per_video(), self._groups()
         scores = {
-            name: summarize(column, chance=chance.get(name), limits=find_score(measure, name).limits)
+            name: summarize(column, chance=chance.get(name), groups=groups, limits=find_score(measure, name).limits)
             for name, column in values.items()
         }
         video_scores = {"video_id": np.array(self._scores.video_ids), **values}
@@ -216,6 +217,28 @@ class Collector:
             repeated=self.repeated,
             references=references,
         )
+
+    def _set_against_others(self) -> None:
+        """Chance levels of every video by several others."""
+        if self._against is None:
+            return
+        videos, kept = zip(*self._videos.values(), strict=True) if self._videos else ((), ())
+        labels = [video.label for video in videos]
+        partners = choose_partners(
+            list(self._videos),
+            groups=self._groups(),
+            labels=None if None in labels else labels,
+            seed=self.session.settings.seed,
+        )
+        for video, own, others in zip(videos, kept, partners, strict=True):
+            for other in others[others >= 0]:
+                self._chance.add(video.video_id, self._against(own, kept[other]))
+
+    def _groups(self) -> list[int] | None:
+        """Source recordings of the videos, where all of them are known."""
+        groups = [self._videos[video_id][0].group for video_id in self._scores.video_ids if video_id in self._videos]
+        known = [group for group in groups if group is not None]
+        return known if known and len(known) == len(self._scores.video_ids) else None
 
     @property
     def _total(self) -> int:

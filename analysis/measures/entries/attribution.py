@@ -19,13 +19,13 @@ ENTRY = measure_entry(
             "time_correlation",
             "correlation with the motion, in time",
             "of the attribution with the motion energy, frame by frame",
-            "with the video before",
+            "with three other videos",
         ),
         correlation(
             "motion_correlation",
             "correlation with the motion, in place",
             "the same in each cell",
-            "with the video before",
+            "with three other videos",
         ),
         Score(
             "convergence_delta",

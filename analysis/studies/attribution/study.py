@@ -33,7 +33,7 @@ def run(
     Scores, per video (ours):
 
     - ``time_correlation``, ``motion_correlation``: ``analysis.measures.attribution.motion_scores``, on the grid of the
-      features; chance: the same with the motion of the video before. One video has none.
+      features; chance: the same with the motion of three other videos. One video has none.
     - ``convergence_delta``: ``Attribution.convergence_delta``; not for Grad-CAM and occlusion.
     - ``sanity_correlation``: rank correlation with the map of the same backbone with all weights randomized; chance 0.
       Integrated gradients stay above it, as each is a product with clip − baseline; ``input_correlation``, that of the
