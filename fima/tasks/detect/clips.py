@@ -100,7 +100,8 @@ class ReaderPool:
                 )
             where = clip_frames(keyframe.second - begins, reader.fps, len(reader), num_frames, frame_stride)
             if where is None:
-                raise VideoError(f"{reader.path}: has no frame at second {keyframe.second} of the film")
+                begun = f"which begins at second {begins:g}; see --start-second"
+                raise VideoError(f"{reader.path}: has no frame at second {keyframe.second} of the film, {begun}")
             frames = reader.frames(where, short_side=short_side)
         height, width = frames.shape[2:]
         boxes = torch.from_numpy(keyframe.boxes * [width, height, width, height]).float()

@@ -63,7 +63,7 @@ def parse_pretrain(arguments: Sequence[str]) -> PretrainConfig | None:
     if not isinstance(written, dict):
         raise InputError(f"{recipe}: method: expected name, arch and settings, got {written!r}")
     name = known["method.name"] or written.get("name") or "fima"
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"method.name must be one of {', '.join(METHODS)}, got {name!r}")
     values = parse_settings(_parser(name), arguments, file=recipe, keep_out=("recipe",))
     if values is None:
