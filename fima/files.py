@@ -25,6 +25,7 @@ from fima.errors import InputError, WriteError
 
 __all__ = [
     "PARTIAL",
+    "append_text",
     "is_abandoned",
     "make_folder",
     "partial_name",
@@ -133,6 +134,19 @@ def remove_empty(folders: Iterable[Path]) -> None:
             continue
         except OSError:
             return
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to a file, at once.
+
+    Raises:
+        WriteError: if the system refuses it; names the file.
+    """
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def partial_name(suffix: str = "") -> str:

@@ -14,7 +14,7 @@ __all__ = ["exclusive"]
 
 
 @contextmanager
-def exclusive(path: Path, what: str) -> Iterator[None]:
+def exclusive(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock file, made with its folder and removed at the end.
 
     Where the file system knows no locks, nothing is kept out.
@@ -22,11 +22,12 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     Args:
         path: of the lock file.
         what: names the place where an error begins.
+        wait: for who holds it, instead of refusing.
 
     Raises:
         InputError: if another process holds it, or no file can be made there.
     """
-    handle = _open_locked(path, what)
+    handle = _open_locked(path, what, wait=wait)
     try:
         yield
     finally:
@@ -34,7 +35,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_locked(path: Path, what: str) -> int:
+def _open_locked(path: Path, what: str, *, wait: bool) -> int:
     for _ in range(1000):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ def _open_locked(path: Path, what: str) -> int:
         except OSError as error:
             raise InputError(f"{what}: cannot be written ({error.strerror})") from None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             os.close(handle)
             raise InputError(f"{what}: another run is writing there; wait for it, or give another folder") from None

@@ -1,13 +1,12 @@
 """Result folders belong to the run that wrote them: claimed once, and nothing else in them is ever replaced.
 
-A claimed folder has a hidden ``.fima-results`` with a record for each kind of result: what it was asked for, and the
+A claimed folder has a hidden ``.fima-results.json`` that records of each kind of result what it was asked for, and the
 names and digests of its files. Only a file that a record lists, and that is still as it was written, is replaced or
 removed; whatever else is there, an input above all, makes the run refuse before it has written anything.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,13 +18,10 @@ from typing import Any
 from fima.errors import InputError, WriteError, one_line
 from fima.files import is_abandoned, make_folder, partial_name, remove_empty, write_json
 from fima.locks import exclusive
-from fima.safe_files import read_json
+from fima.records import RECORDS, digest, own_table, read_records
 
 __all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "results_folder"]
 
-RECORDS = ".fima-results"
-"""The hidden folder of records inside a folder of results."""
-_END = 1 << 20
 _SHOWN = 3
 
 
@@ -52,8 +48,7 @@ class Claim:
         self.inputs = {os.path.realpath(path) for path in inputs}
         self.overwrite, self.shared, self.flag = overwrite, frozenset(shared), flag
         self._has_written = False
-        found = {path.stem: _read_record(path) for path in sorted((folder / RECORDS).glob("*.json"))}
-        records = {name: record for name, record in found.items() if record is not None}
+        records = read_records(folder)
         self._others = {name: record["files"] for name, record in records.items() if name != kind}
         own = records.get(kind)
         self.before: Mapping[str, Any] | None = None if own is None else own["settings"]
@@ -64,7 +59,7 @@ class Claim:
         if self.before is not None:
             return
         found = [name for name in known if (self.folder / name).is_file()]
-        tables = [_of_ours(self.folder / name) for name in names if name.endswith(".json")]
+        tables = [own_table(self.folder / name) for name in names if name.endswith(".json")]
         if not found and any(table is not None for table in tables):
             also = [name for table in tables for name in table or () if ".." not in name]
             found = [name for name in (*names, *also) if (self.folder / name).is_file()]
@@ -121,7 +116,9 @@ class Claim:
         """Remove a file if it is this run's own; whether it was."""
         if not self.owns(name) or self._is_input(name):
             return False
-        (self.folder / name).unlink()
+        path = self.folder / name
+        path.unlink()
+        remove_empty([path.parent] if path.parent != self.folder else [])
         return True
 
     def publish(self, scratch: Path) -> None:
@@ -145,7 +142,7 @@ class Claim:
     @contextmanager
     def together(self) -> Iterator[Path]:
         """A scratch folder whose files are published when the block ends well; on an error nothing of it stays."""
-        scratch = self.folder / RECORDS / partial_name()
+        scratch = self.folder / partial_name()
         scratch.mkdir(parents=True)
         try:
             yield scratch
@@ -186,8 +183,14 @@ class Claim:
 
     def _write(self) -> None:
         self._has_written = True
-        content = {"version": 1, "kind": self.kind, "settings": self.settings, "files": self.files}
-        write_json(self.folder / RECORDS / f"{self.kind}.json", content)
+        with exclusive(self.folder / f"{RECORDS}.lock", f"{self.flag} {self.folder}", wait=True):
+            records = read_records(self.folder)
+            records[self.kind] = {"settings": self.settings, "files": self.files}
+            records = {kind: record for kind, record in records.items() if record["files"]}
+            if records:
+                write_json(self.folder / RECORDS, {"version": 1, "results": records})
+            else:
+                (self.folder / RECORDS).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -202,7 +205,7 @@ def claim_output(
     known: Iterable[str] = (),
     shared: Iterable[str] = ("skipped.csv",),
     flag: str = "--out",
-    lock: str = "lock",
+    lock: str = ".fima-lock",
 ) -> Iterator[Claim]:
     """Keep a folder for one run: after all else was checked, and before anything is written.
 
@@ -224,8 +227,8 @@ def claim_output(
     target = Path(folder)
     made = make_folder(target, flag)
     try:
-        with exclusive(target / RECORDS / lock, f"{flag} {target}"):
-            for left in filter(is_abandoned, (target / RECORDS).iterdir()):
+        with exclusive(target / lock, f"{flag} {target}"):
+            for left in filter(is_abandoned, target.glob(".partial-*")):
                 shutil.rmtree(left, ignore_errors=True)
             plain = json.loads(json.dumps(settings, default=os.fspath))
             claim = Claim(target, kind, plain, inputs=inputs, overwrite=overwrite, shared=shared, flag=flag)
@@ -238,7 +241,7 @@ def claim_output(
             finally:
                 claim.seal()
     finally:
-        remove_empty([target / RECORDS, *made])
+        remove_empty(made)
 
 
 @contextmanager
@@ -264,37 +267,7 @@ def claim_file(
     names, kind = [path.name, *beside], f"file {path.name}"
     with claim_output(
         path.parent, kind, {"command": by}, names=names, inputs=inputs, overwrite=overwrite,
-        known=names if known else [], lock=f"{kind}.lock",
+        known=names if known else [], lock=f".{path.name}.fima-lock",
     ) as claim:  # fmt: skip
         claim.expect(*names)
         yield claim
-
-
-def digest(path: Path) -> str:
-    """Size and a hash of the first and the last MiB; the end of a checkpoint has the checksums of all of it."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        content = hashlib.sha256(file.read(_END))
-        file.seek(max(size - _END, _END if size > _END else size))
-        content.update(file.read())
-    return f"{size}:{content.hexdigest()}"
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        record = read_json(path)
-        good = isinstance(record["settings"], dict) and all(isinstance(own, list) for own in record["files"].values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # what is no record
-    return record if good else None
-
-
-def _of_ours(path: Path) -> list[str] | None:
-    """The files that a .json file lists beside itself, if it says by which of our commands it was written."""
-    try:
-        content = read_json(path)
-        command = content.get("command") or content["provenance"]["command"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    ours = " ".join(command if isinstance(command, list) else [str(command)]).startswith("fima")
-    return [name for name in content.get("films", ()) if isinstance(name, str)] if ours else None

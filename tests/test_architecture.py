@@ -15,6 +15,7 @@ _BASE = {
     "fima.legacy",
     "fima.locks",
     "fima.progress",
+    "fima.records",
     "fima.results",
     "fima.safe_files",
     "fima.seeding",

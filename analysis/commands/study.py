@@ -50,12 +50,15 @@ def run(args: argparse.Namespace) -> int:
     if args.measure == "mechanism" and settings.ckpt is None and settings.arch is None:
         settings = replace(settings, ckpt="random")  # no whole method comes along: its decoder alone takes 13 MB
     from analysis.inputs.allocator import return_large_blocks
+    from analysis.inputs.truth import mask_source
     from analysis.studies import open_session
     from analysis.studies import run as run_study
     from analysis.studies.files import study_identity, study_names
 
     return_large_blocks()
     session = open_session(settings)
+    if settings.masks is not None:  # also of a measure that does not ask for them
+        mask_source(settings.masks, session.videos)
     identity = study_identity(session.settings.decisive(), session.loaded.sha256)
     names = study_names(args.measure, args.format)
     with enough_memory(), results(args, args.measure, identity, names, args.ckpt and [args.ckpt]) as folder:

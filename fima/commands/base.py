@@ -61,6 +61,12 @@ class Parser(argparse.ArgumentParser):
         for kind, check in ((int, whole), (float, finite), (None, text)):
             self.register("type", kind, check)
 
+    def add_subparsers(self, **kwargs: Any) -> Any:
+        """As argparse has it; the words that it passes on are the subparser's to check."""
+        action = super().add_subparsers(**kwargs)
+        action.type = str
+        return action
+
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with exit code 2."""
         _print_error(self.prog, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from fima.errors import TrainingError, one_line
+from fima.files import append_text
 
 __all__ = ["FailureWatch"]
 
@@ -68,12 +70,10 @@ class FailureWatch(pl.Callback):
         self.failed, self.asked = dict(state_dict["failed"]), state_dict["asked"]
 
     def _write(self, path: str, reason: str, epoch: int) -> None:
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(("path", "reason", "epoch"))
-            writer.writerow((path, reason, epoch + 1))
+        head = [] if self.path.exists() else [("path", "reason", "epoch")]
+        rows = io.StringIO()
+        csv.writer(rows).writerows([*head, (path, reason, epoch + 1)])
+        append_text(self.path, rows.getvalue())
 
 
 def _of_all_processes(met: dict[str, str], trainer: pl.Trainer) -> dict[str, str]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fima.engine.configuration import RunConfig
-from fima.files import write_csv
+from fima.files import append_text, write_csv
 
 __all__ = ["Means", "MetricsFile", "Recorder"]
 
@@ -49,8 +49,7 @@ class MetricsFile:
             self._rewrite(rows)
         line = io.StringIO()
         csv.DictWriter(line, self.columns, restval="").writerow(_written(row))
-        with self.path.open("a", newline="") as file:
-            file.write(line.getvalue())
+        append_text(self.path, line.getvalue())
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         write_csv(self.path, self.columns, ([row.get(name, "") for name in self.columns] for row in rows))

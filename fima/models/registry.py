@@ -135,7 +135,7 @@ def create_backbone(name: str, **settings: Any) -> nn.Module:
         backbone = factory(**settings)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not is_custom(name):
             raise
         raise InputError(f"--arch {name}: the factory raised {type(error).__name__}: {error}") from error
@@ -201,7 +201,7 @@ def _import_factory(name: str, target: str) -> Callable[..., Any]:
     try:
         with _current_folder_importable(enabled=is_custom(name)):
             factory = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not is_custom(name):
             raise
         raise InputError(f"--arch {name}: cannot be imported: {type(error).__name__}: {error}") from error

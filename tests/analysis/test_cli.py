@@ -12,7 +12,6 @@ import pytest
 
 from analysis.cli import main
 from fima.files import partial_name
-from fima.results import RECORDS
 
 SMALL = ["--num-frames", "8", "--size", "56"]
 
@@ -124,7 +123,7 @@ def test_a_layer_changes_the_grid(tmp_path):
 
 def test_a_killed_runs_scratch_is_swept_up(tmp_path):
     out = tmp_path / "out"
-    killed = out / RECORDS / partial_name().replace(str(os.getpid()), "999999999")
+    killed = out / partial_name().replace(str(os.getpid()), "999999999")
     killed.mkdir(parents=True)
     (killed / "half.npz").write_text("half")
     assert main(["affinity", "--out", str(out), *SMALL]) == 0

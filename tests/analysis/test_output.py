@@ -18,7 +18,7 @@ def test_files_appear_together_when_the_block_ends(tmp_path):
         (folder / "sub" / "two.txt").write_text("2")
         assert not (out / "one.txt").exists()
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    assert files == [f"{RECORDS}/cam.json", "one.txt", "sub/two.txt"]
+    assert files == [RECORDS, "one.txt", "sub/two.txt"]
 
 
 def test_numbers_from_papermill_are_no_folder():

@@ -1,7 +1,6 @@
 """A result folder belongs to the run that wrote it; whatever else lies there stays as it is."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ def test_the_same_settings_replace_their_results_and_remove_what_is_no_longer_wr
     write(tmp_path, {"ckpt": "a"}, {"cam.json": "1", "cam/x.mp4": "film"})
     write(tmp_path, {"ckpt": "a"}, {"cam.json": "2"})
     assert content(tmp_path) == {"cam.json": "2"}
-    assert sorted(os.listdir(tmp_path / RECORDS)) == ["cam.json"]  # noqa: PTH208
+    assert sorted(path.name for path in tmp_path.iterdir()) == [RECORDS, "cam.json"]
 
 
 def test_other_settings_are_refused_unless_overwritten(tmp_path):
@@ -94,6 +93,12 @@ def test_links_and_folders_under_a_results_name_are_foreign(tmp_path):
     assert (tmp_path / "users.txt").read_text() == "mine"
 
 
+def test_a_file_that_was_claimed_and_not_written_leaves_no_record(tmp_path):
+    with claim_file(tmp_path / "a.parquet", "fima extract"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_error_leaves_no_trace(tmp_path):
     with pytest.raises(ZeroDivisionError), results_folder(tmp_path / "a" / "b", "cam", {}) as scratch:
         (scratch / f"{1 / 0}").touch()
@@ -154,14 +159,10 @@ def test_a_single_file_is_replaced_by_its_own_command_only(tmp_path):
 
 def test_damaged_records_own_nothing(tmp_path):
     write(tmp_path, {}, {"cam.json": "1"})
-    for damage in (
-        "",
-        "[]",
-        '{"files": 3, "settings": {}}',
-        "[" * 100_000,
-        '{"files": {"cam.json": 1}, "settings": {}}',
-    ):
-        (tmp_path / RECORDS / "cam.json").write_text(damage)
+    wrong = [{"files": 3, "settings": {}}, {"files": {"cam.json": 1}, "settings": {}}, 3]
+    wrong = [json.dumps({"results": {"cam": record}}) for record in wrong]
+    for damage in ("", "[]", "[" * 100_000, *wrong):
+        (tmp_path / RECORDS).write_text(damage)
         with pytest.raises(InputError, match=r"cam\.json"):
             write(tmp_path, {}, {"cam.json": "2"}, overwrite=True)
     assert content(tmp_path) == {"cam.json": "1"}

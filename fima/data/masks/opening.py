@@ -45,7 +45,7 @@ def open_masks(path: str | Path) -> MaskSource:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise FileNotFoundError(f"{path}: no such file or folder of masks")
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() == ".pkl":

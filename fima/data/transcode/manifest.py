@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from fima.errors import InputError
-from fima.files import write_text
+from fima.files import append_text, write_text
 from fima.safe_files import parse_json
 
 __all__ = ["FOLDER", "Done", "Manifest", "read_manifest", "read_planned"]
@@ -121,20 +120,11 @@ class Manifest:
         head = {"version": _VERSION, "settings": dict(settings), "planned": known}
         rows = [head, *(asdict(entry) for entry in kept.values())]
         write_text(path, "".join(_line(row) for row in rows))
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
 
     def add(self, entry: Done) -> None:
         """Writes one line, at once."""
-        self._file.write(_line(asdict(entry)))
-        self._file.flush()
-
-    def __enter__(self) -> Manifest:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._file.close()
+        append_text(self._path, _line(asdict(entry)))
 
 
 def _line(row: Mapping[str, Any]) -> str:

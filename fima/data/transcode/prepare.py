@@ -53,11 +53,9 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         scratch.mkdir()
         try:
-            with (
-                Manifest(todo.folder, todo.encoding.to_dict(), todo.done, _planned(todo)) as manifest,
-                closing(_outcomes(todo, scratch, workers)) as outcomes,
-            ):
-                _copy(todo, scratch)
+            manifest = Manifest(todo.folder, todo.encoding.to_dict(), todo.done, _planned(todo))
+            _copy(todo, scratch)
+            with closing(_outcomes(todo, scratch, workers)) as outcomes:
                 for outcome in outcomes:
                     if isinstance(outcome, Done):
                         manifest.add(outcome)

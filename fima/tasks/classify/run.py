@@ -70,6 +70,8 @@ def run_supervised(config: SupervisedConfig, *, command: str = "", batch_given: 
         config = replace(config, trainer=replace(config.trainer, devices=1))
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
         raise InputError("trainer.devices: fine-tuning and probes run in one process; raise optimizer.accumulate")
+    if (config.test_only or config.features) and config.resume not in ("auto", "never"):
+        raise InputError(f"--resume {config.resume}: there is nothing to go on with where no backbone is trained")
     resume = None if config.test_only or config.features else find_resume(Path(config.out), config.resume)
     trainer = make_trainer(config, resume)
     start, notes = open_start(config, trainer.strategy.root_device), list[str]()

@@ -14,8 +14,7 @@ from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets.layouts.ava import open_ava
 from fima.data.datasets.layouts.ava_files import read_ava_boxes
-from fima.locks import exclusive
-from fima.results import RECORDS
+from fima.results import claim_output
 from fima.tasks.detect.frame_map import LabeledBoxes, frame_map
 from fima.tasks.detect.module import DetectModule
 
@@ -143,7 +142,7 @@ def test_a_run_of_an_earlier_version_goes_on(miniature, tmp_path, capsys):
 
 
 def test_a_second_run_in_the_same_folder_is_refused(miniature, tmp_path, capsys):
-    with exclusive(tmp_path / "run" / RECORDS / "lock", "held"):
+    with claim_output(tmp_path / "run", "held", {}):
         assert detect("--ckpt", "random", "--data", miniature, "--out", tmp_path / "run") == 2
     assert f"--out {tmp_path}/run: another run is writing there" in capsys.readouterr().err
 
