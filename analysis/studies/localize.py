@@ -48,8 +48,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     skipped = collector.skipped
     if not scored:
         why = "".join(f"; {len(skipped)} were skipped: {reason}" for reason in [*skipped.values()][:1])
-        source = "drawn videos" if session.settings.masks is None else f"--masks {session.settings.masks}"
-        raise InputError(f"{source}: no frame of a clip has both object and surroundings{why}")
+        given = "drawn videos" if session.settings.masks is None else f"--masks {session.settings.masks}"
+        raise InputError(f"{given}: no frame of a clip has both object and surroundings{why}")
     source = {"masks": session.settings.masks or "drawn", "without_mask": collector.unscored, "normalize": _NORMALIZE}
     references = frozenset(f"{kind}_{name}" for kind in BASELINES for name in (*SCORES, _RING))
     return collector.study("localize", source=source, references=references)
