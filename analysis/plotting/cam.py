@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.frames import show_activation, show_frame
 from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def draw_cam(study: Study) -> Figure:
             f"activation, min–max per {study.provenance['normalize']} (no unit)",
             shrink=min(1, 1.2 / rows),
         )
-        title = "Class-agnostic activation: where the features are strong. Box: above half the maximum"
+        title = "Class-agnostic activation: where the features are strong. Line: half of the maximum"
         figure.suptitle(caption(study, title))
     return figure
 
@@ -69,34 +68,26 @@ def _blocks(figure: Figure, rows: int, beside: int, columns: int) -> list[np.nda
     ]  # fmt: skip
 
 
-_STRIP = ("video_id", "seconds", "frames", "motion_frames", "rgb_map", "rgb_box", "motion_map", "motion_box")
+_STRIP = ("video_id", "seconds", "frames", "motion_frames", "rgb_map", "motion_map")
 
 
 def draw_strip(example: dict[str, np.ndarray], times: np.ndarray, axes: np.ndarray) -> AxesImage:
     """Three rows of axes for one clip.
 
     Args:
-        example: ``frames`` (T, H, W, 3), ``motion_frames`` (T, H, W), maps (T, h, w), boxes (T, 4), ``seconds`` (T,).
+        example: ``frames`` (T, H, W, 3), ``motion_frames`` (T, H, W), maps (T, h, w), ``seconds`` (T,).
         times: Which frames to show, one per column.
         axes: ``(3, len(times))``.
 
     Returns:
         An overlay image, for the color bar.
     """
-    shape = example["frames"].shape[1:3]
     for column, t in enumerate(times):
         top, middle, bottom = axes[:, column]
         show_frame(example["frames"][t], ax=top).set_title(f"{example['seconds'][t]:.2f} s", pad=2)
-        image = _overlay(example["frames"][t], example["rgb_map"][t], example["rgb_box"][t], shape, middle)
-        _overlay(example["motion_frames"][t], example["motion_map"][t], example["motion_box"][t], shape, bottom)
+        image = show_activation(example["frames"][t], example["rgb_map"][t], ax=middle)
+        show_activation(example["motion_frames"][t], example["motion_map"][t], ax=bottom)
     names = (shortened(str(example["video_id"]), 20), "RGB activation", "motion activation")
     for ax, name in zip(axes[:, 0], names, strict=True):
         ax.set_ylabel(name)
-    return image
-
-
-def _overlay(frame: np.ndarray, values: np.ndarray, box: np.ndarray, shape: tuple[int, int], ax: Axes) -> AxesImage:
-    show_frame(frame, ax=ax)
-    image = overlay_map(values, shape, ax=ax)
-    outline_box(box, shape, ax=ax)
     return image

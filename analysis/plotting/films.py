@@ -9,28 +9,30 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from analysis.plotting.frames import MOST_OPAQUE, faded
 from analysis.plotting.style import ACTIVATION_CMAP
 
 __all__ = ["beside_maps", "overlay", "safe_name"]
 
 
-def overlay(frames: np.ndarray, maps: np.ndarray, *, alpha: float = 0.5, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
-    """Color activation maps and blend them over frames.
+def overlay(frames: np.ndarray, maps: np.ndarray, *, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
+    """Color activation maps and lay them over frames, the stronger the more opaque, as figures do.
 
     Args:
-        frames: uint8 ``(T, H, W, 3)`` or gray ``(T, H, W)``.
+        frames: uint8 ``(T, H, W, 3)`` or gray ``(T, H, W)``; shown with half of their color.
         maps: ``(T, h, w)`` in [0, 1]; resized to the frames bilinearly.
-        alpha: Weight of the map.
         cmap: A matplotlib color map.
 
     Returns:
         uint8 ``(T, H, W, 3)``.
     """
-    rgb = np.repeat(frames[..., None], 3, axis=-1) if frames.ndim == 3 else frames
-    size = rgb.shape[1:3]
+    faint = faded(frames)
+    size = faint.shape[1:3]
     large = F.interpolate(torch.from_numpy(maps)[:, None].float(), size=size, mode="bilinear", align_corners=False)
-    colors = mpl.colormaps[cmap](large[:, 0].clamp(0, 1).numpy())[..., :3] * 255
-    blended: np.ndarray = np.rint((1 - alpha) * rgb + alpha * colors).astype(np.uint8)
+    values = large[:, 0].clamp(0, 1).numpy()
+    opacity = MOST_OPAQUE * values[..., None]
+    colors = mpl.colormaps[cmap](values)[..., :3] * 255
+    blended: np.ndarray = np.rint((1 - opacity) * faint + opacity * colors).astype(np.uint8)
     return blended
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.dots import draw_mean
-from analysis.plotting.frames import overlay_map, show_frame
+from analysis.plotting.frames import show_activation
 from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ def draw_located(example: dict[str, np.ndarray], times: np.ndarray, axes: np.nda
     Returns:
         An overlay image, for the color bar.
     """
-    shape = example["frames"].shape[1:3]
     for ax, t in zip(axes, times, strict=True):
-        show_frame(example["frames"][t], ax=ax).set_title(f"{example['seconds'][t]:.2f} s", pad=2)
-        image = overlay_map(example["map"][t], shape, ax=ax)
+        image = show_activation(example["frames"][t], example["map"][t], ax=ax, outline=False)
+        ax.set_title(f"{example['seconds'][t]:.2f} s", pad=2)
         outline_mask(example["mask"][t], ax=ax)
     share = f"energy {float(example['energy']):.2f}\n(chance {float(example['chance']):.2f})"
     axes[0].set_ylabel(f"{shortened(str(example['video_id']), 16)}\n{share}")

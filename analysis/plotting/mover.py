@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.frames import overlay_map, show_frame
+from analysis.plotting.frames import show_activation, show_frame
 from analysis.plotting.localize import outline_mask
 from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
@@ -76,15 +76,14 @@ def draw_two(example: dict[str, np.ndarray], axes: np.ndarray) -> AxesImage:
     Returns:
         An overlay image, for the color bar.
     """
-    shape, columns = example["frames"].shape[2:4], axes.shape[1] // 2
+    columns = axes.shape[1] // 2
     for place, (above, below) in enumerate(axes.T):
         kind, t = divmod(place, columns)
         show_frame(example["frames"][kind, t], ax=above)
         above.set_title(f"{('in the picture', 'in the world')[kind]}, {example['seconds'][t]:.2f} s", pad=2)
         outline_mask(example["mover"][kind, t], ax=above)
         outline_mask(example["copy"][kind, t], ax=above, color=COPY)
-        show_frame(example["frames"][kind, t], ax=below)
-        image = overlay_map(example["map"][kind, t], shape, ax=below)
+        image = show_activation(example["frames"][kind, t], example["map"][kind, t], ax=below, outline=False)
     axes[0, 0].set_ylabel(shortened(str(example["video_id"]), 14))
     for kind in (0, 1):
         axes[1, kind * columns].set_ylabel(f"score {float(example['score'][kind]):.2f}")

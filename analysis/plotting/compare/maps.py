@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from analysis.plotting.compare.scores import compared_caption, readable
-from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.frames import show_activation, show_frame
 from analysis.plotting.localize import outline_mask
 from analysis.plotting.mover import COPY
 from analysis.plotting.style import WIDTH, colorbar, new_figure, printed, shortened
@@ -29,7 +29,7 @@ CHARACTER = 0.062  # inches, of the font in use
 def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
     """Rows are clips; the first block of columns shows their frames, the others each checkpoint's map over them."""
     return _draw_compared_maps(
-        studies, _draw_boxed, "Where the RGB features are strong. Box: above half the maximum of a frame"
+        studies, _draw_maps, "Where the RGB features are strong. Line: half of the maximum of a frame"
     )
 
 
@@ -94,23 +94,18 @@ def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) 
 
 def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
     arrays = study.arrays
-    shape = arrays["example_frames"].shape[2:4]
     for ax, t in zip(axes, moments, strict=True):
-        show_frame(arrays["example_frames"][row, t], ax=ax)
-        image = overlay_map(arrays["example_map"][row, t], shape, ax=ax)
+        image = show_activation(arrays["example_frames"][row, t], arrays["example_map"][row, t], ax=ax, outline=False)
         outline_mask(arrays["example_mask"][row, t], ax=ax)
     energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
     axes[0].set_xlabel(f"inside {energy:.2f} (chance {chance:.2f})", labelpad=1, loc="left")
     return image
 
 
-def _draw_boxed(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+def _draw_maps(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
     arrays = study.arrays
-    shape = arrays["example_frames"].shape[2:4]
     for ax, t in zip(axes, moments, strict=True):
-        show_frame(arrays["example_frames"][row, t], ax=ax)
-        image = overlay_map(arrays["example_rgb_map"][row, t], shape, ax=ax)
-        outline_box(arrays["example_rgb_box"][row, t], shape, ax=ax)
+        image = show_activation(arrays["example_frames"][row, t], arrays["example_rgb_map"][row, t], ax=ax)
     return image
 
 
@@ -125,10 +120,9 @@ def _draw_two_frames(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]
 
 def _draw_two_maps(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]) -> Any:
     arrays = study.arrays
-    shape = arrays["example_frames"].shape[3:5]
     for ax, kind in zip(axes, kinds, strict=True):
-        show_frame(arrays["example_frames"][row, kind, -1], ax=ax)
-        image = overlay_map(arrays["example_map"][row, kind, -1], shape, ax=ax)
+        frame, values = arrays["example_frames"][row, kind, -1], arrays["example_map"][row, kind, -1]
+        image = show_activation(frame, values, ax=ax, outline=False)
         ax.set_xlabel(f"{float(arrays['example_score'][row, kind]):.2f}", labelpad=1)
     return image
 

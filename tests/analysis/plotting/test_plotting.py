@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from analysis.measures.statistics import summarize
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.films import overlay, safe_name
-from analysis.plotting.frames import outline_box, overlay_map, show_frame
+from analysis.plotting.frames import MOST_OPAQUE, faded, show_activation
 from analysis.plotting.scores import draw_score
 from analysis.plotting.style import new_figure, printed
 from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
@@ -62,15 +62,24 @@ def test_matrix_and_row_are_the_numbers_given(ax):
     np.testing.assert_allclose(other.lines[0].get_xydata(), [[24.5, 14.5]])  # best match: the last cell
 
 
-def test_overlay_lies_over_the_whole_frame_and_boxes_are_in_its_pixels(ax):
-    show_frame(np.zeros((40, 80, 3), np.uint8), ax=ax)
-    image = overlay_map(np.ones((4, 4)), (40, 80), ax=ax)
+def test_an_activation_is_as_opaque_as_it_is_strong_and_outlined_at_half_of_its_maximum(ax):
+    values = np.zeros((4, 8))
+    values[:, 4:] = [0.0, 0.8, 0.8, 0.0]  # a ridge over columns 5 and 6 of cells of 10 pixels
+    image = show_activation(np.zeros((40, 80, 3), np.uint8), values, ax=ax)
     assert image.get_extent() == [-0.5, 79.5, 39.5, -0.5]
     assert image.get_clim() == (0, 1)
-    outline_box(np.array([0.0, 0.5, 1.0, 1.0]), (40, 80), ax=ax)
-    assert ax.patches[0].get_bbox().extents.tolist() == [0, 19.5, 79, 39]
-    outline_box(np.full(4, np.nan), (40, 80), ax=ax)
-    assert len(ax.patches) == 1
+    np.testing.assert_allclose(image.get_alpha(), MOST_OPAQUE * values)
+    line = np.concatenate([path.vertices for path in ax.collections[-1].get_paths()])
+    assert sorted(set(line[:, 0].round(6))) == [49.5, 69.5]  # half way between the cells' centers
+    flat = show_activation(np.zeros((40, 80), np.uint8), np.ones((4, 8)), ax=ax)
+    assert (flat.get_alpha() == MOST_OPAQUE).all()
+
+
+def test_frames_under_a_map_keep_half_of_their_color():
+    red = np.zeros((2, 2, 3), np.uint8)
+    red[..., 0] = 200
+    np.testing.assert_array_equal(faded(red)[0, 0], [130, 30, 30])
+    np.testing.assert_array_equal(faded(np.full((2, 2), 7, np.uint8))[0, 0], [7, 7, 7])
 
 
 def test_scores_show_mean_interval_and_chance(ax):
@@ -106,13 +115,13 @@ def test_offsets_and_distributions_are_those_of_the_study(clips_dir):
     assert labels[0] == "Δ = 0 (2 videos)"  # the third has no misaligned window to compare with
 
 
-def test_overlay_is_half_frame_half_color():
+def test_films_show_the_frame_where_nothing_is_active_and_the_color_bars_color_where_all_is():
     frames = np.full((2, 6, 6, 3), 100, np.uint8)
     maps = np.stack([np.zeros((3, 3)), np.ones((3, 3))])
-    low, high = (np.array(mpl.colormaps["inferno"](value)[:3]) * 255 for value in (0.0, 1.0))
+    high = np.array(mpl.colormaps["inferno"](1.0)[:3]) * 255
     drawn = overlay(frames, maps)
-    np.testing.assert_allclose(drawn[0, 3, 3], 50 + low / 2, atol=1)
-    np.testing.assert_allclose(drawn[1, 3, 3], 50 + high / 2, atol=1)
+    np.testing.assert_allclose(drawn[0, 3, 3], 100, atol=1)
+    np.testing.assert_allclose(drawn[1, 3, 3], 10 + 0.9 * high, atol=1)
 
 
 @pytest.mark.parametrize(
