@@ -103,7 +103,7 @@ def report(tmp_path_factory, clips_dir, golden):
     save_backbone(folder / "tiny.pth", tiny.backbone, arch="tiny", input=tiny.input)
     out = folder / "out"
     code = main(["report", "--ckpt", str(ckpt), str(folder / "tiny.pth"), "--video", str(video),
-                 "--size", "64", "--num-frames", "8", "-p", "hop", "12", "--out", str(out)])  # fmt: skip
+                 "--size", "64", "--num-frames", "8", "-p", "hop", "12", "--notebooks", "--out", str(out)])  # fmt: skip
     assert code == 0
     return out
 

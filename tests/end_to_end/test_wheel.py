@@ -27,7 +27,7 @@ def test_a_report_from_an_installed_wheel(repo_dir, tmp_path):
     _run(empty / "bin" / "python", *install, "-c", repo_dir / "constraints.txt", wheel, cwd=tmp_path)
     where = _run(empty / "bin" / "python", "-c", "import analysis, fima; print(analysis.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(empty)
-    said = _run(empty / "bin" / "fima-analyze", "report", "--out", "report", cwd=tmp_path)
+    said = _run(empty / "bin" / "fima-analyze", "report", "--notebooks", "--out", "report", cwd=tmp_path)
     assert said.strip() == "report: report/index.html"
     for measure in ("cam", "affinity", "temporal"):
         assert (tmp_path / "report" / "tiny-fima" / f"{measure}.html").stat().st_size > 10_000

@@ -20,14 +20,14 @@ MEGABYTE = 1e6
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """Two untrained backbones, eight videos of which all are shown, every measure that applies."""
+    """Two untrained backbones, four videos of which all are shown, every measure that applies."""
     folder = tmp_path_factory.mktemp("report")
     videos = []
-    for i in range(8):
+    for i in range(4):
         videos.append(folder / f"{EVIL if i == 0 else f'clip {i}'}.mp4")
         frames = moving_shape(i, num_frames=48, height=120, width=160).frames
         write_video(videos[-1], [frame.transpose(1, 2, 0) for frame in frames], fps=25)
-    settings = Settings(video=tuple(map(str, videos)), show=8, steps=1)
+    settings = Settings(video=tuple(map(str, videos)), show=4, steps=1)
     return make_report(Report(settings, ("random", "random:1"), (), folder / "out")).index
 
 
@@ -79,26 +79,49 @@ def test_everything_in_it_is_there_and_has_a_text(tab):
     pictures = page.eval_on_selector_all(".figure img", "images => images.map(i => [i.naturalWidth > 700, i.alt])")
     assert len(pictures) >= 10
     assert all(shown and alt for shown, alt in pictures)
-    for title in ("Summary", "Activation maps", "Spatial affinity", "Temporal similarity", "Motion sensitivity",
-                  "Attribution", "Differences from random", "Provenance"):  # fmt: skip
-        assert page.get_by_role("heading", name=title, exact=True).count() >= 1
+    for title in ("What may be concluded", "Against random, on the same videos", "Where the features are strong",
+                  "Does a patch match its own motion?", "Each measure"):  # fmt: skip
+        assert page.get_by_role("heading", name=title, exact=True).count() == 1
     for left_out in ("localize", "embedding"):
         assert page.locator(f"#{left_out} .out").count() == 1
-    for target in page.eval_on_selector_all("nav a", "links => links.map(a => a.getAttribute('href'))"):
+    for target in page.eval_on_selector_all("a[href^='#']", "links => links.map(a => a.getAttribute('href'))"):
         assert page.locator(target).count() == 1
-    assert page.locator("#differences tr.clear, #differences tbody tr").count() > 20
+    assert page.locator("#differences tbody tr").count() > 20
+    assert page.locator("details[open]").count() == 0
+
+
+@pytest.mark.parametrize(("width", "height", "held"), [(1400, 900, "#forest table"), (390, 844, "#findings h2")])
+def test_the_first_screen_says_what_was_found(tab, width, height, held):
+    page = tab(viewport={"width": width, "height": height})
+    title, findings, shown = (page.locator(what).first.bounding_box() for what in ("h1", "#findings", held))
+    assert title["y"] < findings["y"] < height / 2
+    assert shown["y"] + shown["height"] <= height
+    assert 1 <= page.locator("#findings li").count() <= 6
+    for row in page.locator("#forest tr:not(.group) .difference").all():
+        assert row.is_visible()
+        assert re.search(r"\[[+−]?\d", row.text_content())
+
+
+def test_better_lies_right_of_zero(tab):
+    page = tab()
+    for word, side in (("better", 1), ("worse", -1)):
+        for row in page.locator(f"#forest tr.{word}").all():
+            assert row.locator("b").text_content() == word
+            zero, mean = (row.locator(what).first.bounding_box() for what in (".axis-strip .chance", ".axis-strip svg"))
+            assert side * (mean["x"] + mean["width"] / 2 - zero["x"]) > 0
+    assert page.locator("#forest .difference b").count() == page.locator("#forest tr.better, #forest tr.worse").count()
 
 
 def test_a_name_does_no_harm(tab):
     page = tab()
     assert page.locator(".clip figcaption").first.text_content() == EVIL
     assert page.locator('img[src="x"]').count() == 0
-    assert EVIL in page.locator("#affinity .fx-clips button").first.text_content()
+    assert EVIL in page.locator("#explorer .fx-clips button").first.text_content()
 
 
 def test_films_play_stop_and_move_together(tab):
     page = tab()
-    assert page.locator(".clip").count() == 8
+    assert page.locator(".clip").count() == 4
     clip = page.locator(".clip").nth(1)
     assert clip.locator("video").count() == 1 + len(LABELS)
     clip.evaluate(
@@ -172,6 +195,7 @@ def test_the_explorer_shows_the_saved_affinities(tab, report):
 def test_a_figure_of_each_checkpoint_alone(tab):
     page = tab()
     section = page.locator("#attribution")
+    section.locator("summary").first.click()
     panels = section.locator(".panel")
     assert [panels.nth(i).is_visible() for i in range(2)] == [True, False]
     section.locator(".choices label").nth(1).click()
@@ -219,7 +243,7 @@ def test_on_paper(tab, tmp_path):
     assert len(re.findall(rb"/Type /Page\b", file.read_bytes())) > 5
     page.emulate_media(media="print")
     assert not _is_dark(page)
-    for hidden in ("nav", ".players", ".choices", "#theme", ".fima-explorer"):
+    for hidden in (".players", ".choices", "#theme", ".fima-explorer"):
         assert not page.locator(hidden).first.is_visible()
     for name in ("#attribution", "#sensitivity"):
         assert all(panel.is_visible() for panel in page.locator(f"{name} .panel").all())
