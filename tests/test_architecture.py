@@ -52,7 +52,6 @@ MAY_IMPORT = {
 PENDING: dict[str, set[str]] = {}
 """Arrows that point the wrong way and are being turned; whoever turns one takes it out here."""
 PENDING_CIRCLES = {
-    ("analysis.compare.page", "analysis.compare.result"),
     ("fima.presets.supervised", "fima.presets.published"),
     ("fima.presets.published_finetune", "fima.presets.supervised"),
     ("fima.presets.published_linear", "fima.presets.supervised"),
