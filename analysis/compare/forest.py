@@ -55,12 +55,12 @@ class ForestGroup:
     rows: list[ForestRow]
 
 
-def forest(differences: Sequence[Difference], names: Sequence[str]) -> list[ForestGroup]:
+def forest(differences: Sequence[Difference], places: Mapping[str, int]) -> list[ForestGroup]:
     """Groups in the order of the differences.
 
     Args:
         differences: Of headline scores, those of a measure one after the other.
-        names: Of all checkpoints: a checkpoint's place gives its mark.
+        places: Name of the checkpoint → its place, which gives its mark.
     """
     groups = []
     for measure, some in groupby(differences, key=lambda one: one.measure):
@@ -68,13 +68,13 @@ def forest(differences: Sequence[Difference], names: Sequence[str]) -> list[Fore
         ends = [abs(x) for one in own for x in (one.difference, one.low, one.high) if math.isfinite(x)]
         end = max(ends, default=0.0) * 1.08 or 1.0
         drawn = any(math.isfinite(one.low) for one in own)
-        rows = [_row(one, before, end, names) for before, one in zip([None, *own], own, strict=False)]
+        rows = [_row(one, before, end, places) for before, one in zip([None, *own], own, strict=False)]
         groups.append(ForestGroup(measure, find_measure(measure).title, f"{end:.2g}" if drawn else "", rows))
     return groups
 
 
-def _row(one: Difference, before: Difference | None, end: float, names: Sequence[str]) -> ForestRow:
-    place = names.index(one.other)
+def _row(one: Difference, before: Difference | None, end: float, places: Mapping[str, int]) -> ForestRow:
+    place = places[one.other]
     score = find_score(one.measure, one.score)
     sign = -1.0 if one.better == "lower" else 1.0
     low, high = sorted((sign * one.low, sign * one.high))
@@ -107,12 +107,12 @@ def interval_text(value: float, low: float, high: float, *, signs: bool = False)
     return f"{write(value)} [{write(low)}, {write(high)}]" if math.isfinite(low) else write(value)
 
 
-def level_scales(studies: Mapping[str, Mapping[str, Study]], names: Sequence[str]) -> list[Scale]:
+def level_scales(studies: Mapping[str, Mapping[str, Study]], places: Mapping[str, int]) -> list[Scale]:
     """The headline scores themselves with their chance levels, an axis for each measure.
 
     Args:
         studies: Measure → name of the checkpoint → study.
-        names: Of all checkpoints: a checkpoint's place gives its mark.
+        places: Name of the checkpoint → its place, which gives its mark.
     """
     scales = []
     for measure, some in groupby(headline_scores(studies), key=lambda pair: pair[0]):
@@ -123,11 +123,11 @@ def level_scales(studies: Mapping[str, Mapping[str, Study]], names: Sequence[str
         limits = _limits([summary for _, _, summary in shown]) if own is None else own
         lines = [
             Line(
-                score.title if len(names) == 1 else f"{score.title}, {name}",
-                mark(names.index(name)),
+                score.title if len(places) == 1 else f"{score.title}, {name}",
+                mark(places[name]),
                 _level_text(summary),
                 strip(summary.mean, summary.low, summary.high, limits=limits, reference=summary.chance,
-                      place=names.index(name)),
+                      place=places[name]),
             )
             for score, name, summary in shown
         ]  # fmt: skip

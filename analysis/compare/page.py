@@ -18,7 +18,7 @@ from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import versions
 from analysis.pages.environment import render
 from analysis.pages.pictures import Picture, clip_films, picture
-from analysis.pages.strips import mark
+from analysis.pages.strips import REFERENCE, mark
 from analysis.pages.words import data_title, listed, number, plural, skipped_note
 from analysis.studies import Study
 from analysis.studies.differences import Difference
@@ -67,6 +67,12 @@ class Content:
         """Names of the checkpoints with random weights."""
         return [name for name, studies in self.every.items() if any(study.untrained for study in studies)]
 
+    @property
+    def places(self) -> dict[str, int]:
+        """Name of the checkpoint → its place; untrained weights among trained ones are the gray reference."""
+        twins = self.untrained if len(self.untrained) < len(self.names) else []
+        return {name: REFERENCE if name in twins else place for place, name in enumerate(self.names)}
+
 
 @dataclass(frozen=True)
 class _Section:
@@ -101,9 +107,9 @@ def render_page(content: Content) -> str:
         findings=conclude(content.studies, content.differences, content.names),
         command=content.command,
         names=content.names,
-        marks={name: mark(place) for place, name in enumerate(content.names)},
-        forest=forest(headline, content.names),
-        scales=[] if headline else level_scales(content.studies, content.names),
+        marks={name: mark(place) for name, place in content.places.items()},
+        forest=forest(headline, content.places),
+        scales=[] if headline else level_scales(content.studies, content.places),
         films=films,
         explorers=made,
         sections=[_section(content, measure) for measure in content.measures],

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-__all__ = ["Line", "Scale", "mark", "strip"]
+__all__ = ["REFERENCE", "Line", "Scale", "mark", "strip"]
 
 # Okabe and Ito's colors with a shape each: two ways to tell checkpoints apart.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GRAY = "#8a8f98"
+REFERENCE = -1
+"""The place of untrained weights among trained ones: a gray that no checkpoint has."""
 _SHAPES = (
     '<circle r="5"/>',
     '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
@@ -55,7 +58,7 @@ class Scale:
 
 
 def mark(place: int) -> Markup:
-    """The sign of the checkpoint at a place; a reader of the page has its name beside it."""
+    """The sign of the checkpoint at a place (or at ``REFERENCE``); a reader of the page has its name beside it."""
     return Markup('<svg class="mark" viewBox="-8 -8 16 16" aria-hidden="true">{}</svg>').format(_shape(place))
 
 
@@ -83,11 +86,16 @@ def strip(
     if math.isfinite(value):
         if math.isfinite(low):
             drawn += Markup('<line stroke="{}" stroke-width="3" x1="{}" x2="{}" y1="11" y2="11"/>').format(
-                _COLORS[place % len(_COLORS)], at(low), at(high)
+                _color(place), at(low), at(high)
             )
         drawn += Markup('<svg x="{}" y="11" overflow="visible">{}</svg>').format(at(value), _shape(place))
     return Markup('<svg class="axis-strip" height="22" aria-hidden="true">{}</svg>').format(drawn)
 
 
+def _color(place: int) -> str:
+    return _GRAY if place == REFERENCE else _COLORS[place % len(_COLORS)]
+
+
 def _shape(place: int) -> Markup:
-    return Markup(f'<g fill="{_COLORS[place % len(_COLORS)]}">{_SHAPES[place % len(_SHAPES)]}</g>')
+    shape = _SHAPES[0 if place == REFERENCE else place % len(_SHAPES)]
+    return Markup(f'<g fill="{_color(place)}">{shape}</g>')

@@ -10,6 +10,7 @@ from analysis.compare.conclusions import conclude
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, headline_scores, verdict
 from analysis.measures.statistics import Summary
+from analysis.pages.strips import REFERENCE
 from analysis.studies import Study
 from analysis.studies.differences import Difference
 
@@ -120,7 +121,7 @@ def test_untrained_weights_are_no_result_and_many_checkpoints_stay_within_six_se
 
 def test_better_lies_to_the_right():
     lower = _difference("attribution", "sanity_correlation", -0.2, -0.3, -0.1, "lower")
-    ((group,),) = [forest([lower], ["a", "b"])]
+    ((group,),) = [forest([lower], {"a": 0, "b": 1})]
     (row,) = group.rows
     # The axis goes to ±0.324: +0.2 after turning lies at (0.2 / 0.324 + 1) / 2.
     assert float(re.search(r'x="([\d.]+)%"', row.strip)[1]) == pytest.approx(50 * (0.2 / 0.324 + 1), abs=0.01)
@@ -134,10 +135,11 @@ def test_a_measure_has_one_axis_and_a_score_its_name_once():
         _difference("affinity", "auroc_foreground", -0.1, -0.5, 0.2, other="c"),
         _difference("temporal", "offset_auroc", 0.3),
     ]
-    affinity, temporal = forest(rows, ["a", "b", "c"])
+    affinity, temporal = forest(rows, {"a": 0, "b": 1, "c": REFERENCE})
     assert (affinity.title, affinity.end) == ("Spatial affinity", "0.54")
     assert [row.label for row in affinity.rows] == ["AUROC, foreground", ""]
     assert [row.other for row in affinity.rows] == ["b", "c"]
+    assert ["#8a8f98" in row.strip for row in affinity.rows] == [False, True]  # the untrained twin is gray
     assert (temporal.end, temporal.rows[0].strip, temporal.rows[0].text) == (
         "",
         "",
@@ -147,7 +149,7 @@ def test_a_measure_has_one_axis_and_a_score_its_name_once():
 
 def test_a_checkpoint_alone_is_shown_against_chance():
     studies = {"affinity": {"a": _study("affinity", {"auroc_foreground": _summary(0.75, 0.6, 0.8, 0.5)})}}
-    (scale,) = level_scales(studies, ["a"])
+    (scale,) = level_scales(studies, {"a": 0})
     (line,) = scale.lines
     assert (scale.name, scale.ends, line.label) == ("Spatial affinity", ("0", "1"), "AUROC, foreground")
     assert line.text == "0.750 [0.600, 0.800], chance 0.500"
@@ -157,5 +159,5 @@ def test_a_checkpoint_alone_is_shown_against_chance():
 
 def test_an_axis_without_limits_holds_zero_and_all_that_is_shown():
     studies = {"temporal": {"a": _study("temporal", {"offset_d_prime": _summary(-3.0, -4.0, -2.0)})}}
-    (scale,) = level_scales(studies, ["a"])
+    (scale,) = level_scales(studies, {"a": 0})
     assert scale.ends == ("−4.2", "0")
