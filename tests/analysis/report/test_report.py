@@ -13,7 +13,7 @@ from PIL import Image
 from analysis.cli import _parser
 from analysis.compare.explorers import explorer_clips
 from analysis.compare.page import _score_table
-from analysis.measures.registry import MEASURES, STUDIES
+from analysis.measures.registry import MEASURES
 from analysis.measures.statistics import Summary
 from analysis.pages.pictures import clip_films, picture
 from analysis.report import Report, make_report, measuring, notebook_parameters, notebook_path, plan
@@ -49,8 +49,8 @@ def test_notebook_parameters_are_the_settings(name):
         assert values[field] == (None if default == () else default), field
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_every_measure_has_a_notebook_that_takes_videos_and_a_place_to_write_to(name):
+@pytest.mark.parametrize("name", [*WITH_SETTINGS, "embedding", "mechanism"])
+def test_notebooks_of_measures_take_videos_and_a_place_to_write_to(name):
     assert {"ckpt", "video", "data", "split", "num_frames", "size", "out"} <= notebook_parameters(name)
 
 
@@ -71,12 +71,13 @@ def test_checkpoints_may_be_given_together_or_one_by_one():
         assert _parser().parse_args(["report", *words_, "--out", "x"]).ckpt == ["a", "b"]
 
 
-@pytest.mark.parametrize("path", [*(f"analysis/{name}" for name in (*MEASURES, "compare")), "notebooks/explore"])
-def test_notebooks_are_stored_without_output(repo_dir, path):
-    notebook = json.loads((repo_dir / f"{path}.ipynb").read_text())
-    for cell in notebook["cells"]:
-        assert not cell.get("outputs")
-        assert cell.get("execution_count") is None
+def test_notebooks_are_stored_without_output(repo_dir):
+    paths = [path for folder in ("analysis", "notebooks") for path in (repo_dir / folder).glob("*.ipynb")]
+    assert len(paths) > 12
+    for path in paths:
+        for cell in json.loads(path.read_text())["cells"]:
+            assert not cell.get("outputs"), path
+            assert cell.get("execution_count") is None, path
 
 
 def test_labels_are_unique_folder_names():
