@@ -17,7 +17,7 @@ from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone, 
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
-__all__ = ["Progress", "Session", "check_same_clips", "make_session", "open_session", "open_sessions"]
+__all__ = ["Progress", "Session", "make_session", "open_session", "open_sessions"]
 
 Progress = Callable[[int, int], None]
 """Called with (videos done, videos in all)."""
@@ -111,7 +111,7 @@ def open_sessions(
         settings: Videos and clips; its ``ckpt`` is not used.
         sources: The checkpoints by name (``plan_columns``).
         videos: The videos, where they are listed (and share their frames) already.
-        same_clips: Refuse checkpoints that expect other frames or another stride than the first.
+        same_clips: Have all see the same seconds: each its own number of frames, at strides that span as long.
 
     Returns:
         Name → session, in the order of the checkpoints.
@@ -132,9 +132,7 @@ def open_sessions(
         like = like or sessions[source.name].loaded
     sessions = {source.name: sessions[source.name] for source in sources}
     _check_distinct(sessions)
-    if same_clips:
-        check_same_clips(sessions)
-    return sessions
+    return _over_the_same_seconds(sessions, listed) if same_clips else sessions
 
 
 def make_session(
@@ -202,16 +200,19 @@ def _check_distinct(sessions: dict[str, Session]) -> None:
             )
 
 
-def check_same_clips(sessions: dict[str, Session]) -> None:
-    """Frames and stride decide where a clip lies; the size may differ, each backbone is fed its own.
+def _over_the_same_seconds(sessions: dict[str, Session], listed: VideoList) -> dict[str, Session]:
+    """The sessions, with strides that make clips of different numbers of frames equally long.
 
-    Raises:
-        InputError: If the backbones expect different clips.
+    As long as the shortest of their own clips, unless another needs more frames than that one is long.
     """
     specs = {name: session.loaded.input for name, session in sessions.items()}  # a motion pathway reads between them
-    seen = {name: (spec.num_frames, spec.frame_stride) for name, spec in specs.items()}
-    if len(set(seen.values())) > 1:
-        what = "; ".join(f"{name}: {frames} frames, stride {stride}" for name, (frames, stride) in seen.items())
-        raise InputError(
-            f"the checkpoints expect different clips ({what}); give --num-frames and --frame-stride to use one for all"
-        )
+    if len({(spec.num_frames, spec.frame_stride) for spec in specs.values()}) == 1:
+        return sessions
+    shortest = min(spec.num_frames * spec.frame_stride for spec in specs.values())
+    span = max(shortest, *(spec.num_frames for spec in specs.values()))
+    remade = {}
+    for name, session in sessions.items():
+        stride = max(1, round(span / specs[name].num_frames))
+        own = replace(session.settings, frame_stride=stride)
+        remade[name] = make_session(own, session.loaded, listed, SharedExtractor)
+    return remade

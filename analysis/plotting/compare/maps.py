@@ -62,7 +62,9 @@ def _draw_compared_maps(
         for row in range(count):
             (draw_frames or _draw_frames)(first, row, moments, axes[row][0])
             for study, block in zip(studies.values(), axes[row][1:], strict=True):
-                image = draw_maps(study, row, moments, block)
+                # Clips of other checkpoints may have other frames of the same seconds.
+                where = moments if draw_frames else first.arrays["example_seconds"][row, moments]
+                image = draw_maps(study, row, where, block)
             name = str(first.arrays["example_video_id"][row])
             axes[row][0][0].set_ylabel(shortened(name, int((side + 0.1) / CHARACTER)))
         wide = int(side * len(moments) / CHARACTER)
@@ -92,9 +94,9 @@ def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) 
         ax.set_xlabel(f"{study.arrays['example_seconds'][row, t]:.2f} s", labelpad=1)
 
 
-def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+def _draw_outlined(study: Study, row: int, seconds: np.ndarray, axes: list[Axes]) -> AxesImage:
     arrays = study.arrays
-    for ax, t in zip(axes, moments, strict=True):
+    for ax, t in zip(axes, _nearest(study, row, seconds), strict=True):
         image = show_activation(arrays["example_frames"][row, t], arrays["example_map"][row, t], ax=ax, outline=False)
         outline_mask(arrays["example_mask"][row, t], ax=ax)
     energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
@@ -102,11 +104,17 @@ def _draw_outlined(study: Study, row: int, moments: np.ndarray, axes: list[Axes]
     return image
 
 
-def _draw_maps(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> AxesImage:
+def _draw_maps(study: Study, row: int, seconds: np.ndarray, axes: list[Axes]) -> AxesImage:
     arrays = study.arrays
-    for ax, t in zip(axes, moments, strict=True):
+    for ax, t in zip(axes, _nearest(study, row, seconds), strict=True):
         image = show_activation(arrays["example_frames"][row, t], arrays["example_rgb_map"][row, t], ax=ax)
     return image
+
+
+def _nearest(study: Study, row: int, seconds: np.ndarray) -> np.ndarray:
+    """The frames of a clip that are nearest to some times."""
+    own = study.arrays["example_seconds"][row]
+    return np.abs(own[None] - seconds[:, None]).argmin(axis=1)  # type: ignore[no-any-return]
 
 
 def _draw_two_frames(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]) -> None:

@@ -76,11 +76,14 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
     first = next(iter(studies.values()))
     specs = [study.provenance["input"] for study in studies.values()]
     sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
+    clips = " / ".join(dict.fromkeys(f"{spec['num_frames']} frames, stride {spec['frame_stride']}" for spec in specs))
+    same = "seconds" if " / " in clips else "clips"
+    videos = len(first.video_scores["video_id"])
     data, read = data_name(first), read_at(first, "backbone output")
     lines = [
         what,
-        f"{f'{data}, ' if data else ''}{counted(len(first.video_scores['video_id']), 'video')}, the same clips for all",
-        f"{specs[0]['num_frames']} frames, stride {specs[0]['frame_stride']}, {sizes} px; {read}",
+        f"{f'{data}, ' if data else ''}{counted(videos, 'video')}, the same {same} for all",
+        f"{clips}, {sizes} px; {read}",
     ]
     if first.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(first.repeated), 'video')}")

@@ -98,11 +98,16 @@ def _arrays(studies: Mapping[str, Study]) -> dict[str, np.ndarray]:
         arrays |= {"masks": shown["mask"][:, middle], "uniform": shown["chance"]}
     for at, study in enumerate(studies.values()):
         if "mask" in shown:
-            arrays[f"{at}_maps"] = study.arrays["example_map"][:, middle]
+            arrays[f"{at}_maps"] = _in_the_middle(study.arrays["example_map"])
             arrays[f"{at}_inside"] = study.arrays["example_energy"]
         else:
-            arrays[f"{at}_maps"] = study.arrays["example_rgb_map"][:, middle]
+            arrays[f"{at}_maps"] = _in_the_middle(study.arrays["example_rgb_map"])
     return arrays
+
+
+def _in_the_middle(maps: np.ndarray) -> np.ndarray:
+    """Of clips that may have other numbers of frames than the first checkpoint's."""
+    return maps[:, maps.shape[1] // 2]
 
 
 def _draw_heads(page: Page, studies: Mapping[str, Study], left: float, side: float) -> None:

@@ -115,9 +115,15 @@ def test_the_same_weights_under_two_names_are_refused(folder, tmp_path):
         open_sessions(SHAPES, plan_columns([str(folder / "small.pth"), str(copy)]))
 
 
-def test_other_frames_or_stride_are_other_clips(folder):
+def test_other_frames_are_of_the_same_seconds(folder):
     sources = plan_columns([str(folder / "small.pth"), "tiny-fima"])
-    with pytest.raises(InputError, match=r"expect different clips \(small: 8 frames, stride 4; tiny-fima"):
-        open_sessions(SHAPES, sources)
-    assert len(open_sessions(SHAPES, sources, same_clips=False)) == 2
-    assert len(open_sessions(replace(SHAPES, num_frames=8, frame_stride=2), sources)) == 2
+
+    def clips(settings, **choices):
+        sessions = open_sessions(settings, sources, **choices).values()
+        return [(session.spec.num_frames, session.spec.frame_stride) for session in sessions]
+
+    assert clips(SHAPES, same_clips=False) == [(8, 4), (16, 2)]
+    assert clips(SHAPES) == [(8, 4), (16, 2)]  # both 32 frames of the video
+    assert clips(replace(SHAPES, frame_stride=4)) == [(8, 4), (16, 2)]
+    assert clips(replace(SHAPES, frame_stride=1)) == [(8, 2), (16, 1)]
+    assert clips(replace(SHAPES, num_frames=8, frame_stride=2)) == [(8, 2), (8, 2)]
