@@ -71,6 +71,11 @@ def run(args: argparse.Namespace) -> int:
         failed = _prepare(todo, workers)
     except WriteError as error:
         raise WriteError(f"{error}; what is done is kept, and the same command goes on from there") from None
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # What the processes share has no name.
+        raise WriteError(f"{todo.folder}: cannot be prepared ({error.strerror}); what is done is kept") from error
     if failed:
         sys.stdout.write(f"{failed} failed, listed in {todo.folder / FAILED}\n")
     return SOME_FAILED if failed else 0
