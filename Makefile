@@ -29,7 +29,7 @@ lab: setup  ## JupyterLab, on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
 test: setup  ## unit tests, golden numbers, command line (under 6 minutes)
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: setup  ## what is heavy: notebooks, browser, wheel
 	@$(BIN)/python -m pytest -q -m "slow and not gpu"
