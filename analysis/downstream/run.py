@@ -70,18 +70,18 @@ def study(
     scopes = make_scopes(videos, folds)
     jobs = plan_jobs(checkpoints, runs, tasks=tasks, scopes=list(scopes), seeds=seeds, fold_seeds=fold_seeds)
     known = look(list(checkpoints), arch)
-    write_lists(runs / "lists", videos, scopes)
-    for job in jobs:
-        if training or job.folder.exists():
-            claim(job.folder, identity(job, runs, known[job.checkpoint]))
-    if training:
-        _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
-    table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
-    report = Report(
-        data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos)
-    )
     asked = {"data": data, "checkpoints": {one.name: str(one.path) for one in checkpoints}, "runs": str(runs)}
     with output_folder(out, "downstream", asked, names=FILES, overwrite=overwrite) as folder:
+        write_lists(runs / "lists", videos, scopes)
+        for job in jobs:
+            if training or job.folder.exists():
+                claim(job.folder, identity(job, runs, known[job.checkpoint]))
+        if training:
+            _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
+        table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
+        report = Report(
+            data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos)
+        )
         write_report(folder, report)
     return report
 

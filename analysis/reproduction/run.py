@@ -27,6 +27,9 @@ _SHOWN = ("moco", "vd", "fima")
 _PICTURES = {"cam": "Figure 3", "affinity": "Figure 5a", "temporal": "Figure 5b"}
 
 
+_FILES = ("index.html", "README.md", "scores.png", "scores.csv", "scores.json")
+
+
 def reproduce(
     runs: Sequence[Run],
     out: str | Path,
@@ -59,17 +62,16 @@ def reproduce(
         TrainingError: if a training fails.
         InputError: if nothing is trained yet, or ``out`` cannot be written.
     """
-    if training:
-        _train(runs, lanes=lanes, threads=threads, tell=tell)
-    done = [run for run in runs if run.finished]
-    if not done:
-        raise InputError(f"{runs[0].folder.parent}: no run is finished yet; leave --no-training out to train them")
-    scored = {run: score(run, device=device, tell=tell) for run in done}
-    table = collect(scored)
     budget = runs[0].budget
-    names = ("README.md", "scores.png", "scores.csv", "scores.json")
     asked = {"budget": budget.name, "runs": str(runs[0].folder.parent)}
-    with output_folder(out, "reproduction", asked, names=names, overwrite=overwrite) as folder:
+    with output_folder(out, "reproduction", asked, names=_FILES, overwrite=overwrite) as folder:
+        if training:
+            _train(runs, lanes=lanes, threads=threads, tell=tell)
+        done = [run for run in runs if run.finished]
+        if not done:
+            raise InputError(f"{runs[0].folder.parent}: no run is finished yet; leave --no-training out to train them")
+        scored = {run: score(run, device=device, tell=tell) for run in done}
+        table = collect(scored)
         save_figure(draw_table(table, budget.warning and "TOO SHORT to conclude from"), folder / "scores.png", "png")
         (folder / "scores.csv").write_text(to_csv(table), encoding="utf-8")
         (folder / "scores.json").write_text(_json(scored, runs), encoding="utf-8")

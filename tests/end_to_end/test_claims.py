@@ -60,6 +60,7 @@ COMMANDS = {
     "figure": (analyze, ("figure", "3", *SMALL, "--out", "."), "figure-3.tex"),
     "gallery": (analyze, ("gallery", *CLIPS, "--out", "."), "neighbors.csv"),
     "bias": (analyze, ("bias", *SMALL, "--videos", "20", "20", "--out", "."), "bias.json"),
+    "reproduce": (analyze, ("reproduce", "--runs", "runs", "--out", "."), "README.md"),
     "classes": (analyze, ("classes", "knn", "--out", "."), "classes.csv"),
     "report": (
         analyze,
