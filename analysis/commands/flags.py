@@ -88,7 +88,9 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
         "--split", help="split of the data set, such as test1 (default: every video; of drawn data, test)"
     )
     group.add_argument(
-        "--masks", metavar="PATH", help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files"
+        "--masks",
+        metavar="PATH",
+        help="where objects are: folder of masks, boxes (csv), UCF101-24 or JHMDB files; auto: where the camera rests",
     )
     group.add_argument("--clips", type=int, default=1, metavar="K", help="clips per video; 1: its middle (default: 1)")
     group.add_argument("--start-seconds", type=float, metavar="S", help="start of the one clip, instead of --clips")

@@ -55,7 +55,8 @@ def draw_mover(study: Study) -> Figure:
             image = draw_two(example, axes[2 * i : 2 * i + 2])
         if count:
             # Beside the strips alone, and narrow, so that the scores keep the width.
-            colorbar(figure, image, list(axes[:, -1]), "activation (no unit)", shrink=min(1, 1.6 / count), pad=0.01)
+            label, last = "activation, min–max per frame (no unit)", list(axes[:, -1])
+            colorbar(figure, image, last, label, shrink=min(1, 1.6 / count), pad=0.01)
         draw_mover_scores(arrays, ax=figure.add_subplot(grid[-1, :]))
         what = (
             "Which of two alike is more active? Cyan: the mover; orange: its copy, at rest.\nBelow: mean, 95 % "

@@ -129,7 +129,8 @@ def _draw_two_frames(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]
 def _draw_two_maps(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]) -> Any:
     arrays = study.arrays
     for ax, kind in zip(axes, kinds, strict=True):
-        frame, values = arrays["example_frames"][row, kind, -1], arrays["example_map"][row, kind, -1]
+        frame = arrays["example_frames"][row, kind, -1]
+        values = np.nan_to_num(arrays["example_map"][row, kind, -1])  # beside a picture that is narrower than others
         image = show_activation(frame, values, ax=ax, outline=False)
         ax.set_xlabel(f"{float(arrays['example_score'][row, kind]):.2f}", labelpad=1)
     return image

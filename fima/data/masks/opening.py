@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fima.data.masks.automatic import AutomaticMasks
 from fima.data.masks.boxes import COLUMNS, read_table, read_tubes
 from fima.data.masks.folder import MaskFolder, holds_masks
 from fima.data.masks.puppets import PUPPET_FILE, PuppetMasks
@@ -12,6 +13,7 @@ from fima.errors import InputError
 
 __all__ = ["open_masks"]
 
+AUTOMATIC = "auto"
 _UNDERSTOOD = (
     "a folder of masks by video id (<id>.npz, <id>.mp4, .mkv, .avi or .webm, or <id>/ with numbered png pictures), "
     f"JHMDB's folder puppet_mask/ (Class/video/{PUPPET_FILE}), UCF101v2-GT.pkl or JHMDB-GT.pkl, "
@@ -34,7 +36,8 @@ def open_masks(path: str | Path) -> MaskSource:
               black, as DAVIS has them;
             - JHMDB's ``puppet_mask``, or the folder that it is in;
             - ``UCF101v2-GT.pkl`` or ``JHMDB-GT.pkl``, or the folder that it is in: tubes of boxes; no code in it runs;
-            - a csv with the columns ``video,frame,x1,y1,x2,y2``: frames from 0, pixels of the video.
+            - a csv with the columns ``video,frame,x1,y1,x2,y2``: frames from 0, pixels of the video;
+            - or "auto", no file: what differs from the median over time, where the camera rests (`AutomaticMasks`).
 
     Returns:
         The source; annotations of one file are read now, others when they are asked for.
@@ -45,6 +48,8 @@ def open_masks(path: str | Path) -> MaskSource:
     """
     path = Path(path)
     if not path.exists():
+        if str(path) == AUTOMATIC:
+            return AutomaticMasks()
         raise FileNotFoundError(f"{path}: no such file or folder of masks")
     if path.is_dir():
         return _open_folder(path)
