@@ -1,5 +1,7 @@
 """Any module on any clip in three lines, the same arrays as the command line, and the module left as it was."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,10 @@ def test_the_file_of_an_own_module_is_read_back(tmp_path):
     assert "nothing says what this backbone expects" not in " ".join(loaded.report.notes)
     path = save_backbone(tmp_path / "own.pt", loaded.backbone, arch="m:f", input=loaded.input)
     assert set(torch.load(path)["state_dict"]) == set(TokenNet().state_dict())
+
+
+def test_the_examples_of_the_documentation_run(repo_dir):
+    text = (repo_dir / "docs" / "backbones.md").read_text()
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "my_net" not in block]
+    assert len(blocks) == 2
+    exec("\n".join(blocks), {})
