@@ -11,15 +11,8 @@ import torch
 from torch import Tensor
 
 from analysis.measures.affinity import cosine_matrix, diagonal_agreement, diagonal_contrast, mean_in_double
-from analysis.measures.offsets import (
-    OFFSET_CHANCE,
-    Histogram,
-    OffsetResult,
-    OffsetStatistics,
-    OffsetSummary,
-    default_hop,
-    offset_statistics,
-)
+from analysis.measures.offset_summary import Histogram, OffsetResult, OffsetSummary
+from analysis.measures.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
 from fima.errors import InputError
 from fima.methods.activation import check_feature_maps
 

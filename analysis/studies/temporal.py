@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.inputs.clips import Clip, Placement, place_clips, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.measures.offsets import (
-    OFFSET_CHANCE,
-    OffsetResult,
-    OffsetStatistics,
-    OffsetSummary,
-    default_hop,
-    offset_statistics,
-)
+from analysis.measures.offset_summary import OffsetResult, OffsetSummary
+from analysis.measures.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
 from analysis.measures.statistics import StreamingMean
 from analysis.measures.temporal import (
     offset_similarity,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis.measures.offsets import OFFSET_CHANCE, OffsetSummary, default_hop, offset_statistics, pooled_auroc
+from analysis.measures.offset_summary import OffsetSummary
+from analysis.measures.offsets import OFFSET_CHANCE, default_hop, offset_statistics, pooled_auroc
 from analysis.measures.statistics import auroc, d_prime
 from fima.errors import InputError
 from fima.evaluation.intervals import interval
