@@ -119,7 +119,7 @@ def test_two_dimensional_and_token_backbones_give_feature_maps(foreign, name):
 
 
 def test_a_backbone_without_a_map_is_refused(foreign):
-    with pytest.raises(InputError, match="feature map"):
+    with pytest.raises(InputError, match="pooled already: give the module before its head"):
         FeatureExtractor(foreign("Flat"))
 
 

@@ -64,7 +64,7 @@ def test_a_report_opens_its_checkpoints_alike(folder):
     report = Report(
         SHAPES, ("random", str(folder / "small.pth"), str(folder / "run")), (), folder / "out", measures=("cam",)
     )
-    columns = {column.label: column.session for column in make_plan(report).columns}
+    columns = make_plan(report).sessions
     assert [session.spec.size for session in columns.values()] == [40, 40, 40]
     assert columns["run"].loaded.path == folder / "run" / "step-100.ckpt"
     assert columns["random"].loaded.arch == "tiny"

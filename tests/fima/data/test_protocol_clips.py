@@ -113,7 +113,7 @@ def test_leaving_early_ends_the_threads(video):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ({"clips": 0}, "clips must be at least 1, got 0"),
+        ({"clips": 0}, "clips must be at least 1 and at most 10000, got 0"),
         ({"crops": 5}, "crops must be one of 1, 3, 10, got 5"),
         ({"crop_fraction": 1.5}, r"crop_fraction must be in \(0, 1\], got 1.5"),
         ({"placement": "random"}, "placement must be uniform or half_overlap, got 'random'"),

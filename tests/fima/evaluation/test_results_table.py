@@ -298,7 +298,7 @@ def test_csv_has_a_row_for_each_number_of_each_run(tmp_path, capsys):
     assert (rows[3]["chance"], rows[3]["centering"], rows[3]["seed"]) == ("1", "each", "4")
     assert rows[0]["file"] == str(tmp_path / "a/result.json")
     assert (rows[5]["origin"], rows[5]["seed"]) == ("published, FAME README.md", "")
-    assert sorted(path.name for path in out.parent.iterdir()) == [".fima-results", "table.csv"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [".fima-results.json", "table.csv"]
 
 
 def test_alike_names_are_told_apart_by_their_hash(tmp_path):
