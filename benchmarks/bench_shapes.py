@@ -1,4 +1,4 @@
-"""How much of a run on moving shapes goes by drawing them; limit 5 % of the recipe's 24 epochs.
+"""How much of a run on moving shapes goes by drawing them (at most 5 % of 24 epochs), and how fast natural looks are.
 
 Runs the quickest recipe, `moco-shapes`, on the world that takes longest to draw, for three epochs as a user types it:
 the first draws every video, the others copy from memory. The share of 24 epochs follows from the two.
@@ -11,13 +11,20 @@ import csv
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from limits import check, finish
+import cv2
+import numpy as np
+from limits import check, finish, timed
+
+from fima.data.shapes import REGIMES, draw_video
 
 LIMIT = 0.05
 EPOCHS = 24
 VIDEOS, BATCH = 480, 32
+NATURAL, CLIPS = 40, 40  # clips of 16 x 112 x 112 a second of one core, at least; clips drawn
 
 
 def main() -> None:
@@ -34,7 +41,17 @@ def main() -> None:
     epoch = sum(s - w for s, w in zip(seconds, waits, strict=True)) / (len(rows) / steps)
     share = (first + (EPOCHS - 1) * later) / (first + (EPOCHS - 1) * later + EPOCHS * epoch)
     print(f"first epoch: {first / VIDEOS * 1000:.1f} ms of drawing a video; later epochs wait {later / epoch:.1%}")
+    _draw_natural(1)  # reads the pictures
+    drawing, _ = timed(lambda: _draw_natural(CLIPS), clock=time.process_time)
+    check("natural looks, 16 x 112 x 112", CLIPS / drawing, least=NATURAL, unit="clips/s of one core")
     check(f"{args.recipe} on {args.regime}: share of {EPOCHS} epochs that it waits", share, most=LIMIT, unit="")
+
+
+def _draw_natural(clips: int) -> None:
+    cv2.setNumThreads(1)
+    world = replace(REGIMES["natural"], num_frames=16)
+    for seed in range(clips):
+        draw_video(world, seed).frames(np.arange(16))
 
 
 def _rows(recipe: str, regime: str, out: Path) -> list[dict[str, str]]:
