@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from fima.errors import InputError, TrainingError
-from fima.files import write_json
-from fima.safe_files import read_json
+from fima.files.reading import read_json
+from fima.files.writing import write_json
 
 __all__ = ["SOME_SKIPPED", "Process", "Tell", "claim", "run_processes"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fima.errors import InputError
-from fima.results import results_folder
+from fima.files.claims import results_folder
 
 __all__ = [
     "output_folder",
@@ -37,7 +37,7 @@ def output_folder(
     inputs: Iterable[str | Path] = (),
     overwrite: bool = False,
 ) -> AbstractContextManager[Path]:
-    """A scratch folder whose files move to ``out`` together when the block ends well; see `fima.results`.
+    """A scratch folder whose files move to ``out`` together when the block ends well; see `fima.files.claims`.
 
     Args:
         out: Destination; made, with its parents, if missing.

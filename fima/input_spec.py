@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fima.errors import InputError
-from fima.safe_files import read_json, read_yaml
+from fima.files.reading import read_json, read_yaml
 
 __all__ = [
     "FIMA_112",

@@ -8,24 +8,14 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 
-_BASE = {
-    "fima.errors",
-    "fima.files",
-    "fima.input_spec",
-    "fima.legacy",
-    "fima.locks",
-    "fima.progress",
-    "fima.records",
-    "fima.results",
-    "fima.safe_files",
-    "fima.seeding",
-}
+_BASE = {"fima.errors", "fima.files", "fima.input_spec", "fima.legacy", "fima.progress", "fima.seeding"}
 _CORE = _BASE | {"fima.data", "fima.transforms", "fima.models", "fima.checkpoints"}
 _ALL = _CORE | {"fima.methods", "fima.presets", "fima.engine", "fima.evaluation", "fima.tasks"}
 _LOOKING = {"analysis.settings", "analysis.output", "analysis.measures", "analysis.inputs"}
 _PAGES = _LOOKING | {"analysis.studies", "analysis.plotting", "analysis.pages", "analysis.jobs"}
 
 MAY_IMPORT = {
+    "fima.files": {"fima.errors"},
     "fima.data": _BASE,
     "fima.transforms": _BASE,
     "fima.models": _BASE | {"fima.transforms"},

@@ -15,9 +15,9 @@ from analysis.downstream.folds import Parts
 from analysis.downstream.plan import FEATURES, SPLIT, Job
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
-from fima.files import write_csv
+from fima.files.reading import read_json
+from fima.files.writing import write_csv
 from fima.legacy import american_keys
-from fima.safe_files import read_json
 
 __all__ = ["Answer", "gather", "read_job", "write_predictions"]
 

@@ -16,8 +16,8 @@ from analysis.downstream.table import Cell
 from analysis.measures.statistics import summarize
 from fima.errors import InputError
 from fima.evaluation.metrics import confusion_matrix
+from fima.files.reading import read_json, read_rows
 from fima.legacy import american_keys
-from fima.safe_files import read_json, read_rows
 
 __all__ = ["TASKS", "RunResult", "cells_of", "classes_csv", "name_runs", "read_run", "read_runs"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.downstream.plan import SPLIT
 from analysis.downstream.videos import Videos
 from fima.errors import InputError
-from fima.files import write_text
+from fima.files.writing import write_text
 
 __all__ = ["Parts", "cut", "make_scopes", "write_lists"]
 

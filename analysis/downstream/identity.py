@@ -10,10 +10,10 @@ from typing import Any
 
 from analysis.downstream.plan import FEATURES, RANKS, Checkpoint, Job, K
 from fima.errors import InputError
-from fima.files import write_json
+from fima.files.reading import read_yaml
+from fima.files.writing import write_json
 from fima.input_spec import InputSpec
 from fima.legacy import american_keys
-from fima.safe_files import read_yaml
 
 __all__ = ["Known", "identity", "look", "pretrained_on", "write_result"]
 

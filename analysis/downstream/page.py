@@ -23,8 +23,8 @@ from analysis.pages.pictures import picture
 from analysis.pages.words import data_title, listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
+from fima.files.reading import read_json
 from fima.legacy import american_keys
-from fima.safe_files import read_json
 
 __all__ = ["Report", "write_report"]
 

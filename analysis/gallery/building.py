@@ -23,7 +23,7 @@ from fima.evaluation.checks import take_examples
 from fima.evaluation.neighbor_report import Neighbors, about, find_neighbors, neighbor_rows
 from fima.evaluation.neighbor_sets import Tell, sets_of_checkpoint
 from fima.evaluation.neighbors import RANKS
-from fima.files import write_csv
+from fima.files.writing import write_csv
 from fima.input_spec import InputSpec
 from fima.presets.retrieval import RetrievalPreset
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from analysis.output import timestamp
 from analysis.pages.words import typographic
-from fima.files import write_text
+from fima.files.writing import write_text
 
 __all__ = ["data_address", "jpeg_address", "read_template", "render", "script_hash", "write_page"]
 

@@ -15,8 +15,8 @@ from analysis.report.measuring import measure_and_save
 from analysis.report.page import render_report
 from analysis.report.plan import Plan, Report, make_plan
 from fima.errors import InputError
-from fima.files import make_folder, remove_empty
-from fima.results import RECORDS, claim_output
+from fima.files.claims import RECORDS, claim_output
+from fima.files.writing import make_folder, remove_empty
 
 __all__ = ["MadeReport", "make_report"]
 

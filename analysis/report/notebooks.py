@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
 from fima.errors import CheckpointError, InputError, VideoError
-from fima.files import whole_file, write_text
+from fima.files.writing import whole_file, write_text
 
 __all__ = ["execute", "has_notebook", "notebook_parameters", "notebook_path"]
 

@@ -16,7 +16,7 @@ from analysis.report.notebooks import has_notebook, notebook_parameters, noteboo
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session
 from fima.errors import InputError
-from fima.safe_files import parse_yaml
+from fima.files.reading import parse_yaml
 
 __all__ = ["Plan", "Report", "labels", "make_plan"]
 

@@ -18,8 +18,8 @@ from fima.data.datasets import VideoDataset, open_dataset
 from fima.evaluation.features import clip_features
 from fima.evaluation.neighbors import hits, nearest
 from fima.evaluation.probes import fit_linear_probe
-from fima.files import write_json
-from fima.safe_files import read_json
+from fima.files.reading import read_json
+from fima.files.writing import write_json
 
 __all__ = ["SCORES", "score"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from analysis.measures.statistics import Summary
 from analysis.studies.study import Study
 from fima.errors import InputError
+from fima.files.reading import read_arrays, read_json
 from fima.legacy import american_keys, american_name
-from fima.safe_files import read_arrays, read_json
 
 __all__ = ["load_study"]
 

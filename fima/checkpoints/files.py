@@ -20,7 +20,7 @@ import torch
 
 from fima.checkpoints.limits import check_archive, check_values
 from fima.errors import CheckpointError, WriteError, one_line
-from fima.files import whole_file
+from fima.files.writing import whole_file
 
 __all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from fima.checkpoints.containers import Unwrapped, some
 from fima.errors import CheckpointError, InputError
+from fima.files.reading import parse_yaml
 from fima.input_spec import FIMA_112, MACLR, MACLR_FINETUNED, TCLR, TORCHVISION, InputSpec
 from fima.models.registry import backbone_names, create_backbone, is_custom
-from fima.safe_files import parse_yaml
 
 __all__ = [
     "FORMATS",

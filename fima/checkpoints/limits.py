@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fima.errors import CheckpointError
-from fima.safe_files import check_regular
+from fima.files.reading import check_regular
 
 __all__ = ["check_archive", "check_values"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fima.commands.flags import inputs_of
 from fima.errors import InputError
-from fima.results import claim_file
+from fima.files.claims import claim_file
 
 __all__ = ["add_arguments", "run"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fima.commands.flags import SOME_SKIPPED, add_backbone_flags, add_protocol_flags, feature_request, inputs_of
+from fima.files.claims import claim_file
 from fima.legacy import input_name
 from fima.progress import Progress
-from fima.results import claim_file
 
 __all__ = ["add_arguments", "run"]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
-from fima.files import write_csv
+from fima.files.writing import write_csv
 
 __all__ = ["add_arguments", "run"]
 

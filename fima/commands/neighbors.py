@@ -19,9 +19,9 @@ from fima.commands.flags import (
     inputs_of,
 )
 from fima.errors import InputError
-from fima.files import write_csv, write_json
+from fima.files.claims import results_folder
+from fima.files.writing import write_csv, write_json
 from fima.progress import Progress
-from fima.results import results_folder
 
 if TYPE_CHECKING:
     from fima.evaluation.neighbor_sets import Sets

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
-from fima.files import write_csv
+from fima.files.writing import write_csv
 from fima.legacy import input_name
 from fima.progress import tell
 

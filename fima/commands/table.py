@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from fima.commands.flags import inputs_of
-from fima.files import write_text
-from fima.results import claim_file
+from fima.files.claims import claim_file
+from fima.files.writing import write_text
 
 __all__ = ["add_arguments", "run"]
 

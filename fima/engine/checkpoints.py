@@ -19,7 +19,7 @@ from fima.engine.legacy import as_today
 from fima.engine.record import Recorder
 from fima.engine.resume import LAST, step_files
 from fima.errors import InputError, TrainingError
-from fima.files import whole_file
+from fima.files.writing import whole_file
 
 __all__ = ["BEST", "AtomicCheckpointIO", "CheckpointKeeper"]
 

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from fima.errors import TrainingError, one_line
-from fima.files import append_text
+from fima.files.writing import append_text
 
 __all__ = ["FailureWatch"]
 

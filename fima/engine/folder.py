@@ -12,8 +12,8 @@ import yaml
 from fima.engine.configuration import RunConfig
 from fima.engine.parsing import as_yaml
 from fima.engine.resume import ResumePoint
-from fima.files import write_text
-from fima.results import Claim, claim_output
+from fima.files.claims import Claim, claim_output
+from fima.files.writing import write_text
 
 __all__ = ["TRAINED", "RunFolder", "opened_run", "write_config"]
 

@@ -17,9 +17,9 @@ from jsonargparse import ArgumentParser
 
 from fima.engine.configuration import RunConfig
 from fima.errors import InputError
+from fima.files.reading import read_yaml
 from fima.legacy import american_keys
 from fima.presets.loader import flatten, nearest_hint
-from fima.safe_files import read_yaml
 
 __all__ = ["as_yaml", "build", "first_look", "make_parser", "parse_settings", "read_settings"]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fima.engine.configuration import RunConfig
-from fima.files import append_text, write_csv
+from fima.files.writing import append_text, write_csv
 
 __all__ = ["Means", "MetricsFile", "Recorder"]
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from fima.errors import InputError
 from fima.evaluation.feature_store import read_metadata, schema
-from fima.files import whole_file, write_csv, write_json
-from fima.safe_files import read_json
+from fima.files.reading import read_json
+from fima.files.writing import whole_file, write_csv, write_json
 
 __all__ = ["Parts", "check_same", "skipped_path"]
 

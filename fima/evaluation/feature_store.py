@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 from fima.evaluation.features import VideoFeatures
+from fima.files.reading import parse_json
 from fima.legacy import american_keys, input_name
-from fima.safe_files import parse_json
 
 __all__ = [
     "FORMAT",

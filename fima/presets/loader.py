@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fima.errors import InputError
-from fima.safe_files import read_yaml
+from fima.files.reading import read_yaml
 
 __all__ = ["TASKS", "check_keys", "flatten", "nearest_hint", "preset_names", "preset_path", "read_preset"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.cli import main
-from fima.files import partial_name
+from fima.files.writing import partial_name
 
 SMALL = ["--num-frames", "8", "--size", "56"]
 

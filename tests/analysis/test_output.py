@@ -7,7 +7,7 @@ import pytest
 
 from analysis.output import output_folder, to_plain, write_json, write_npz
 from fima.errors import InputError
-from fima.results import RECORDS
+from fima.files.claims import RECORDS
 
 
 def test_files_appear_together_when_the_block_ends(tmp_path):

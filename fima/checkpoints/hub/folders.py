@@ -15,7 +15,7 @@ from typing import Any
 
 from fima.checkpoints.files import read_checkpoint, sha256_of
 from fima.errors import CheckpointError, InputError
-from fima.safe_files import read_json
+from fima.files.reading import read_json
 
 __all__ = ["Folder", "is_model_folder", "read_folder", "read_safetensors", "require_extra"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fima.checkpoints.hub.settings import Names
 from fima.errors import InputError
-from fima.safe_files import parse_yaml
+from fima.files.reading import parse_yaml
 
 __all__ = ["classes_of", "clip_of", "colors_of"]
 

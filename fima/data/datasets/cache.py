@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fima.errors import WriteError
-from fima.files import write_text
+from fima.files.writing import write_text
 
 __all__ = ["Signature", "cache_folder", "load_index", "signature", "store_index"]
 

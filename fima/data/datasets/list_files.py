@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fima.errors import InputError
-from fima.safe_files import read_lines, read_rows, whole_number
+from fima.files.reading import read_lines, read_rows, whole_number
 
 __all__ = [
     "ListRow",

@@ -14,7 +14,7 @@ from fima.data.datasets.records import VideoRecord
 from fima.data.masks.safe_pickle import load_plain, numbers
 from fima.data.masks.source import Masks, blank, find, frame_numbers, names_of
 from fima.errors import InputError
-from fima.safe_files import read_rows, whole_number
+from fima.files.reading import read_rows, whole_number
 
 __all__ = ["COLUMNS", "BoxMasks", "fill_boxes", "read_table", "read_tubes"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fima.data.datasets.records import VideoRecord
 from fima.data.masks.source import Masks, find, from_stack, names_of
 from fima.errors import VideoError
-from fima.safe_files import MAX_ARRAYS
+from fima.files.reading import MAX_ARRAYS
 
 __all__ = ["PUPPET_FILE", "PuppetMasks"]
 

@@ -15,7 +15,7 @@ from fima.data.masks.source import Masks, blank, frame_numbers, scale_nearest
 from fima.data.readers.picture_files import read_picture
 from fima.data.readers.picture_names import FrameNamesError, order_frames, template_pattern
 from fima.errors import InputError, VideoError
-from fima.safe_files import read_arrays
+from fima.files.reading import read_arrays
 
 __all__ = ["is_numbered_picture", "read_npz", "read_pictures", "read_video"]
 

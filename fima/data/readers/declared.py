@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import VideoError
-from fima.safe_files import check_regular, hole_bytes
+from fima.files.reading import check_regular, hole_bytes
 
 __all__ = ["FEWEST_BYTES", "FREE_FRAMES", "check_declared"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import VideoError
-from fima.safe_files import check_regular
+from fima.files.reading import check_regular
 
 __all__ = ["MAX_PIXELS", "read_picture"]
 

@@ -18,9 +18,9 @@ from fima.data.shapes.render import ShapesVideo
 from fima.data.shapes.textures import PATTERNS
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from fima.files import whole_file, write_json, write_text
-from fima.results import RECORDS, claim_output
-from fima.safe_files import read_json
+from fima.files.claims import RECORDS, claim_output
+from fima.files.reading import read_json
+from fima.files.writing import whole_file, write_json, write_text
 
 __all__ = ["TRUTHS", "write_shapes"]
 

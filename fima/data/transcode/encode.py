@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fima.errors import InputError, VideoError, WriteError
-from fima.files import whole_file
+from fima.files.writing import whole_file
 
 __all__ = ["YUV", "WriteError", "write_frames", "write_video"]
 

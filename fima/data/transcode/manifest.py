@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fima.errors import InputError
-from fima.files import append_text, write_text
-from fima.safe_files import parse_json
+from fima.files.reading import parse_json
+from fima.files.writing import append_text, write_text
 
 __all__ = ["FOLDER", "Done", "Manifest", "read_manifest", "read_planned"]
 

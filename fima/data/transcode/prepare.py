@@ -15,8 +15,8 @@ from fima.data.transcode.parallel import ProcessDiedError, run_each, stopping
 from fima.data.transcode.preparation import FAILED, Job, Plan
 from fima.data.transcode.reencode import Encoding, reencode
 from fima.errors import InputError
-from fima.files import write_csv
-from fima.locks import exclusive
+from fima.files.locks import exclusive
+from fima.files.writing import write_csv
 
 __all__ = ["Failed", "prepare"]
 

@@ -11,11 +11,11 @@ from typing import Any
 from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.results_table.entries import EvalSettings, ResultEntry
+from fima.files.reading import read_json, read_yaml
 from fima.legacy import american_keys, input_name
 from fima.presets.detection import detection_preset
 from fima.presets.loader import preset_names
 from fima.presets.retrieval import retrieval_preset
-from fima.safe_files import read_json, read_yaml
 
 __all__ = ["RESULTS", "collect", "read_result"]
 

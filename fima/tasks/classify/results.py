@@ -13,11 +13,11 @@ import torch
 from fima import __version__
 from fima.data.clip_protocol import ClipProtocol
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
-from fima.files import write_csv, write_json
+from fima.files.reading import read_json
+from fima.files.writing import write_csv, write_json
 from fima.legacy import american_keys
 from fima.presets.loader import flatten
 from fima.presets.supervised import preset
-from fima.safe_files import read_json
 from fima.tasks.classify.config import SupervisedConfig
 from fima.tasks.classify.testing import VideoScores
 

@@ -17,9 +17,9 @@ from fima.engine.resume import ResumePoint, check_same_run, find_resume, fingerp
 from fima.engine.trainer import make_trainer
 from fima.errors import CheckpointError, InputError
 from fima.evaluation.features import clip_features
-from fima.files import write_json
+from fima.files.reading import read_json
+from fima.files.writing import write_json
 from fima.models.registry import backbone_info
-from fima.safe_files import read_json
 from fima.tasks.classify.choice import CHOSEN
 from fima.tasks.classify.classifier import (
     Classifier,

@@ -20,7 +20,7 @@ from fima.engine.progress import RunProgress
 from fima.engine.resume import check_same_run, find_resume
 from fima.engine.trainer import make_trainer
 from fima.errors import InputError
-from fima.files import write_csv, write_json
+from fima.files.writing import write_csv, write_json
 from fima.tasks.detect.clips import ReaderPool
 from fima.tasks.detect.config import DetectConfig
 from fima.tasks.detect.data import KeyframeBatch, training_batches

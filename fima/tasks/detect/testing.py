@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.datasets.layouts.ava import AvaDataset, Keyframe
 from fima.data.read_ahead import read_ahead
-from fima.files import whole_file
+from fima.files.writing import whole_file
 from fima.presets.detection import DetectionPreset
 from fima.tasks.detect.clips import KeyframeClip, ReaderPool, pad_clips
 from fima.tasks.detect.detector import Detector

@@ -104,7 +104,7 @@ def test_terminals_of_any_encoding(encoding, words):
 def test_sigterm_cleans_up_and_has_its_own_code(tmp_path):
     code = (
         "import argparse, sys, time; from pathlib import Path\n"
-        "from fima.commands.base import run; from fima.files import whole_file\n"
+        "from fima.commands.base import run; from fima.files.writing import whole_file\n"
         "def write(_):\n"
         "    with whole_file(Path(sys.argv[1])) as partial:\n"
         "        partial.touch(); print('writing', flush=True); time.sleep(60)\n"

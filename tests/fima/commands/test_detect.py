@@ -14,7 +14,7 @@ from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main
 from fima.data.datasets.layouts.ava import open_ava
 from fima.data.datasets.layouts.ava_files import read_ava_boxes
-from fima.results import claim_output
+from fima.files.claims import claim_output
 from fima.tasks.detect.frame_map import LabeledBoxes, frame_map
 from fima.tasks.detect.module import DetectModule
 

@@ -11,7 +11,7 @@ from fima.data.datasets.index import Index, Listed, Request, look_up
 from fima.data.datasets.layouts.folders import FRAME_PLACES
 from fima.data.datasets.list_files import first_line, read_frame_list
 from fima.errors import InputError
-from fima.safe_files import read_json
+from fima.files.reading import read_json
 
 __all__ = ["is_diving48", "is_ssv2", "read_diving48", "read_ssv2"]
 

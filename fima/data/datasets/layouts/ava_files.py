@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
-from fima.safe_files import read_rows, read_text, whole_number
+from fima.files.reading import read_rows, read_text, whole_number
 
 __all__ = ["FIRST_SECOND", "LAST_SECOND", "Keyframe", "read_ava_boxes", "read_excluded", "read_label_map"]
 

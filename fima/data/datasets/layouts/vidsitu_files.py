@@ -9,7 +9,7 @@ from typing import Any
 
 from fima.data.datasets.index import Request
 from fima.errors import InputError
-from fima.safe_files import read_json
+from fima.files.reading import read_json
 
 __all__ = ["EVENTS", "Verb", "Verbs", "read_clips", "read_verbs", "split_files"]
 

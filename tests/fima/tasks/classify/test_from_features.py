@@ -12,7 +12,7 @@ import torch
 
 from fima.cli import main
 from fima.evaluation.feature_store import read_clip_vectors, read_features
-from fima.results import RECORDS
+from fima.files.claims import RECORDS
 from fima.tasks.classify.classifier import ClassifierHead, load_classifier
 
 DATA = "shapes:easy,videos=24,num_frames=20,size=40"

@@ -11,8 +11,8 @@ import torch
 
 from fima.checkpoints import load_backbone
 from fima.cli import main
+from fima.files.claims import RECORDS, claim_output
 from fima.methods import FIMA, load_method
-from fima.results import RECORDS, claim_output
 
 
 def rows(folder, columns=None):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from fima.errors import InputError, WriteError
-from fima.files import _MACHINE, is_abandoned, sweep, whole_file, write_csv, write_json, write_text
+from fima.files.writing import _MACHINE, is_abandoned, sweep, whole_file, write_csv, write_json, write_text
 
 
 def _names(folder):
@@ -57,7 +57,7 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
 _FULL = """
 import resource, signal, sys
 from pathlib import Path
-from fima.files import write_text
+from fima.files.writing import write_text
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
 write_text(Path(sys.argv[1]), "x" * 1000)
@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_of_the_file_and_leaves_the_old_one(tmp_path):
 _SLOW = """
 import sys, time
 from pathlib import Path
-from fima.files import whole_file
+from fima.files.writing import whole_file
 with whole_file(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     print("writing", flush=True)

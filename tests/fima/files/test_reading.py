@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fima.errors import InputError
-from fima.safe_files import (
+from fima.files.reading import (
     parse_yaml,
     read_arrays,
     read_json,

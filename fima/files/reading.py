@@ -159,7 +159,7 @@ def parse_yaml(text: str, name: object) -> Any:
     """
     import yaml
 
-    from fima.safe_yaml import load
+    from fima.files.yaml_reading import load
 
     try:
         return load(text, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)

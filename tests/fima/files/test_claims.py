@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from fima.errors import InputError
-from fima.files import write_text
-from fima.results import RECORDS, claim_file, claim_output, results_folder
+from fima.files.claims import RECORDS, claim_file, claim_output, results_folder
+from fima.files.writing import write_text
 
 
 def write(folder, settings, files, *, overwrite=False, **rules):
@@ -118,7 +118,7 @@ def test_a_folder_of_an_earlier_version_is_known_by_its_command(tmp_path):
 
 def test_files_written_in_place_are_own_even_after_a_kill(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from fima.results import claim_output\n"
+        "import os, sys; from pathlib import Path; from fima.files.claims import claim_output\n"
         "with claim_output(sys.argv[1], 'run', {}) as claim:\n"
         "    claim.expect('last.ckpt', 'later.ckpt'); Path(sys.argv[1], 'last.ckpt').write_text('half')\n"
         "    os.kill(os.getpid(), 9)\n"

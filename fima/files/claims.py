@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fima.errors import InputError, WriteError, one_line
-from fima.files import is_abandoned, make_folder, partial_name, remove_empty, write_json
-from fima.locks import exclusive
-from fima.records import RECORDS, digest, own_table, read_records
+from fima.files.locks import exclusive
+from fima.files.records import RECORDS, digest, own_table, read_records
+from fima.files.writing import is_abandoned, make_folder, partial_name, remove_empty, write_json
 
 __all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "results_folder"]
 

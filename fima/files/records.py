@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from fima.safe_files import read_json
+from fima.files.reading import read_json
 
 __all__ = ["RECORDS", "digest", "own_table", "read_records"]
 
