@@ -235,6 +235,8 @@ _PAPERMILL = " (papermill takes a text as -r NAME TEXT)"
 def untrained_seed(ckpt: str, seed: int) -> int | None:
     """The seed of the weights that ``random`` (``seed`` itself) or ``random:SEED`` asks for; None for anything else."""
     match = _RANDOM.fullmatch(ckpt)
+    if match is not None and match[1] and (len(match[1]) > 19 or int(match[1]) >= 2**63):
+        raise InputError(f"--ckpt {ckpt[:40]}: a seed must be below 2**63")
     return None if match is None else int(match[1] or seed)
 
 

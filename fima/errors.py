@@ -3,7 +3,18 @@
 A missing file is always the built-in ``FileNotFoundError``.
 """
 
-__all__ = ["CheckpointError", "InputError", "Interrupted", "TrainingError", "VideoError", "WriteError", "one_line"]
+import re
+
+__all__ = [
+    "CheckpointError",
+    "InputError",
+    "Interrupted",
+    "TrainingError",
+    "VideoError",
+    "WriteError",
+    "lacks_memory",
+    "one_line",
+]
 
 
 class InputError(ValueError):
@@ -41,3 +52,12 @@ class Interrupted(BaseException):
 def one_line(text: str) -> str:
     """The text with every run of white space, line breaks included, as one space."""
     return " ".join(text.split())
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error is an allocator's: Python's, NumPy's, or PyTorch's (by its name: torch is not imported here)."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and _ALLOCATOR.search(str(error)) is not None)
+
+
+_ALLOCATOR = re.compile(r"DefaultCPUAllocator: (not enough|can't allocate) memory|CUDA out of memory")

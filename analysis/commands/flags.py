@@ -22,9 +22,8 @@ from analysis.settings import (
     SPACES,
     Settings,
 )
-from fima.commands.base import lacks_memory
 from fima.commands.flags import inputs_of
-from fima.errors import InputError, one_line
+from fima.errors import InputError, lacks_memory, one_line
 from fima.progress import Progress, tell
 
 __all__ = [

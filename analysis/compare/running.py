@@ -13,7 +13,7 @@ from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
 from analysis.inputs.sessions import open_sessions
 from analysis.inputs.sharing import share_videos
 from analysis.inputs.videos import VideoList, list_videos
-from analysis.settings import Settings
+from analysis.settings import Settings, as_names
 from analysis.studies import CORE, STUDIES, Study, run
 from analysis.studies.differences import compare_scores
 from fima.errors import InputError
@@ -44,7 +44,7 @@ def compare(
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
     wanted = _measures(measures)
-    given = tuple(checkpoints or DEFAULT_CHECKPOINTS)
+    given = as_names("ckpts", checkpoints) or DEFAULT_CHECKPOINTS
     plan = plan_sources(given, names, seed=settings.seed, trust=settings.trust_checkpoint)
     listed = share_videos(list_videos(settings))
     sessions = open_sessions(settings, plan.columns, videos=listed)

@@ -137,7 +137,11 @@ def newest_checkpoint(word: str, *, trust: bool = False) -> str:
     Raises:
         CheckpointError: For a checkpoint of a folder that does not say its step.
     """
-    return str(list(run_checkpoints(Path(word), trust=trust).values())[-1]) if _is_run(word) else word
+    from fima.checkpoints.files import newest_of_run
+
+    if not _is_run(word):
+        return word
+    return str(newest_of_run(Path(word)) or list(run_checkpoints(Path(word), trust=trust).values())[-1])
 
 
 def _is_run(word: str) -> bool:

@@ -146,7 +146,7 @@ class FeatureExtractor:
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
         maps: dict[str, Tensor] = self._fitting(inputs, lambda: read_maps(self.backbone, inputs, [self.tap]))
-        return maps[self.tap.layer]
+        return self._finite(maps[self.tap.layer])
 
     def _motion_map(self, clip: Tensor, rgb: torch.Size, pathway: MotionPathway) -> Tensor:
         """The pathway's feature map, averaged over time to the slices of RGB's."""
@@ -156,8 +156,15 @@ class FeatureExtractor:
             raise InputError(
                 f"features cannot be compared: RGB's are {grids[0]}, those of the motion pathway {grids[1]}"
             )
-        n, channels, slices, *grid = motion.shape
+        n, channels, slices, *grid = self._finite(motion).shape
         return motion.reshape(n, channels, rgb[2], slices // rgb[2], *grid).mean(dim=3)
+
+    def _finite(self, features: Tensor) -> Tensor:
+        """Features that are numbers; what is not would be drawn, and averaged, as if it were something."""
+        if not bool(torch.isfinite(features).all()):
+            name = self.loaded.path or self.loaded.arch
+            raise InputError(f"{name}: its features are not finite; look at the checkpoint with fima info")
+        return features
 
     def _fitting(self, inputs: Tensor, run: Callable[[], Any]) -> Any:
         """What ``run`` gives; a clip that is too small for it is refused in words."""

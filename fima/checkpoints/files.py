@@ -22,7 +22,7 @@ from fima.checkpoints.limits import check_archive, check_values
 from fima.errors import CheckpointError, WriteError, one_line
 from fima.files.writing import whole_file
 
-__all__ = ["read_checkpoint", "sha256_of", "write_checkpoint"]
+__all__ = ["newest_of_run", "read_checkpoint", "sha256_of", "write_checkpoint"]
 
 _WEIGHTS_ALONE = "save its weights alone where it was made: torch.save(module.state_dict(), 'weights.pt')"
 
@@ -62,6 +62,15 @@ def _read(path: Path, trust: bool) -> Any:
             ) from None
     warnings.warn(f"{path}: reading it ran code from the file ({wanted})", stacklevel=2)
     return _read_running_code(path)
+
+
+def newest_of_run(folder: Path) -> Path | None:
+    """The newest checkpoint in a training run's folder, by the name with its step if there is one; None for no run."""
+    steps = sorted(folder.glob("step-*.ckpt"), key=lambda file: (len(file.name), file.name))
+    last = folder / "last.ckpt"
+    if not last.is_file():
+        return steps[-1] if steps else None
+    return next((file for file in steps if file.samefile(last)), last)
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:

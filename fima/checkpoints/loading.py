@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fima.checkpoints.containers import Unwrapped, unwrap
-from fima.checkpoints.files import read_checkpoint, sha256_of, write_checkpoint
+from fima.checkpoints.files import newest_of_run, read_checkpoint, sha256_of, write_checkpoint
 from fima.checkpoints.filling import fill
 from fima.checkpoints.formats import FORMATS, METHOD, NATIVE, Found, find_backbone
 from fima.checkpoints.hub.families import recognize
@@ -78,7 +78,7 @@ def load_backbone(
         return own if device is None else replace(own, backbone=_move(own.backbone, device))
     if reading:
         raise InputError(f"{', '.join(reading)}: for your own module only; {path} says how it is read")
-    file = shipped_path(Path(path)) or Path(path)
+    file = shipped_path(Path(path)) or newest_of_run(Path(path)) or Path(path)
     loaded = _load(file, arch, trust=trust)
     if not loaded.report.complete:
         problems = "; ".join(loaded.report.problems)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -22,7 +21,7 @@ from typing import Any, NoReturn
 
 from fima import __version__
 from fima.commands.types import finite, text, whole
-from fima.errors import InputError, Interrupted, TrainingError, one_line
+from fima.errors import InputError, Interrupted, TrainingError, lacks_memory, one_line
 from fima.legacy import american_flags
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "Parser",
     "add_global_flags",
     "begin",
-    "lacks_memory",
     "run",
 ]
 
@@ -161,15 +159,6 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     if lacks_memory(error):
         return BAD_INPUT, f"not enough memory ({one_line(str(error))[:120]}); try smaller clips or batches"
     return FAULT, f"this is a fault of fima: {_fault(error)}; {_FLAG} shows it"
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """Whether an error is an allocator's: Python's, NumPy's, or PyTorch's (by its name: torch is not imported here)."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and _ALLOCATOR.search(str(error)) is not None)
-
-
-_ALLOCATOR = re.compile(r"DefaultCPUAllocator: (not enough|can't allocate) memory|CUDA out of memory")
 
 
 def _fault(error: BaseException) -> str:

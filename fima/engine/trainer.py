@@ -80,7 +80,13 @@ def make_trainer(config: RunConfig, resume: ResumePoint | None, *, devices: list
                 default_root_dir=config.out,
             )
     except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise InputError(f"trainer: {one_line(str(error))}") from error
+        text = one_line(str(error))
+        if "SLURM" in text:  # Lightning's advice is about its own flags
+            text = (
+                "this is one process in a job of several tasks: start each with srun, one for each of "
+                "--trainer.devices, or ask for one task"
+            )
+        raise InputError(f"trainer: {text}") from error
 
 
 def _several_processes(config: RunConfig) -> bool:

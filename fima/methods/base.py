@@ -144,6 +144,9 @@ def mean_contrast(terms: Iterable[Contrast]) -> Contrast:
     return Contrast(torch.stack(losses).mean(), torch.stack(accuracies).mean())
 
 
+_MOST = 10**9
+
+
 def check_settings(*, momentum: float, **positive: float) -> None:
     """Refuse a momentum outside [0, 1], and temperatures, radii or sizes that are not above 0.
 
@@ -153,5 +156,5 @@ def check_settings(*, momentum: float, **positive: float) -> None:
     if not 0 <= momentum <= 1:
         raise InputError(f"momentum must be in [0, 1], got {momentum}")
     for name, value in positive.items():
-        if not value > 0:
-            raise InputError(f"{name} must be above 0, got {value}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _MOST:
+            raise InputError(f"{name} must be above 0 and below {_MOST}, got {value!r}")

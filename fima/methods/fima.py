@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["FIMA"]
 
 
+_MOST_LAYERS = 1000
+
+
 class _Predicted(NamedTuple):
     """The motion of each view (the first axis) as RGB predicts it, unit vectors.
 
@@ -86,7 +89,10 @@ class FIMA(MoCo):
     ) -> None:
         super().__init__(arch, **moco)
         motion_queue_size = self.settings["queue_size"] if motion_queue_size is None else motion_queue_size
-        check_settings(momentum=self.momentum, radius=radius, pixel_temperature=pixel_temperature)
+        shape = {"width": width, "heads": heads, "feedforward": feedforward, "layers": layers}
+        check_settings(momentum=self.momentum, radius=radius, pixel_temperature=pixel_temperature, **shape)
+        if layers > _MOST_LAYERS or heads > width:
+            raise InputError(f"layers must be at most {_MOST_LAYERS} and heads at most width, got {layers} and {heads}")
         if pixel_queue_size < 0:
             raise InputError(f"pixel_queue_size must be at least 0, got {pixel_queue_size}")
         self.pixel, self.frame, self.foreground = pixel, frame, foreground
@@ -95,7 +101,6 @@ class FIMA(MoCo):
         # What no loss reads is not made: a parameter without gradient would stall distributed training.
         self.decoder = None
         if decoder and (pixel or frame):
-            shape = {"width": width, "heads": heads, "feedforward": feedforward, "layers": layers}
             self.decoder = MotionDecoder(self.channels, **shape, dropout=dropout, class_token=frame)
         self.motion_queue = FeatureQueue(dim, motion_queue_size) if frame else None
         self.pixel_queue = FeatureQueue(dim, pixel_queue_size) if pixel and pixel_queue_size else None

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from fima.checkpoints.containers import unwrap
-from fima.checkpoints.files import read_checkpoint, write_checkpoint
+from fima.checkpoints.files import newest_of_run, read_checkpoint, write_checkpoint
 from fima.checkpoints.formats import find_backbone
 from fima.checkpoints.report import LoadReport, ShapeMismatch
-from fima.errors import CheckpointError, InputError
+from fima.errors import CheckpointError, InputError, lacks_memory, one_line
 from fima.methods.base import Method
 from fima.models.registry import is_custom
 
@@ -137,7 +137,7 @@ def load_method(path: str | os.PathLike[str], *, trust: bool = False, **override
             the path.
         InputError: for an override that the method does not know or that cannot be used.
     """
-    file = Path(path)
+    file = newest_of_run(Path(path)) or Path(path)
     content = read_checkpoint(file, trust=trust)
     if isinstance(content, Mapping) and content.get("format") == METHOD_FORMAT:
         return restore_method(content, file, **overrides)
@@ -226,7 +226,12 @@ def _build(name: str, settings: dict[str, Any], path: object, overrides: Mapping
     unknown = sorted(settings.keys() - known)
     if unknown:
         raise InputError(f"{path}: {name} has no setting {', '.join(unknown)}; its settings are {', '.join(known)}")
-    method: Method = method_class(**settings)
+    try:
+        method: Method = method_class(**settings)
+    except (InputError, TypeError, ValueError, MemoryError, RuntimeError) as error:
+        if overrides or not (isinstance(error, TypeError | ValueError) or lacks_memory(error)):
+            raise
+        raise CheckpointError(f"{path}: holds settings that cannot be used ({one_line(str(error))[:200]})") from error
     return method
 
 

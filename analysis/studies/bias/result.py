@@ -16,7 +16,7 @@ from analysis.inputs.checkpoints import plan_columns
 from analysis.inputs.sessions import Session, open_sessions
 from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.output import output_folder, timestamp, write_json, write_npz
-from analysis.settings import Settings
+from analysis.settings import Settings, as_names
 from analysis.studies.bias.measuring import BiasGap, BiasWorlds, bias_worlds, measure_bias
 from analysis.studies.files import picture_base64, picture_html, save_picture
 from analysis.studies.provenance import provenance
@@ -192,7 +192,7 @@ def compare_bias(
     """
     if min(videos) < 2:
         raise InputError(f"--videos: give at least 2 videos to train on and 2 to test, got {videos[0]} and {videos[1]}")
-    given = list(checkpoints or [settings.checkpoint])
+    given = list(as_names("ckpts", checkpoints) or [settings.checkpoint])
     worlds = bias_worlds(regime, (videos[0], videos[1] // 2, videos[1]), correlation=correlation)
     data = f"shapes:{regime},correlation={correlation},videos={videos[1]}"
     asked = {
