@@ -28,7 +28,7 @@ class Difference:
         baseline_mean: Over the videos that have both scores.
         other_mean: The same.
         difference: Mean of other minus baseline.
-        low: Lower end of its 95 % interval, of a bootstrap over videos in pairs; NaN for fewer than 2.
+        low: Lower end of its 95 % interval over videos in pairs; NaN for fewer than 3 units.
         high: Upper end.
         share_higher: Share of videos on which the other is higher, equal ones half, in [0, 1].
         num_videos: Videos that have both scores.

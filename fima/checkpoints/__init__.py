@@ -1,5 +1,8 @@
 """Backbones in and out of files: formats by table, safe reading, a report that accounts for every key.
 
+A file is read (`files`), its weights are found in whatever holds them (`containers`), the table says whose it is
+(`formats`; `hub` for transformers), and every entry gets its place (`filling`); `loading` goes that way.
+
 What needs torch is imported when it is asked for, so that the names of shipped checkpoints do not.
 """
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fima.checkpoints.containers import Unwrapped
-from fima.checkpoints.hub.renaming import join
+from fima.checkpoints.hub.transformer_names import join
 from fima.checkpoints.report import LoadReport, ShapeMismatch
 
 __all__ = ["Placing", "fill"]

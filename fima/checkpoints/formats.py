@@ -251,7 +251,7 @@ FORMATS: tuple[CheckpointFormat, ...] = (
         "MaCLR pre-training", lambda f: f.arch == "slow_r50" and f.core.startswith("encoder_q."), _pyslowfast_input
     ),
     CheckpointFormat("MaCLR / PySlowFast", lambda f: f.arch == "slow_r50", _pyslowfast_input),
-    CheckpointFormat("MoCo pre-training (FIMA, FAME)", lambda f: f.core.startswith("encoder_q."), _usual_input),
+    CheckpointFormat("FIMA, FAME, MoCo pre-training", lambda f: f.core.startswith("encoder_q."), _usual_input),
     CheckpointFormat(
         "torchvision",
         lambda f: _is_resnet18(f) and f.source.wrapper is None and f.prefix == "",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
+from fima.commands.neighbor_flags import add_flags, claimed, finish, open_sets, positive, save
 from fima.files.writing import write_csv
 
 __all__ = ["add_arguments", "run"]

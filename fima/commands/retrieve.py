@@ -7,7 +7,7 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from fima.commands.neighbors import add_flags, claimed, finish, open_sets, positive, save
+from fima.commands.neighbor_flags import add_flags, claimed, finish, open_sets, positive, save
 from fima.files.writing import write_csv
 from fima.legacy import input_name
 from fima.progress import tell

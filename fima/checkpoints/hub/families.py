@@ -1,7 +1,7 @@
 """Whose video transformer is this? Families by their keys, and their settings by shapes or ``config.json``.
 
 Facts: the authors' repositories at the commits named in `fima.models.hub`, MMAction2 (0f1d96b), transformers 5.24. A
-new writer is a row in `_LAYOUTS` with its names in `fima.checkpoints.hub.renaming`; a new family a row in `_FAMILIES`.
+new writer is a row in `_LAYOUTS` with its names in `transformer_names`; a new family a row in `_FAMILIES`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from fima.checkpoints.containers import Unwrapped, plain_key
-from fima.checkpoints.hub import renaming
+from fima.checkpoints.hub import transformer_names
 from fima.checkpoints.hub.inputs import classes_of, clip_of, colors_of
 from fima.checkpoints.hub.settings import Names, settings_of
 from fima.errors import CheckpointError
@@ -52,14 +52,18 @@ class Recognized:
     settings: dict[str, Any]
     source: Unwrapped
     prefix: str
-    rules: renaming.Rules
+    rules: transformer_names.Rules
     colors: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def place(self, key: str) -> str | None:
         """The name of an entry in our network; None if it is outside the backbone's part of the file."""
         plain = plain_key(key)
-        return renaming.rename(plain.removeprefix(self.prefix), self.rules) if _inside(plain, self.prefix) else None
+        return (
+            transformer_names.rename(plain.removeprefix(self.prefix), self.rules)
+            if _inside(plain, self.prefix)
+            else None
+        )
 
     def reason(self, key: str) -> str:
         """Why an entry is left aside."""
@@ -71,7 +75,7 @@ class Recognized:
 class _Layout:
     writer: str
     anchor: str
-    rules: renaming.Rules
+    rules: transformer_names.Rules
     arch: str | None = None
 
 
@@ -79,13 +83,18 @@ _MM, _HF = "MMAction2", "Hugging Face"
 _HF_ATTENTION = r"(.*?)encoder\.layer\.\d+\.attention\."
 
 _LAYOUTS = (
-    _Layout(_MM, r"(.*?)transformer_layers\.layers\.\d+\.attentions\.\d+\..*", renaming.MM_TIMESFORMER, "timesformer"),
-    _Layout(_MM, r"(.*?)blocks\.\d+\.mlp\.layers\.0\.0\.weight", renaming.MM_VIDEOMAE),
-    _Layout(_HF, _HF_ATTENTION + r"query\.weight", renaming.HF_VJEPA2),
-    _Layout(_HF, _HF_ATTENTION + r"attention\.qkv\.weight", renaming.HF_TIMESFORMER, "timesformer"),
-    _Layout(_HF, _HF_ATTENTION + r"attention\.query\.weight", renaming.HF_VIDEOMAE),
-    _Layout("official", r"(.*?)patch_embed1\.proj\.weight", renaming.OFFICIAL),
-    _Layout("official", r"(.*?)blocks\.\d+\.attn\.qkv\.weight", renaming.OFFICIAL),
+    _Layout(
+        _MM,
+        r"(.*?)transformer_layers\.layers\.\d+\.attentions\.\d+\..*",
+        transformer_names.MM_TIMESFORMER,
+        "timesformer",
+    ),
+    _Layout(_MM, r"(.*?)blocks\.\d+\.mlp\.layers\.0\.0\.weight", transformer_names.MM_VIDEOMAE),
+    _Layout(_HF, _HF_ATTENTION + r"query\.weight", transformer_names.HF_VJEPA2),
+    _Layout(_HF, _HF_ATTENTION + r"attention\.qkv\.weight", transformer_names.HF_TIMESFORMER, "timesformer"),
+    _Layout(_HF, _HF_ATTENTION + r"attention\.query\.weight", transformer_names.HF_VIDEOMAE),
+    _Layout("official", r"(.*?)patch_embed1\.proj\.weight", transformer_names.OFFICIAL),
+    _Layout("official", r"(.*?)blocks\.\d+\.attn\.qkv\.weight", transformer_names.OFFICIAL),
 )
 
 
@@ -156,7 +165,7 @@ def recognize(
     if layout is None:
         return None
     names: Names = {
-        renaming.rename(key.removeprefix(prefix), layout.rules): tuple(value.shape)
+        transformer_names.rename(key.removeprefix(prefix), layout.rules): tuple(value.shape)
         for key, value in keys.items()
         if _inside(key, prefix)
     }

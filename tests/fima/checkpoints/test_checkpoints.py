@@ -96,7 +96,7 @@ class TestFamilies:
         state = prefixed(reference_state("fima_i3d"), "module.")
         path = save({"epoch": 200, "arch": "I3D", "state_dict": state, "optimizer": {"param_groups": []}})
         loaded = load_backbone(path)
-        assert loaded.report.format == "MoCo pre-training (FIMA, FAME)"
+        assert loaded.report.format == "FIMA, FAME, MoCo pre-training"
         assert loaded.epoch == 200
         assert loaded.input == FIMA_224
         accounts_for_everything(loaded, state)
