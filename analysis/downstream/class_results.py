@@ -98,7 +98,7 @@ def read_run(folder: Path, *, votes: str | None = None) -> RunResult:
     except OSError as error:
         raise InputError(f"{file}: cannot be read as a result ({error})") from None
     task = about.get("task") if isinstance(about, dict) else None
-    if task not in TASKS or "person_boxes" in about:
+    if not isinstance(task, str) or task not in TASKS or "person_boxes" in about:
         raise InputError(f"{file}: is of {task or 'another task'}; expected fima finetune, linear or knn")
     path = folder / "predictions.csv"
     try:

@@ -31,6 +31,12 @@ __all__ = [
 
 FORMAT = "fima-features"
 _VERSION = 1
+_KINDS: dict[str, type] = {
+    "class_names": list, "skipped": list, "data": dict, "protocol": dict, "input": dict, "checkpoint": str, "arch": str,
+    "sha256": str, "shown": str, "layer": str, "preset": str,
+}  # fmt: skip
+_LONGEST_VECTOR = 10**6
+_MOST_CLASSES = 10**6
 _COLUMNS = ("video", "clip", "label", "class_name", "vector")
 
 
@@ -181,6 +187,8 @@ def read_features(path: Path, *, unit_clips: bool = False) -> FeatureSet:
             classes = batch.column("class_name").to_pylist()
             contents = batch.column("content").to_pylist() if "content" in columns else [None] * len(videos)
             starts = [i for i in range(len(videos)) if i == 0 or videos[i] != videos[i - 1]]
+            if wrong := [label for label in labels if label is not None and not -1 <= label < _MOST_CLASSES]:
+                raise InputError(f"{path}: holds a label {wrong[0]}, expected -1 to {_MOST_CLASSES - 1}")
             for first, end in zip(starts, [*starts[1:], len(videos)], strict=True):
                 builder.add(videos[first], labels[first], vectors[first:end], contents[first])
                 if labels[first] is not None and classes[first] is not None:
@@ -224,7 +232,22 @@ def _metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     content = american_keys(parse_json(about, path)) if about else {}
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no table of features: its metadata are a {type(content).__name__}")
+    for name, kind in _KINDS.items():
+        if not isinstance(content.get(name), kind | None):
+            raise InputError(f"{path}: is no table of features: its {name} is a {type(content[name]).__name__}")
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in content.get("skipped") or ()):
+        raise InputError(f"{path}: is no table of features: its skipped are no pairs of video and reason")
+    _check_lengths(file, path)
     return {**content, "shown": input_name(content["shown"])} if "shown" in content else content
+
+
+def _check_lengths(file: pq.ParquetFile, path: Path) -> None:
+    """Refuse vectors that a few bytes make gigabytes of."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    for group in groups:
+        longest = max(group.column(number).num_values for number in range(group.num_columns))
+        if longest > _LONGEST_VECTOR * max(group.num_rows, 1):
+            raise InputError(f"{path}: holds vectors of more than {_LONGEST_VECTOR} values")
 
 
 def _vectors(batch: pa.RecordBatch, path: Path) -> NDArray[np.float32]:

@@ -47,6 +47,9 @@ def _drawn(world: ShapesWorld, seed: tuple[int, ...]) -> ShapesVideo:
     return draw_video(world, *seed)
 
 
+_MOST_VIDEOS = 10**6
+
+
 def open_shapes(text: str, *, split: str | None = None) -> VideoDataset:
     """The data set that ``shapes:REGIME[,KNOB=VALUE…]`` names.
 
@@ -70,6 +73,8 @@ def open_shapes(text: str, *, split: str | None = None) -> VideoDataset:
     if split not in SPLITS:
         raise InputError(f"{text}: the split must be one of {', '.join(SPLITS)}, got {split!r}")
     videos = _whole("videos", knobs.pop("videos", SPLITS[split]), 1)
+    if videos > _MOST_VIDEOS:
+        raise InputError(f"shapes: videos must be at most {_MOST_VIDEOS}, got {videos:.4g}")
     seed = _whole("seed", knobs.pop("seed", 0), 0)
     world = world_from_text(regime, knobs)
     look_of(world)  # says now, and to no worker, that pictures are missing

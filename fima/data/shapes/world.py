@@ -75,23 +75,21 @@ class ShapesWorld:
     still_in: Literal["picture", "world"] = "picture"
 
     def __post_init__(self) -> None:
-        for name, lowest in (
-            ("num_frames", 1),
-            ("size", 16),
-            ("segments", 1),
-            ("distractors", 0),
-            ("static_distractors", 0),
-            ("scenes", 1),
-        ):
+        for name, (lowest, highest) in _RANGES.items():
             if getattr(self, name) < lowest:
                 raise InputError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+            if getattr(self, name) > highest:
+                raise InputError(f"{name} must be at most {highest}, got {getattr(self, name):.4g}")
+        if self.num_frames * self.size**2 > _MOST_PIXELS:
+            raise InputError(f"a video of num_frames {self.num_frames} and size {self.size} would fit no memory")
         for name in ("pan", "shake", "noise", "correlation", "zoom", "blur", "shadow"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("radius", "amplitude", "period", "distractor_radius"):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise InputError(f"{name} must be two ascending values above 0, got {low} and {high}")
+            if not 0 < low <= high <= _HIGHEST[name]:
+                ends = f"above 0 and at most {_HIGHEST[name]}"
+                raise InputError(f"{name} must be two ascending values {ends}, got {low} and {high}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} must be {' or '.join(map(str, choices))}, got {getattr(self, name)}")
@@ -100,10 +98,14 @@ class ShapesWorld:
         without = ("static_distractors", "zoom", "blur", "shadow", "feather", "noise")
         if self.look == "noise" and (given := [name for name in without if getattr(self, name)]):
             raise InputError(f"look=noise goes without {', '.join(given)}: they would show in a single frame")
-        if not self.fps > 0:
-            raise InputError(f"fps must be more than 0, got {self.fps}")
+        if not 0 < self.fps <= 1000:
+            raise InputError(f"fps must be more than 0 and at most 1000, got {self.fps}")
 
 
+_RANGES = {"num_frames": (1, 10**6), "size": (16, 4096), "segments": (1, 1000), "distractors": (0, 1000),
+           "static_distractors": (0, 1000), "scenes": (1, 10**6)}  # fmt: skip
+_HIGHEST = {"radius": 1, "distractor_radius": 1, "amplitude": 10, "period": 10**6}
+_MOST_PIXELS = 2**28
 _CHOICES: dict[str, tuple[Any, ...]] = {
     name: get_args(hint) for name, hint in get_type_hints(ShapesWorld).items() if get_origin(hint) is Literal
 }
