@@ -24,7 +24,14 @@ def test_a_report_from_an_installed_wheel(repo_dir, tmp_path):
     empty = tmp_path / "empty"
     venv.create(empty, with_pip=True)
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run(empty / "bin" / "python", *install, "-c", repo_dir / "constraints.txt", wheel, cwd=tmp_path)
+    _run(
+        empty / "bin" / "python",
+        *install,
+        "-c",
+        repo_dir / "constraints.txt",
+        f"{wheel}[analysis,notebooks]",
+        cwd=tmp_path,
+    )
     where = _run(empty / "bin" / "python", "-c", "import analysis, fima; print(analysis.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(empty)
     said = _run(empty / "bin" / "fima-analyze", "report", "--notebooks", "--out", "report", cwd=tmp_path)

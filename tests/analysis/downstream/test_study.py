@@ -78,7 +78,7 @@ def test_cheap_tasks_are_those_of_the_commands_and_are_not_done_twice(drawn: Pat
         command = [task, "--ckpt", "tiny-vd", "--data", str(drawn), "--clips", "5", "--out", str(where)]
         command += ["--k", "5"] if task == "knn" else []
         subprocess.run([sys.executable, "-m", "fima.cli", *command], check=True, capture_output=True)
-        theirs = json.loads(next(where.glob("*.json")).read_text())["scores"]["rgb"][score]
+        theirs = json.loads(next(where.glob("[!.]*.json")).read_text())["scores"]["rgb"][score]
         ours = json.loads((runs / "split/tiny-vd" / f"{task}-0" / "result.json").read_text())
         assert ours["top1"] == pytest.approx(theirs["value"])
         assert ours["chance"] == pytest.approx(theirs["chance"])

@@ -81,7 +81,7 @@ def test_from_a_checkpoint_to_a_number(miniature, tmp_path, capsys):
     assert len(found["sha256"]) == 64
     assert found["per_class"]["11"]["AP"] is None
     assert found["per_class"]["12"]["truth"] == 3
-    assert found["command"].startswith("fima detect ")
+    assert found["command"].startswith("fima detect")
     assert sum(1 for _ in (out / "detections.csv").open()) == 6 * 12
     assert not (out / "skipped.csv").exists()
     assert not list(out.rglob(".partial*"))
