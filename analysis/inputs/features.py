@@ -73,6 +73,10 @@ def choose_device(name: str) -> torch.device:
 _TOO_SMALL = ("Kernel size can't be greater than", "Output size is too small", "non-zero size", "output size")
 
 
+_OUTSIDE = 0.5
+"""How far a filter, such as a sharp resampling, may leave [0, 1]."""
+
+
 class FeatureExtractor:
     """Feature maps of clips and of their frame difference, normalized as the backbone expects.
 
@@ -124,7 +128,8 @@ class FeatureExtractor:
         Raises:
             InputError: If the clip is not of that shape, or too small for the backbone.
         """
-        clip = clip.to(self.device)
+        clip = self._as_clip(clip)
+        self.backbone.eval()  # a training loop may have left it otherwise
         with torch.set_grad_enabled(self.gradient):
             if self.pathway is not None:
                 rgb = self.feature_map(clip[:, :, ::2])
@@ -134,6 +139,13 @@ class FeatureExtractor:
                 both = self.feature_map(torch.cat((clip, motion)))
                 return Features(both[:1], both[1:])
             return Features(self.feature_map(clip), self.feature_map(motion))
+
+    def _as_clip(self, clip: Tensor) -> Tensor:
+        """Any array or tensor of numbers in [0, 1], as the backbone's weights are."""
+        clip = torch.as_tensor(clip).to(self.device, torch.float32)
+        if clip.numel() and not (clip.min() >= -_OUTSIDE and clip.max() <= 1 + _OUTSIDE):
+            raise InputError(f"a clip must lie in [0, 1], got values from {clip.min():.3g} to {clip.max():.3g}")
+        return clip
 
     def feature_map(self, clip: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of one clip or motion input in [0, 1], after normalization."""

@@ -20,7 +20,7 @@ from fima.engine.progress import RunProgress
 from fima.engine.record import MetricsFile, Recorder
 from fima.engine.resume import ResumePoint, saved_state
 from fima.engine.trainer import quiet_lightning
-from fima.errors import TrainingError, VideoError, one_line
+from fima.errors import CheckpointError, InputError, TrainingError, VideoError, one_line
 
 __all__ = ["fit"]
 
@@ -81,7 +81,12 @@ def fit(
         progress.tell("\n".join([*([resume.note] if resume.note else []), f"going on from {resume.path}"]))
     module.train()  # a loaded backbone is in eval mode, and Lightning leaves modes as they are
     with quiet_lightning(), _one_line_errors(folder.path):
-        trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else resume.path)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else resume.path)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if resume is None or keeper.saved_step >= 0 or isinstance(error, InputError | TrainingError):
+                raise  # not of what the checkpoint restores
+            raise CheckpointError(f"{resume.path}: cannot be gone on with ({one_line(str(error))[:200]})") from error
     if evaluation is not None:
         evaluation.settle()  # a run that was finished before has saved nothing now
     share = recorder.total_wait / max(recorder.total_seconds, 1e-9)
