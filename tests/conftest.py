@@ -8,10 +8,11 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,20 @@ def real_data() -> Path:
     if not (REAL / "surveillance-fight").is_dir():
         pytest.skip("files with faults of real cameras lie in ../shared/data, which is not here")
     return REAL
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 def _real_or_made(name: str, fill: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:

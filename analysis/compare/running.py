@@ -54,7 +54,7 @@ def compare(
     return Comparison(
         columns=plan.columns,
         studies=studies,
-        differences=[d for of in studies.values() for d in compare_scores(of, seed=settings.seed)],
+        differences=[d for of in studies.values() for d in compare_scores(of)],
         training=_training(plan, settings, listed, studies, steps),
         left_out={measure: "; ".join(f"{n}: {why}" for n, why in of.items()) for measure, of in left_out.items()},
         settings=settings,

@@ -119,7 +119,7 @@ def build_gallery(
             "untrained": one.test.metadata["checkpoint"] == "random",
             "created": timestamp(),
         },
-        "findings": conclude(found, scores, seed=request.seed),
+        "findings": conclude(found, scores),
         "scores": scores,
         "shown": take_examples(one.test.labels, min(queries, len(test)), request.seed),
         "duplicates": sets.duplicates,

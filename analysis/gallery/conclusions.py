@@ -13,20 +13,17 @@ __all__ = ["conclude"]
 _NAMES = {"rgb": "the RGB clip", "static": "one static frame", "motion": "the frame difference alone"}
 
 
-def conclude(
-    found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, Mapping[str, float]]], *, seed: int = 0
-) -> list[str]:
+def conclude(found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
     """Sentences, the most important first.
 
     Args:
         found: Input → its neighbors; "rgb" among them.
         scores: Of `analysis.gallery.compute.bias_scores`.
-        seed: Of the bootstrap over queries.
     """
     told = ", ".join(f"{_NAMES[shown]} {percent(scores[shown]['recall@1']['value'])} %" for shown in found)
     chance = percent(scores["rgb"]["recall@1"]["chance"])
     sentences = [f"The nearest video is of the query's class (R@1; chance {chance} %) with {told}."]
-    sentences += [_against_rgb(shown, found, seed) for shown in found if shown != "rgb"]
+    sentences += [_against_rgb(shown, found) for shown in found if shown != "rgb"]
     if low := [shown for shown in found if scores[shown]["recall@1"]["low"] <= scores[shown]["recall@1"]["chance"]]:
         sentences.append(f"Not above chance by its interval: {', '.join(_NAMES[shown] for shown in low)}.")
     queries = len(found["rgb"].test)
@@ -37,9 +34,9 @@ def conclude(
     return sentences
 
 
-def _against_rgb(shown: str, found: Mapping[str, Neighbors], seed: int) -> str:
+def _against_rgb(shown: str, found: Mapping[str, Neighbors]) -> str:
     """One input against the clip as it is, query by query."""
-    difference = paired_difference(found["rgb"].hits[:, 0], found[shown].hits[:, 0], seed=seed)
+    difference = paired_difference(found["rgb"].hits[:, 0], found[shown].hits[:, 0])
     name = _NAMES[shown]
     if difference.low > 0:
         interval = f"[{percent(difference.low)}, {percent(difference.high)}]"

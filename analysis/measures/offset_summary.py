@@ -130,11 +130,8 @@ class OffsetSummary:
             self._density[kind] += np.histogram(values.clip(-1, 1), bins=self._edges, density=True)[0]
             self._num_videos[kind] += 1
 
-    def result(self, *, seed: int = 0) -> OffsetResult:
+    def result(self) -> OffsetResult:
         """Everything over the videos so far.
-
-        Args:
-            seed: Unused: nothing is drawn.
 
         Raises:
             InputError: If no video was added.

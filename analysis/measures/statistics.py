@@ -88,7 +88,6 @@ def summarize(
     chance: float | None = None,
     groups: Sequence[Hashable] | None = None,
     limits: tuple[float, float] | None = None,
-    seed: int = 0,
 ) -> Summary:
     """Mean, standard deviation and 95 % interval over videos.
 
@@ -97,7 +96,6 @@ def summarize(
         chance: Chance level to keep beside the score.
         groups: ``(V,)``, the source recording of each video; None: every video is its own.
         limits: Ends of the score's range.
-        seed: Unused: nothing is drawn.
 
     Raises:
         InputError: If the values are not 1-D, or the groups are not as many.
@@ -118,7 +116,7 @@ def summarize(
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, *, groups: Sequence[Hashable] | None = None, seed: int = 0
+    first: ArrayLike, second: ArrayLike, *, groups: Sequence[Hashable] | None = None
 ) -> PairedDifference:
     """Compare two checkpoints on the same videos: second minus first.
 
@@ -126,7 +124,6 @@ def paired_difference(
         first: ``(V,)`` scores of one checkpoint, one for each video.
         second: ``(V,)`` scores of the other, the same videos in the same order. A video with a NaN is left out.
         groups: ``(V,)``, the source recording of each video; None: every video is its own.
-        seed: Unused: nothing is drawn.
 
     Raises:
         InputError: If the two are not 1-D and of one length.
@@ -216,12 +213,10 @@ class VideoScores:
         total, count = self._sums[video_id].get(name, (math.nan, 1))
         return total / count
 
-    def summaries(self, chance: Mapping[str, float] | None = None, *, seed: int = 0) -> dict[str, Summary]:
+    def summaries(self, chance: Mapping[str, float] | None = None) -> dict[str, Summary]:
         """Name → summary over videos, with the chance levels given by name."""
-        return {
-            name: summarize(values, chance=(chance or {}).get(name), seed=seed)
-            for name, values in self.per_video().items()
-        }
+        levels = chance or {}
+        return {name: summarize(values, chance=levels.get(name)) for name, values in self.per_video().items()}
 
 
 class StreamingMean:

@@ -80,25 +80,24 @@ def _one(difference: float, where: str) -> str:
     return f"{'higher' if difference > 0 else 'lower'} on {where}"
 
 
-def compare_scores(studies: Mapping[str, Study], *, seed: int = 0) -> Iterator[Difference]:
+def compare_scores(studies: Mapping[str, Study]) -> Iterator[Difference]:
     """Every checkpoint against the first, for every score that both have on some video and that depends on them.
 
     Args:
         studies: Name → study of one measure, the baseline first.
-        seed: Unused: nothing is drawn.
     """
     baseline, *others = studies
     for score in studies[baseline].scores:
         for other in others:
             if score in studies[other].scores and score not in studies[other].references:
-                difference = _compare(studies, score, baseline, other, seed)
+                difference = _compare(studies, score, baseline, other)
                 if difference.num_videos:
                     yield difference
 
 
-def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str, seed: int) -> Difference:
+def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str) -> Difference:
     first, second = _on_the_same_videos(studies[baseline], studies[other], score)
-    paired = paired_difference(first, second, seed=seed)
+    paired = paired_difference(first, second)
     both = np.isfinite(first) & np.isfinite(second)
     ours, theirs = studies[baseline].scores[score], studies[other].scores[score]
     return Difference(

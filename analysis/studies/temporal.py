@@ -71,7 +71,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         "slice_frames": _slice_frames(session, len(similarity)),
         "span": np.array(span),
         "hop": np.array(hop),
-        **_offset_arrays(offsets.result(seed=session.settings.seed)),
+        **_offset_arrays(offsets.result()),
     }
     return collector.study("temporal", arrays, levels=_chance(len(similarity)))
 

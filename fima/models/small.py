@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.input_spec import FIMA_112
+from fima.models.blocks import Triple, conv_bn, conv_bn_relu
 from fima.models.registry import FeatureTap, initialize_weights
 
 __all__ = ["Small"]
-
-Triple = tuple[int, int, int]
 
 
 class Small(nn.Module):
@@ -39,7 +38,7 @@ class Small(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {}
-        self.stem = _conv_bn_relu(3, 16, (3, 5, 5), stride=(1, 2, 2))
+        self.stem = conv_bn_relu(3, 16, (3, 5, 5), stride=(1, 2, 2))
         self.stage1 = _Block(16, 32, (3, 3, 3), stride=(2, 2, 2))
         self.stage2 = _Block(32, 96, (3, 3, 3), stride=(2, 2, 2))
         self.stage3 = _Block(96, 128, (1, 3, 3), dilation=2)
@@ -61,29 +60,13 @@ class _Block(nn.Module):
         self, in_channels: int, out_channels: int, kernel: Triple, *, stride: Triple = (1, 1, 1), dilation: int = 1
     ) -> None:
         super().__init__()
-        self.first = _conv_bn_relu(in_channels, out_channels, kernel, stride=stride, dilation=dilation)
-        self.second = _conv_bn(out_channels, out_channels, (3, 1, 1))
+        self.first = conv_bn_relu(in_channels, out_channels, kernel, stride=stride, dilation=dilation)
+        self.second = conv_bn(out_channels, out_channels, (3, 1, 1))
         self.shortcut = (
             nn.Identity()
             if in_channels == out_channels
-            else _conv_bn(in_channels, out_channels, (1, 1, 1), stride=stride)
+            else conv_bn(in_channels, out_channels, (1, 1, 1), stride=stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
-
-
-def _conv_bn(
-    in_channels: int, out_channels: int, kernel: Triple, *, stride: Triple = (1, 1, 1), dilation: int = 1
-) -> nn.Sequential:
-    """Dilated along space only; as large as its input over the stride."""
-    front, middle, side = kernel
-    padding = (front // 2, dilation * (middle // 2), dilation * (side // 2))
-    conv = nn.Conv3d(
-        in_channels, out_channels, kernel, stride, padding=padding, dilation=(1, dilation, dilation), bias=False
-    )
-    return nn.Sequential(conv, nn.BatchNorm3d(out_channels))
-
-
-def _conv_bn_relu(*channels: int | Triple, **settings: Any) -> nn.Sequential:
-    return nn.Sequential(*_conv_bn(*channels, **settings), nn.ReLU())  # type: ignore[arg-type]

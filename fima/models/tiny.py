@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.input_spec import FIMA_TINY
+from fima.models.blocks import Triple, conv_bn, conv_bn_relu
 from fima.models.registry import FeatureTap, initialize_weights
 
 __all__ = ["Tiny"]
-
-Triple = tuple[int, int, int]
 
 
 class Tiny(nn.Module):
@@ -37,7 +36,7 @@ class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {}
-        self.stem = _conv_bn_relu(3, 16, (3, 5, 5), (1, 2, 2))
+        self.stem = conv_bn_relu(3, 16, (3, 5, 5), (1, 2, 2))
         self.stage1 = _Block(16, 32, stride=(2, 2, 2), second=(1, 3, 3))
         self.stage2 = _Block(32, 64, stride=(2, 2, 2), second=(1, 3, 3))
         # Space is at its final 7 × 7 here: the second convolution looks along time alone.
@@ -57,21 +56,9 @@ class _Block(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: Triple, second: Triple) -> None:
         super().__init__()
-        self.first = _conv_bn_relu(in_channels, out_channels, (3, 3, 3), stride)
-        self.second = _conv_bn(out_channels, out_channels, second, (1, 1, 1))
-        self.shortcut = _conv_bn(in_channels, out_channels, (1, 1, 1), stride)
+        self.first = conv_bn_relu(in_channels, out_channels, (3, 3, 3), stride)
+        self.second = conv_bn(out_channels, out_channels, second, (1, 1, 1))
+        self.shortcut = conv_bn(in_channels, out_channels, (1, 1, 1), stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
-
-
-def _conv_bn(in_channels: int, out_channels: int, kernel: Triple, stride: Triple) -> nn.Sequential:
-    front, middle, side = kernel
-    conv = nn.Conv3d(
-        in_channels, out_channels, kernel, stride, padding=(front // 2, middle // 2, side // 2), bias=False
-    )
-    return nn.Sequential(conv, nn.BatchNorm3d(out_channels))
-
-
-def _conv_bn_relu(in_channels: int, out_channels: int, kernel: Triple, stride: Triple) -> nn.Sequential:
-    return nn.Sequential(*_conv_bn(in_channels, out_channels, kernel, stride), nn.ReLU())

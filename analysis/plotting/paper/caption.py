@@ -58,8 +58,7 @@ def score_sentence(studies: Mapping[str, Study], score: str, words: str) -> str:
     sentence = f"{words}: {', '.join(parts)}"
     if alike and levels[0] not in ("none", "–"):
         sentence += f"; chance {levels[0]}"
-    seed = next(iter(studies.values())).provenance["seed"]
-    for difference in compare_scores(studies, seed=seed):
+    for difference in compare_scores(studies):
         if difference.score == score and math.isfinite(difference.low):
             between = f"{difference.other} minus {difference.baseline}"
             interval = _interval(difference.difference, difference.low, difference.high)

@@ -69,8 +69,7 @@ class BiasResult:
     def differences(self) -> dict[str, PairedDifference]:
         """The gap of each other checkpoint minus that of the first, video by video."""
         first, *others = self.gaps
-        seed = self.asked["seed"]
-        return {name: paired_difference(self.gaps[first].gap, self.gaps[name].gap, seed=seed) for name in others}
+        return {name: paired_difference(self.gaps[first].gap, self.gaps[name].gap) for name in others}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What the figure draws, and every video, of K checkpoints and V test videos.

@@ -110,7 +110,7 @@ def make_study(
     """
     arrays = arrays | {"points": project(features, seed=seed), "nearest": _nearest(features, arrays["video"])}
     scores, chance = _score(features, arrays, seed)
-    summaries = scores.summaries(chance, seed=seed)
+    summaries = scores.summaries(chance)
     video_scores = {"video_id": arrays["video_id"], **scores.per_video()}
     return Study(
         measure="embedding",

@@ -30,6 +30,7 @@ from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet
 from fima.evaluation.neighbor_report import find_neighbors
 from fima.input_spec import InputSpec
+from tests.pages import open_page
 
 SPEC = InputSpec((0.5,) * 3, (0.5,) * 3, num_frames=8, frame_stride=2, size=SIDE)
 EVIL = "<img src=x onerror=alert(1)>"
@@ -304,31 +305,6 @@ def test_the_command_is_quick_to_import():
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def _open(browser, path, **context):
-    """The page, and a list that collects whatever goes wrong on it or leaves it."""
-    tab = browser.new_context(**context).new_page()
-    wrong = []
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    tab.on("request", lambda ask: wrong.append(ask.url[:80]) if not ask.url.startswith(("data:", "file:")) else None)
-    tab.goto(path.as_uri())
-    return tab, wrong
-
-
 def _wait_for_playing(tab, count):
     """Until so many videos have moved on; the page forbids what ``wait_for_function`` does."""
     for _ in range(300):
@@ -341,7 +317,7 @@ def _wait_for_playing(tab, count):
 
 @pytest.mark.slow
 def test_hovered_and_focused_videos_play(drawn, browser):
-    tab, wrong = _open(browser, drawn / "index.html", viewport={"width": 1200, "height": 900})
+    tab, wrong = open_page(browser, drawn / "index.html", viewport={"width": 1200, "height": 900})
     data = _data_of((drawn / "index.html").read_text())
     film, card = tab.locator("video"), tab.locator("article").first
     assert film.count() == 0
@@ -373,7 +349,7 @@ def test_hovered_and_focused_videos_play(drawn, browser):
 
 @pytest.mark.slow
 def test_nothing_moves_unasked_where_less_motion_is_wanted(drawn, browser):
-    tab, wrong = _open(browser, drawn / "index.html", reduced_motion="reduce")
+    tab, wrong = open_page(browser, drawn / "index.html", reduced_motion="reduce")
     tile = tab.locator("li .tile").first
     tile.hover()
     assert tab.locator("video").count() == 0
@@ -388,7 +364,7 @@ def test_nothing_moves_unasked_where_less_motion_is_wanted(drawn, browser):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_filter_order_and_bias_view(drawn, browser, scheme, width):
-    tab, wrong = _open(browser, drawn / "index.html", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    tab, wrong = open_page(browser, drawn / "index.html", viewport={"width": width, "height": 800}, color_scheme=scheme)
     data = _data_of((drawn / "index.html").read_text())
     hit = [query["near"]["rgb"][0][2] == 1 for query in data["queries"]]
 
@@ -431,7 +407,7 @@ def test_names_do_no_harm_in_a_browser(tmp_path, browser):
     assert _run(*typed) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert "<img" not in page
-    tab, wrong = _open(browser, tmp_path / "out" / "index.html")
+    tab, wrong = open_page(browser, tmp_path / "out" / "index.html")
     assert any(EVIL in name for name in tab.locator(".query .name").all_text_contents())
     tab.locator(".query .tile").first.hover()
     _wait_for_playing(tab, 1)

@@ -159,7 +159,7 @@ class TestManyVideos:
         summary, curves = OffsetSummary(), [video(seed) for seed in range(8)]
         for seed, curve in enumerate(curves):
             summary.add(f"video {seed}", curve)
-        result = summary.result(seed=3)
+        result = summary.result()
         low, high, _ = interval([curve.aligned.mean() for curve in curves])
         assert (result.low[5], result.high[5]) == pytest.approx((low, high))
 
@@ -218,7 +218,7 @@ class TestManyVideos:
             summary = OffsetSummary()
             for seed in range(4):
                 summary.add(str(seed), video(seed, 4 + seed))
-            results.append(summary.result(seed=1))
+            results.append(summary.result())
         assert results[0].low.tobytes() == results[1].low.tobytes()
         assert results[0].high.tobytes() == results[1].high.tobytes()
 

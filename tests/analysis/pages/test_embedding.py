@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from analysis.studies.embedding.table import run_on_table
 from fima.data.datasets import VideoRecord
 from fima.evaluation.feature_store import table as feature_table
 from fima.evaluation.features import VideoFeatures
+from tests.pages import open_page
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -90,35 +90,10 @@ def test_page_data_of_one_place():
     assert (data["points"] == 0.5).all()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def _open(browser, path, **context):
-    """The page, and a list that collects whatever goes wrong on it or leaves it."""
-    tab = browser.new_context(**context).new_page()
-    wrong = []
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    tab.on("request", lambda ask: wrong.append(ask.url[:80]) if not ask.url.startswith(("data:", "file:")) else None)
-    tab.goto(path.as_uri())
-    return tab, wrong
-
-
 @pytest.mark.slow
 def test_names_do_no_harm_in_a_browser(tmp_path, browser):
     write_page(tmp_path / "page.html", run(_evil_session()))
-    tab, wrong = _open(browser, tmp_path / "page.html")
+    tab, wrong = open_page(browser, tmp_path / "page.html")
     tab.focus("#map")
     tab.keyboard.press("Home")
     assert tab.locator("#details .name").first.text_content() == EVIL
@@ -133,7 +108,7 @@ def test_names_do_no_harm_in_a_browser(tmp_path, browser):
 def test_the_page_in_a_browser(tmp_path, browser, scheme, width):
     study = _study(clips=2)
     write_page(tmp_path / "page.html", study)
-    tab, wrong = _open(
+    tab, wrong = open_page(
         browser, tmp_path / "page.html", viewport={"width": width, "height": 800}, color_scheme=scheme,
         reduced_motion="reduce",
     )  # fmt: skip
@@ -173,7 +148,7 @@ def test_the_page_in_a_browser(tmp_path, browser, scheme, width):
 def test_a_finger_chooses_a_clip_on_a_phone(tmp_path, browser):
     study = _study()
     write_page(tmp_path / "page.html", study)
-    tab, wrong = _open(
+    tab, wrong = open_page(
         browser, tmp_path / "page.html", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
     x, y = tab.evaluate("at(3)")
@@ -198,7 +173,7 @@ def test_the_page_of_a_table_in_a_browser(tmp_path, browser):
     rng, ids = np.random.default_rng(0), [f"v{i}" for i in range(8)]
     path = _write_table(tmp_path / "a.parquet", rng.normal(size=(16, 3)), ids, [0, 1] * 4, ["a", "b"], 2)
     write_page(tmp_path / "page.html", run_on_table(path))
-    tab, wrong = _open(browser, tmp_path / "page.html", viewport={"width": 360, "height": 800})
+    tab, wrong = open_page(browser, tmp_path / "page.html", viewport={"width": 360, "height": 800})
     tab.focus("#map")
     tab.keyboard.press("End")
     assert "clip 2" in tab.locator("#details section").first.inner_text()

@@ -33,6 +33,7 @@ from analysis.pages.explorer.encoding import color_limits, dequantize, encode_cl
 from analysis.settings import Settings
 from analysis.studies import open_session
 from fima.errors import InputError
+from tests.pages import open_page
 
 EVIL = "<img src=x onerror=alert(1)>.mp4"
 SMALL = {"num_frames": 8, "size": 56}
@@ -260,29 +261,10 @@ def test_a_broken_video_of_a_data_set_is_left_out(tmp_path, clips_dir):
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 def _open(browser, path, page, **context):
     """The page, and a list that collects whatever goes wrong on it or leaves it."""
     path.write_text(page)
-    tab = browser.new_context(**context).new_page()
-    wrong = []
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    tab.on("request", lambda ask: wrong.append(ask.url[:80]) if not ask.url.startswith(("data:", "file:")) else None)
-    tab.goto(path.as_uri())
+    tab, wrong = open_page(browser, path, **context)
     _settle(tab)
     return tab, wrong
 

@@ -1,7 +1,6 @@
 """The page of a report in a real browser: films, explorer, figures, colors, phone, print, and names that do harm."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -29,19 +28,6 @@ def report(tmp_path_factory):
         write_video(videos[-1], [frame.transpose(1, 2, 0) for frame in frames], fps=25)
     settings = Settings(video=tuple(map(str, videos)), show=4, steps=1)
     return make_report(Report(settings, ("random", "random:1"), (), folder / "out")).index
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
