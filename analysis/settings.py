@@ -24,6 +24,7 @@ __all__ = [
     "ATTRIBUTION_TARGETS",
     "BOUNDARIES",
     "DEFAULT_CKPT",
+    "DENSE",
     "NORMALIZATIONS",
     "NOT_DECISIVE",
     "SPACES",
@@ -35,6 +36,8 @@ __all__ = [
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
 SPACES = ("backbone", "projected")
+DENSE = (1, 2, 4)
+"""Cells of a map per cell of the network, along each side."""
 _SMALLEST = {
     "num_frames": 2, "frame_stride": 1, "size": 8, "clips": 1, "batch_size": 1, "hop": 1, "show": 1, "seed": 0,
     "steps": 1,
@@ -90,6 +93,8 @@ class Settings:
         boundary: First frame of the frame difference: ``repeat`` the second's, or ``wrap`` as in training.
         normalize: Scale activation maps to [0, 1] over each ``frame``, or over the ``clip``, which keeps frames
             comparable (cam only).
+        dense: Cells of a map per cell of the backbone's grid, along height and width: 1, 2 or 4; takes ``dense²``
+            passes (cam, localize and mover only).
         hop: Frames between windows along a video (temporal only); None is a quarter of a window.
         method: Method of attribution, with captum (attribution only, as the next three).
         target: What is attributed.
@@ -121,6 +126,7 @@ class Settings:
     space: str = "backbone"
     boundary: str = "repeat"
     normalize: str = "frame"
+    dense: int = 1
     hop: int | None = None
     method: str = ATTRIBUTION_METHODS[0]
     target: str = ATTRIBUTION_TARGETS[0]
@@ -153,6 +159,7 @@ class Settings:
             )
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
+        _check_choice("dense", self.dense, DENSE)
         _check_choice("method", self.method, ATTRIBUTION_METHODS)
         if self.target not in ATTRIBUTION_TARGETS and not re.fullmatch(r"logit:[0-9]+", str(self.target)):
             known = ", ".join(ATTRIBUTION_TARGETS)
@@ -255,9 +262,9 @@ def _check_seconds(value: Any) -> None:
         raise InputError(f"start_seconds must be a number of at least 0, got {value!r}")
 
 
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if isinstance(value, bool) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
 
 
 def _check_whole(name: str, value: Any, smallest: int) -> None:

@@ -18,6 +18,7 @@ from analysis.settings import (
     ATTRIBUTION_METHODS,
     ATTRIBUTION_TARGETS,
     BOUNDARIES,
+    DENSE,
     NORMALIZATIONS,
     SPACES,
     Settings,
@@ -30,6 +31,7 @@ __all__ = [
     "SOME_SKIPPED",
     "add_attribution_flags",
     "add_backbone_flags",
+    "add_dense_flag",
     "add_folder_flags",
     "add_hop_flag",
     "add_normalize_flag",
@@ -126,6 +128,14 @@ def add_normalize_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dense_flag(parser: argparse.ArgumentParser) -> None:
+    """``--dense``, of activation maps."""
+    parser.add_argument(
+        "--dense", type=int, choices=DENSE, default=1,
+        help="maps of this many times finer cells, by shifts of the clip: 4 or 16 passes instead of one (default: 1)",
+    )  # fmt: skip
+
+
 def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:
     """``--out``, by default ``reports/<name>``, with the checkpoint's name if one is given, and ``--format``."""
     add_folder_flags(parser, name)
@@ -187,7 +197,10 @@ def settings_from(args: argparse.Namespace) -> Settings:
         InputError: For a value that cannot be used.
     """
     known = {field.name for field in dataclasses.fields(Settings)}
-    return Settings.from_parameters({name: value for name, value in vars(args).items() if name in known})
+    settings = Settings.from_parameters({name: value for name, value in vars(args).items() if name in known})
+    if settings.dense > 1:
+        tell(f"--dense {settings.dense}: {settings.dense**2} passes for every map instead of one")
+    return settings
 
 
 @contextmanager

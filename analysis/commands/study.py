@@ -11,6 +11,7 @@ from analysis.commands.flags import (
     SOME_SKIPPED,
     add_attribution_flags,
     add_backbone_flags,
+    add_dense_flag,
     add_hop_flag,
     add_normalize_flag,
     add_out_flag,
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     own = MEASURES[measure].settings
     for name, add_flags in (
         ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
-        ("method", add_attribution_flags),
+        ("dense", add_dense_flag), ("method", add_attribution_flags),
     ):  # fmt: skip
         if name in own:
             add_flags(parser)

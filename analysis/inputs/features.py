@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from analysis.inputs.dense import shift_and_stitch
 from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec
@@ -89,6 +91,8 @@ class FeatureExtractor:
         gradient: Keep the graph, so that features can be differentiated with respect to the clip.
         pathway: Makes the motion features instead of the backbone; clips then have twice the frames at half the stride
             (``reads``), and the backbone sees every second one.
+        dense: Cells of the backbone's feature maps per cell of its own grid, along height and width, by as many shifts
+            of the clip (`analysis.inputs.dense`): ``dense²`` passes instead of one.
 
     Attributes:
         reads: What clips must be: the backbone's input, but for the frames of a motion pathway.
@@ -108,8 +112,9 @@ class FeatureExtractor:
         device: str | torch.device = "cpu",
         gradient: bool = False,
         pathway: MotionPathway | None = None,
+        dense: int = 1,
     ) -> None:
-        self.loaded, self.boundary, self.gradient = loaded, boundary, gradient
+        self.loaded, self.boundary, self.gradient, self.dense = loaded, boundary, gradient, dense
         self.device = choose_device(device) if isinstance(device, str) else device
         self.info: BackboneInfo = backbone_info(loaded.backbone, loaded.input)
         self.tap = find_tap(loaded.backbone, layer, self.info, arch=loaded.arch)
@@ -157,8 +162,20 @@ class FeatureExtractor:
 
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
+        if self.dense == 1:
+            return self._finite(self._read(inputs))
+        return self._finite(shift_and_stitch(self._read, inputs, self.dense, stride=self.tap.spatial_stride))
+
+    def coarse(self) -> Self:
+        """The same extractor, whose maps have the backbone's own grid."""
+        plain = copy.copy(self)
+        plain.dense = 1
+        return plain
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
         maps: dict[str, Tensor] = self._fitting(inputs, lambda: read_maps(self.backbone, inputs, [self.tap]))
-        return self._finite(maps[self.tap.layer])
+        return maps[self.tap.layer]
 
     def _motion_map(self, clip: Tensor, rgb: torch.Size, pathway: MotionPathway) -> Tensor:
         """The pathway's feature map, averaged over time to the slices of RGB's."""

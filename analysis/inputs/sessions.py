@@ -157,7 +157,7 @@ def make_session(
         space = load_projected_space(settings.ckpt, arch=settings.arch, trust=settings.trust_checkpoint)
     made = extractor(
         loaded, layer=settings.layer, boundary=settings.boundary, device=settings.device,
-        pathway=None if space is None else space.pathway,
+        pathway=None if space is None else space.pathway, dense=settings.dense,
     )  # fmt: skip
     space = None if space is None else space.to(made.device)
     return Session(settings, loaded, made, listed.videos, listed.missing, space)

@@ -198,13 +198,13 @@ class SharedExtractor(FeatureExtractor):
     def __init__(self, *arguments: Any, limit: int = FEATURES_LIMIT, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.limit, self.used = limit, 0
-        self._known: dict[tuple[bytes, torch.Size], Features] = {}
+        self._known: dict[tuple[bytes, torch.Size, int], Features] = {}
 
     def __call__(self, clip: Tensor) -> Features:
         """See ``FeatureExtractor.__call__``."""
         if self.gradient:
             return super().__call__(clip)
-        key = _digest(clip), clip.shape
+        key = _digest(clip), clip.shape, self.dense
         if (known := self._known.get(key)) is not None:
             return known
         features = super().__call__(clip)

@@ -76,6 +76,8 @@ def caption(study: Study, what: str) -> str:
         f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "
         f"{spec['num_frames']} frames, stride {spec['frame_stride']}, {spec['size']} px",
     ]
+    if (dense := study.provenance.get("dense", {}).get("factor", 1)) > 1:
+        lines.append(f"dense maps: each cell of the grid in {dense} × {dense}, by {dense**2} shifts of the clip")
     if data := data_name(study):
         lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
     if study.repeated:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from analysis.inputs.sessions import Progress, Session, open_session
 from analysis.measures.registry import CORE, MEASURES, STUDIES
@@ -35,5 +36,7 @@ def run(measure: str, session: Session | Settings, progress: Progress | None = N
         session = open_session(session)
     if session.space is not None and not MEASURES[measure].projected:
         raise InputError(f"space projected: {measure} is of the backbone's own features; see affinity and temporal")
+    if "dense" not in MEASURES[measure].settings:
+        session = replace(session, settings=replace(session.settings, dense=1), extractor=session.extractor.coarse())
     study: Callable[[Session, Progress | None], Study] = importlib.import_module(f"analysis.studies.{measure}").run
     return study(session, progress)

@@ -165,7 +165,11 @@ def _twin(session: Session) -> Session | None:
         twin = untrained_backbone(loaded.arch, seed=session.settings.seed, input_spec=loaded.input, **loaded.settings)
     except InputError:
         return None
-    return replace(session, loaded=twin, extractor=type(session.extractor)(twin, device=session.extractor.device))
+    extractor = type(session.extractor)(
+        twin, layer=session.settings.layer, boundary=session.settings.boundary, device=session.extractor.device,
+        dense=session.settings.dense,
+    )  # fmt: skip
+    return replace(session, loaded=twin, extractor=extractor)
 
 
 def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",
         "settings": settings.changed(),
         "normalize": settings.normalize if measure == "cam" else None,
+        "dense": {"factor": settings.dense, "passes": settings.dense**2},
         "boundary": settings.boundary if pathway is None else None,
         "layer": settings.layer or "output",
         "crop": "short side scaled to size, central square",
