@@ -53,6 +53,7 @@ _TEXTS = (
     "input_spec",
     "data",
     "split",
+    "train_split",
     "masks",
     "layer",
     "space",
@@ -80,6 +81,8 @@ class Settings:
         data: A data set: folder or list of ``path label`` rows.
         split: Split of the data set; None takes every video, of drawn data (``shapes:``) those of ``test``: the shipped
             backbones were trained on their training videos.
+        train_split: Split that a probe is trained on (background and sensitivity only); None: the tested videos
+            themselves, in folds that keep recordings whole.
         masks: Where objects are: a folder of masks, boxes or a data set's annotation (``fima.data.masks``); drawn
             videos need none.
         num_frames: Frames per clip.
@@ -116,6 +119,7 @@ class Settings:
     video: tuple[str, ...] = ()
     data: str | None = None
     split: str | None = None
+    train_split: str | None = None
     masks: str | None = None
     num_frames: int | None = None
     frame_stride: int | None = None
@@ -152,6 +156,10 @@ class Settings:
             raise InputError("give either video or data, not both")
         if self.split is not None and self.data is None:
             raise InputError(f"split {self.split!r} needs data")
+        if self.train_split is not None and (self.data is None or self.train_split == self.split):
+            raise InputError(
+                f"train_split {self.train_split!r} needs data and another split to test on, got {self.split!r}"
+            )
         _check_choice("space", self.space, SPACES)
         if self.space == "projected" and self.layer is not None:
             raise InputError(

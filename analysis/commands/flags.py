@@ -37,6 +37,7 @@ __all__ = [
     "add_normalize_flag",
     "add_out_flag",
     "add_space_flag",
+    "add_train_split_flag",
     "add_video_flags",
     "default_out",
     "enough_memory",
@@ -118,6 +119,14 @@ def add_space_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space", choices=SPACES, default="backbone",
         help="compare features as the backbone gives them, or after the projectors of the method in --ckpt",
+    )  # fmt: skip
+
+
+def add_train_split_flag(parser: argparse.ArgumentParser) -> None:
+    """``--train-split``, of probes."""
+    parser.add_argument(
+        "--train-split", metavar="S",
+        help="split that the probe is trained on (default: --split itself, in folds that keep recordings whole)",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from analysis.commands.flags import (
     add_normalize_flag,
     add_out_flag,
     add_space_flag,
+    add_train_split_flag,
     add_video_flags,
     enough_memory,
     results,
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     for name, add_flags in (
         ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
         ("dense", add_dense_flag), ("method", add_attribution_flags),
+        ("train_split", add_train_split_flag),
     ):  # fmt: skip
         if name in own:
             add_flags(parser)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.downstream.plan import SPLIT
 from analysis.downstream.videos import Videos
+from analysis.measures.probing import cut_folds, smallest_class
 from fima.errors import InputError
 from fima.files.writing import write_text
 
@@ -87,22 +88,11 @@ def cut(labels: Ints, groups: Ints | None, folds: int) -> list[Ints]:
 
     Source: scikit-learn's StratifiedGroupKFold and StratifiedKFold, shuffled by a fixed seed.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    least = _least(labels, groups)
+    least = smallest_class(labels, groups)
     if least < folds:
         what = "videos" if groups is None else "source recordings"
         raise InputError(f"--folds {folds}: the smallest class has only {least} {what}")
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(n_splits=folds, shuffle=True, random_state=_SEED)
-    nothing = np.zeros((len(labels), 1))
-    return [np.asarray(np.sort(test), np.int64) for _, test in splitter.split(nothing, labels, groups)]
-
-
-def _least(labels: Ints, groups: Ints | None) -> int:
-    """Videos, or recordings, of the smallest class."""
-    own = np.arange(len(labels)) if groups is None else groups
-    return min(len(np.unique(own[labels == label])) for label in np.unique(labels))
+    return cut_folds(labels, groups, folds, seed=_SEED)
 
 
 def _validation(videos: Videos, rest: Ints) -> Ints:
@@ -110,7 +100,7 @@ def _validation(videos: Videos, rest: Ints) -> Ints:
     labels = videos.labels[rest]
     groups = None if videos.groups is None else videos.groups[rest]
     whole = np.bincount(labels, minlength=len(videos.class_names))
-    least = _least(labels, groups)
+    least = smallest_class(labels, groups)
     if least < 2:
         raise InputError("a class has one training video or recording; to hold out validation it needs two")
     parts = cut(labels, groups, min(_VALIDATION, least))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from analysis.inputs.clips import ClipTruth, center_crop
 from analysis.inputs.videos import FrameReader, VideoSource
+from fima.data.sampling import clip_indices
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fima.data.datasets import VideoRecord
     from fima.data.masks import MaskSource
 
-__all__ = ["KnowsTruth", "TruthReader", "as_record", "mask_source", "scale_masks", "truth_reader"]
+__all__ = ["KnowsTruth", "TruthReader", "as_record", "drawn_backgrounds", "mask_source", "scale_masks", "truth_reader"]
 
 
 @runtime_checkable
@@ -63,6 +64,25 @@ class TruthReader:
         height, width = _size(reader)
         found = self.masks.read(record, indices.tolist(), height=height, width=width)
         return ClipTruth(_fit(found.masks, spec.size), torch.from_numpy(found.known))
+
+
+def drawn_backgrounds(video: VideoSource, start: int, spec: InputSpec) -> Tensor | None:
+    """The clip of a drawn video that starts at a frame, without its object, cut out as `read_clip` does.
+
+    Args:
+        video: Any video.
+        start: The clip's first frame.
+        spec: Frames, stride and size of the clip.
+
+    Returns:
+        uint8 ``(T, 3, size, size)``; None of a video that is not drawn.
+    """
+    with video.open() as reader:
+        if not isinstance(reader, KnowsTruth):
+            return None
+        indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
+        frames = torch.from_numpy(np.ascontiguousarray(reader.background(indices.tolist())))
+    return center_crop(_resize_pictures(frames.permute(0, 3, 1, 2), spec.size), spec.size)
 
 
 def truth_reader(masks: str | None, videos: Sequence[VideoSource]) -> Callable[..., ClipTruth | None]:

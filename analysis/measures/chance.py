@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 
-__all__ = ["PARTNERS", "choose_partners"]
+__all__ = ["PARTNERS", "choose_partners", "circle_of"]
 
 PARTNERS = 3
 """Other videos whose scores are averaged to one video's chance level."""
@@ -50,7 +50,7 @@ def choose_partners(
             raise InputError(f"{name} must be one for each of the {len(video_ids)} videos, got {len(given)}")
     own = list(video_ids) if groups is None else list(groups)
     classes = range(len(own)) if labels is None or len(set(labels)) < 2 else list(labels)
-    circle = sorted(range(len(own)), key=lambda place: _rank(video_ids[place], seed))
+    circle = circle_of(video_ids, seed)
     chosen = np.full((len(own), count), -1, dtype=np.int64)
     for start, place in enumerate(circle):
         taken = list(islice(_ahead(circle, start, own, classes), count))
@@ -58,6 +58,11 @@ def choose_partners(
             taken = list(islice(_ahead(circle, start, own, range(len(own))), count))
         chosen[place, : len(taken)] = taken
     return chosen
+
+
+def circle_of(video_ids: Sequence[str], seed: int = 0) -> list[int]:
+    """Places of the videos in the order of the circle: each video's partners come soon after it."""
+    return sorted(range(len(video_ids)), key=lambda place: _rank(video_ids[place], seed))
 
 
 def _ahead(circle: Sequence[int], start: int, groups: Sequence[Hashable], classes: Sequence[Hashable]) -> Iterator[int]:

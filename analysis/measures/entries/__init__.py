@@ -3,6 +3,7 @@
 from analysis.measures.entries import (
     affinity,
     attribution,
+    background,
     bias,
     cam,
     embedding,
@@ -15,5 +16,5 @@ from analysis.measures.entries import (
 
 __all__ = ["ENTRIES"]
 
-_ORDER = (cam, affinity, temporal, localize, mover, sensitivity, attribution, embedding, mechanism, bias)
+_ORDER = (cam, affinity, temporal, localize, mover, sensitivity, attribution, embedding, mechanism, background, bias)
 ENTRIES = tuple(module.ENTRY for module in _ORDER)

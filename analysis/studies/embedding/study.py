@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.videos import VideoSource, list_videos
+from analysis.inputs.videos import VideoSource
 from analysis.measures.embedding import (
     COMPONENTS,
     FEWEST,
@@ -29,6 +28,7 @@ from analysis.measures.embedding import (
 from analysis.measures.statistics import VideoScores
 from analysis.measures.temporal import pool_features
 from analysis.studies.collecting import Collector
+from analysis.studies.labeled import with_default_data
 from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
@@ -63,7 +63,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Raises:
         InputError: If there are fewer than 5 clips.
     """
-    session = _with_data(session)
+    session = with_default_data(session, DEFAULT_DATA)
     _check_enough(len(session.videos) * session.settings.clips, session)
     clips: list[Clip] = []
     measured: list[dict[str, np.ndarray]] = []
@@ -121,16 +121,6 @@ def make_study(
         skipped=skipped,
         repeated=list(repeated),
     )
-
-
-def _with_data(session: Session) -> Session:
-    settings = session.settings
-    if settings.video or settings.data is not None or any(video.path is not None for video in session.videos):
-        return session
-    if len(session.videos) > 1:  # the caller's own
-        return session
-    settings = replace(settings, data=DEFAULT_DATA[0], split=DEFAULT_DATA[1])
-    return replace(session, settings=settings, videos=list_videos(settings).videos)
 
 
 def _check_enough(number: int, session: Session) -> None:
