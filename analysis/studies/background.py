@@ -162,7 +162,8 @@ class _Measuring:
         if self.example or not any(whole):
             return
         place = whole.index(True)
-        times = np.linspace(0, len(batch[place].seconds) - 1, _MOMENTS).round().astype(int)
+        length = len(batch[place].seconds)
+        times = np.linspace(0, length - 1, min(_MOMENTS, length)).round().astype(int)
         frames = torch.stack([strips[name][place][:, times.tolist()] for name in _SHOWN]).mul(255).round().byte()
         self.example = {
             "example_video_id": np.array(batch[place].video.video_id),
