@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fima.errors import InputError
 
-__all__ = ["SampleKeys", "philox", "uniforms"]
+__all__ = ["SampleKeys", "philox", "shuffled_order", "uniforms"]
 
 _Words = NDArray[np.uint64]  # 32-bit words, kept in 64 bits so that products do not overflow
 _LOW = np.uint64(0xFFFFFFFF)
@@ -110,3 +110,17 @@ def philox(counter: _Words, key: tuple[int, int]) -> _Words:
         c0, c1, c2, c3 = (second >> _SHIFT) ^ c1 ^ k0, second & _LOW, (first >> _SHIFT) ^ c3 ^ k1, first & _LOW
         k0, k1 = (k0 + _KEY_STEPS[0]) & _LOW, (k1 + _KEY_STEPS[1]) & _LOW
     return np.stack([c0, c1, c2, c3])
+
+
+def shuffled_order(length: int, seed: int = 0) -> NDArray[np.int64]:
+    """Another order of that many frames; never the one that they have, if there are two or more.
+
+    Args:
+        length: frames, at least 1.
+        seed: of the order.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(length)
+    while length > 1 and (np.diff(order) == 1).all():
+        order = rng.permutation(length)
+    return order

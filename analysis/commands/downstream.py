@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from analysis.commands.flags import SOME_SKIPPED, tell
+from fima.commands.types import whole
 from fima.errors import InputError
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -17,25 +18,30 @@ SUMMARY = "checkpoints on a labeled data set: probe, k-NN, retrieval, fine-tunin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    from analysis.downstream.plan import TASKS
+    from analysis.downstream.plan import ASKED, SHOWN
 
-    parser.add_argument(
-        "--data", metavar="DIR", required=True, help="a data set with train and test (docs/datasets.md)"
-    )
+    parser.add_argument("--data", metavar="DIR", required=True, help="a data set with classes (docs/datasets.md)")
     parser.add_argument(
         "--ckpt", nargs="+", required=True, metavar="NAME=PATH", help="files by name; also random, tiny-vd, tiny-fima"
     )
     parser.add_argument("--arch", metavar="NAME", help="of random weights (default: the first trained checkpoint's)")
-    parser.add_argument("--train-split", default="train", metavar="S", help="of the data set (default: train)")
-    parser.add_argument("--test-split", default="test", metavar="S", help="of the data set (default: test)")
+    parser.add_argument("--train-split", metavar="S", help="of the data set (default: train, if it has one)")
+    parser.add_argument("--test-split", metavar="S", help="of the data set (default: test, if it has one)")
     parser.add_argument(
         "--group", metavar="RULE",
         help="which recording a video is from: FILE.csv:COLUMN, a regular expression on its id (its first group), or "
         "none (default: the data set's annotations/groups.csv, if it has one)",
     )  # fmt: skip
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="T", help=f"default: {' '.join(TASKS)}")
+    parser.add_argument("--tasks", nargs="+", default=list(ASKED), metavar="T", help=f"default: {' '.join(ASKED)}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2")
-    parser.add_argument("--folds", type=int, default=5, metavar="K", help="over all videos; 0: none (default: 5)")
+    parser.add_argument(
+        "--shown", nargs="+", default=["rgb"], choices=list(SHOWN), metavar="HOW",
+        help="of the clips, to all tasks but fine-tuning: some of rgb (in order), shuffled, static (one frame)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=_folds, default=5, metavar="K",
+        help="over all videos; groups: each recording or person is left out once; 0: none (default: 5)",
+    )  # fmt: skip
     parser.add_argument(
         "--fold-seeds", nargs="+", type=int, metavar="S", help="of fine-tuning on folds (default: the first seed)"
     )
@@ -45,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", type=int, default=1, metavar="N", help="processes at a time (default: 1)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor, each (default: 1)")
     parser.add_argument("--no-training", action="store_true", help="only what is finished by now")
+
+
+def _folds(text: str) -> int | str:
+    return text if text == "groups" else whole(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     videos = open_videos(args.data, train_split=args.train_split, test_split=args.test_split, group=args.group)
     report = study(
         videos, checkpoints, Path(args.runs), Path(args.out), tasks=args.tasks, seeds=args.seeds,
-        fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, arch=args.arch, lanes=args.lanes,
-        threads=args.threads, training=not args.no_training, data=args.data,
+        fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, shown=args.shown, arch=args.arch,
+        lanes=args.lanes, threads=args.threads, training=not args.no_training, data=args.data,
         command=shlex.join(["fima-analyze", *sys.argv[1:]]), overwrite=args.overwrite, tell=tell,
     )  # fmt: skip
     sys.stdout.writelines(f"{line}\n" for line in report.conclusions)

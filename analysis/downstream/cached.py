@@ -87,15 +87,16 @@ def run_cached(job: Job, features: Path, videos: Videos, parts: Parts, command: 
     """
     table = read_clips(features, videos)
     test = table.known(parts.test)
-    if job.task == "linear":
+    if job.base == "linear":
         predictions, about = probe(table, videos, parts, command)
     else:
-        predictions, about = neighbors(table, videos, parts, task=job.task)
+        predictions, about = neighbors(table, videos, parts, task=job.base)
     write_predictions(job.folder / "predictions.csv", videos, test, predictions)
     skipped = {name: reason for name, reason in table.skipped.items() if name in {videos.ids[p] for p in parts.test}}
     right = float((predictions == videos.labels[test]).mean())
     content = {
-        "task": job.task,
+        "task": job.base,
+        "shown": job.shown,
         "seed": job.seed,
         "top1": right,
         "unreadable": skipped,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,12 @@ class Parts:
         return np.sort(np.concatenate([self.train, self.validation]))
 
 
-def make_scopes(videos: Videos, folds: int) -> dict[str, Parts]:
+def make_scopes(videos: Videos, folds: int | Literal["groups"]) -> dict[str, Parts]:
     """The data set's own split, and folds over all of its videos.
 
     Args:
         videos: of the data set.
-        folds: K; 0: none.
+        folds: K; 0: none; "groups": every recording is left out once.
 
     Returns:
         Scope → its parts; validation comes out of training, by the same rule as the folds. Equal videos give equal
@@ -58,18 +59,28 @@ def make_scopes(videos: Videos, folds: int) -> dict[str, Parts]:
     Raises:
         InputError: if a class has too few videos or recordings.
     """
-    if folds == 1 or folds < 0:
-        raise InputError(f"--folds must be 0 (none) or at least 2, got {folds}")
     everything = np.arange(len(videos))
-    tests = {SPLIT: videos.test}
-    if folds:
-        tests |= {f"fold{n + 1}": part for n, part in enumerate(cut(videos.labels, videos.groups, folds))}
+    tests = {SPLIT: videos.test} if len(videos.test) else {}
+    tests |= {f"fold{n + 1}": part for n, part in enumerate(_tests(videos, folds))}
+    if not tests:
+        raise InputError("--folds 0: the data set has no split of its own, so there is nothing to test on")
     scopes = {}
     for scope, test in tests.items():
         rest = videos.train if scope == SPLIT else np.setdiff1d(everything, test)
         held = rest[_validation(videos, rest)]
         scopes[scope] = Parts(np.setdiff1d(rest, held), held, test)
     return scopes
+
+
+def _tests(videos: Videos, folds: int | Literal["groups"]) -> list[Ints]:
+    """What is tested in each fold."""
+    if folds == "groups":
+        if videos.groups is None or len(np.unique(videos.groups)) < 3:
+            raise InputError("--folds groups: needs at least three source recordings or people (--group)")
+        return [np.flatnonzero(videos.groups == group) for group in np.unique(videos.groups)]
+    if folds == 1 or folds < 0:
+        raise InputError(f"--folds must be 0 (none), at least 2, or groups, got {folds}")
+    return cut(videos.labels, videos.groups, folds) if folds else []
 
 
 def cut(labels: Ints, groups: Ints | None, folds: int) -> list[Ints]:

@@ -74,8 +74,10 @@ def identity(job: Job, runs: Path, known: Known) -> dict[str, Any]:
     dropped = {"--data", "--out", "--ckpt", "--resume", "--trainer.threads", "--threads", "--log.progress"}
     pairs = [pair for pair in zip(command[1::2], command[2::2], strict=True) if pair[0] not in dropped]
     settings: dict[str, Any] = dict(pairs)
-    if job.task in ("knn", "retrieve"):
+    if job.base in ("knn", "retrieve"):
         settings = {"k": K, "ranks": list(RANKS), "--seed": str(job.seed)}
+    if job.shown != "rgb":
+        settings["--shown"] = job.shown
     return {
         "task": job.task,
         "weights": known.sha256 or f"random {known.arch}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.downstream.conclusions import conclude
+from analysis.downstream.floor import Floor
 from analysis.downstream.folds import Parts
 from analysis.downstream.identity import Known, pretrained_on
-from analysis.downstream.plan import CLIPS, FEATURES, FINETUNE, LINEAR, SPLIT, TASKS, Checkpoint, Job, K
+from analysis.downstream.plan import ASKED, CLIPS, FEATURES, FINETUNE, LINEAR, SPLIT, TASKS, Checkpoint, Job, K
 from analysis.downstream.table import Cell, Difference, Table, differences_csv, results_csv
 from analysis.downstream.videos import Videos
 from analysis.output import timestamp, versions, write_json
@@ -41,6 +42,7 @@ class Report:
         checkpoints, known: that take part, and what they say of themselves.
         jobs: planned; those that are finished are in the table.
         table, differences: the numbers.
+        floor: where → what metadata alone tells.
     """
 
     data: str
@@ -52,6 +54,7 @@ class Report:
     jobs: tuple[Job, ...]
     table: Table
     differences: list[Difference]
+    floor: Mapping[str, Floor] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -67,7 +70,8 @@ class Report:
     def conclusions(self) -> list[str]:
         """What may be concluded."""
         seen = [one.name for one in self.checkpoints if pretrained_on(one, self.data)]
-        return conclude(self.table, self.differences, grouped=self.videos.groups is not None, seen=seen)
+        told = conclude(self.table, self.differences, grouped=self.videos.groups is not None, seen=seen)
+        return [*told, *(f"{_WHERE[where]}: {one.told}" for where, one in self.floor.items())]
 
     def unreadable(self) -> dict[str, str]:
         """Test videos that could not be read, with the reason."""
@@ -172,7 +176,8 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
         for cell in cells.values()
     )
     figures = {"scores": (draw_scores(table, TASKS, names, note), "Accuracies", f"Accuracies. {spoken}")}
-    for where, tasks in table.items():
+    for where, every in table.items():
+        tasks = {task: cells for task, cells in every.items() if task in ASKED}  # of unaltered clips
         figures[f"confusion-{where}"] = (
             draw_confusions(tasks, TASKS, names, classes, where),
             f"Confusion: {_WHERE[where].lower()}",
@@ -211,6 +216,9 @@ def _about(report: Report) -> dict[str, Any]:
         "classes": report.videos.class_names,
         "groups": report.videos.rule or None,
         "conclusions": report.conclusions,
+        "metadata_floor": {
+            where: vars(one.summary) | {"by_source": one.by_source} for where, one in report.floor.items()
+        },
         "checkpoints": {
             one.name: {"path": one.path, "sha256": k.sha256, "arch": k.arch, "input": k.input.to_dict()}
             for one, k in report.known.items()

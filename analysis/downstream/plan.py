@@ -10,11 +10,13 @@ from pathlib import Path
 from fima.errors import InputError
 
 __all__ = [
+    "ASKED",
     "CLIPS",
     "FEATURES",
     "FINETUNE",
     "LINEAR",
     "RANKS",
+    "SHOWN",
     "SPLIT",
     "TASKS",
     "Checkpoint",
@@ -24,13 +26,17 @@ __all__ = [
     "plan_jobs",
 ]
 
+ASKED = ("linear", "knn", "retrieve", "finetune")
+"""Tasks, in the order in which they are run, the cheap ones first."""
+SHOWN = {"rgb": "in order", "shuffled": "shuffled", "static": "one frame"}
+"""What of the clips the features of the cheap tasks are of (`fima.data.clip_protocol.INPUTS`)."""
+_CHEAP = {"linear": "linear probe", "knn": "k-NN", "retrieve": "retrieval"}
 TASKS = {
-    "linear": "linear probe",
-    "knn": "k-NN",
-    "retrieve": "retrieval",
-    "finetune": "fine-tuning",
-}
-"""Task → its name on the page; the order is that in which they are run, the cheap ones first."""
+    (task if shown == "rgb" else f"{task}-{shown}"): (name if shown == "rgb" else f"{name}, {words}")
+    for task, name in _CHEAP.items()
+    for shown, words in SHOWN.items()
+} | {"finetune": "fine-tuning"}
+"""Task, also of altered clips, → its name on the page."""
 FEATURES = "features"
 SPLIT = "split"
 """Scope of the data set's own training and test videos; the others are ``fold1``, ``fold2``, …"""
@@ -87,7 +93,7 @@ class Job:
     Attributes:
         checkpoint: whose backbone.
         task: a key of `TASKS`, or `FEATURES`.
-        scope: `SPLIT`, ``fold1``, …; of `FEATURES`: "all".
+        scope: `SPLIT`, ``fold1``, …; of `FEATURES`: "all", or "all-shuffled", …
         seed: of the head, the draws, and of random weights.
         folder: of the job.
     """
@@ -104,6 +110,16 @@ class Job:
         return (self.folder / "result.json").is_file()
 
     @property
+    def base(self) -> str:
+        """One of `ASKED`, or `FEATURES`, whatever is shown."""
+        return self.task.partition("-")[0]
+
+    @property
+    def shown(self) -> str:
+        """A key of `SHOWN`."""
+        return (self.scope if self.task == FEATURES else self.task).partition("-")[2] or "rgb"
+
+    @property
     def label(self) -> str:
         """For lines of progress."""
         return f"{self.checkpoint.name}, {self.task}, {self.scope}, seed {self.seed}"
@@ -115,12 +131,12 @@ class Job:
             return [
                 "extract", *source, "--data", str(runs / "lists" / "all.csv"), "--out",
                 str(self.folder / "features.parquet"), "--clips", str(CLIPS), "--seed", str(self.seed), "--device",
-                "cpu", "--threads", str(threads),
+                "cpu", "--threads", str(threads), *([] if self.shown == "rgb" else ["--shown", self.shown]),
             ]  # fmt: skip
         data = ["--data", str(runs / "lists" / self.scope), "--out", str(self.folder), "--seed", str(self.seed)]
         machine = ["--trainer.accelerator", "cpu", "--trainer.threads", str(threads), "--loader.workers", "0",
                    "--log.progress", "lines", "--log.tensorboard", "false"]  # fmt: skip
-        if self.task == "linear":
+        if self.base == "linear":
             return ["linear", *source, *data, *LINEAR, *machine]
         return ["finetune", *source, *data, *FINETUNE, "--resume", "auto", "--checkpoints.keep", "1", *machine]
 
@@ -152,6 +168,7 @@ def plan_jobs(
     scopes: Sequence[str],
     seeds: Sequence[int],
     fold_seeds: Sequence[int],
+    shown: Sequence[str] = ("rgb",),
 ) -> list[Job]:
     """The jobs in the order in which they are worth most: features, then cheap tasks, then fine-tuning seed by seed.
 
@@ -160,16 +177,18 @@ def plan_jobs(
     Args:
         checkpoints: that take part.
         runs: folder of all jobs.
-        tasks: keys of `TASKS`.
+        tasks: some of `ASKED`.
         scopes: `SPLIT` and folds.
         seeds: of every task on the split, and of the cheap ones on the folds.
         fold_seeds: of fine-tuning on the folds.
+        shown: keys of `SHOWN`: what the features of the cheap tasks are of.
 
     Raises:
         InputError: for an unknown task, or seeds that cannot be used.
     """
-    if unknown := [name for name in tasks if name not in TASKS]:
-        raise InputError(f"--tasks: there is no {unknown[0]!r}; known: {', '.join(TASKS)}")
+    for flag, given, known in (("--tasks", tasks, ASKED), ("--shown", shown, tuple(SHOWN))):
+        if unknown := [name for name in given if name not in known]:
+            raise InputError(f"{flag}: there is no {unknown[0]!r}; known: {', '.join(known)}")
     if not seeds or min([*seeds, *fold_seeds]) < 0 or not tasks or not checkpoints:
         raise InputError("--ckpt, --tasks and --seeds need at least one value each, seeds of at least 0")
     jobs = []
@@ -178,15 +197,21 @@ def plan_jobs(
     def job(checkpoint: Checkpoint, task: str, scope: str, seed: int) -> Job:
         return Job(checkpoint, task, scope, seed, runs / scope / checkpoint.name / f"{task}-{seed}")
 
-    cheap = [task for task in TASKS if task in tasks and task != "finetune"]
+    cheap = [
+        task for task in TASKS if task.partition("-")[0] in tasks and (task.partition("-")[2] or "rgb") in shown
+        and task != "finetune"
+    ]  # fmt: skip
     if cheap:
         jobs += [
-            job(c, FEATURES, "all", seed) for c in checkpoints for seed in (seeds if c.trained is False else seeds[:1])
+            job(c, FEATURES, "all" if what == "rgb" else f"all-{what}", seed)
+            for what in dict.fromkeys(shown)
+            for c in checkpoints
+            for seed in (seeds if c.trained is False else seeds[:1])
         ]
     for scope in scopes:
         for checkpoint in checkpoints:
             for task in cheap:
-                drawn = task == "linear" or not checkpoint.trained
+                drawn = task.startswith("linear") or not checkpoint.trained
                 jobs += [job(checkpoint, task, scope, seed) for seed in (seeds if drawn else seeds[:1])]
     if "finetune" in tasks:
         for seed in dict.fromkeys([*seeds, *fold_seeds]):

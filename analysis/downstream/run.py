@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from analysis.downstream.answers import gather
 from analysis.downstream.cached import run_cached
+from analysis.downstream.floor import metadata_floor
 from analysis.downstream.folds import Parts, make_scopes, write_lists
 from analysis.downstream.identity import Known, identity, look, write_result
 from analysis.downstream.page import FILES, Report, write_report
@@ -29,7 +31,8 @@ def study(
     tasks: Sequence[str],
     seeds: Sequence[int],
     fold_seeds: Sequence[int],
-    folds: int,
+    folds: int | Literal["groups"],
+    shown: Sequence[str] = ("rgb",),
     arch: str | None = None,
     lanes: int = 1,
     threads: int = 1,
@@ -46,10 +49,11 @@ def study(
         checkpoints: that take part.
         runs: folder of the jobs; a study that was killed goes on there.
         out: folder of the page.
-        tasks: keys of `analysis.downstream.plan.TASKS`.
+        tasks: some of `analysis.downstream.plan.ASKED`.
         seeds: of every task; on the folds, of all but fine-tuning.
         fold_seeds: of fine-tuning on the folds.
-        folds: K; 0: the data set's own split alone.
+        folds: K; 0: the data set's own split alone; "groups": as many as there are recordings, one left out in each.
+        shown: keys of `analysis.downstream.plan.SHOWN`: what the features of the cheap tasks are of.
         arch: of random weights; None: as the first trained checkpoint's.
         lanes: processes at a time.
         threads: of the processor, for each.
@@ -68,7 +72,9 @@ def study(
         TrainingError: if a job fails.
     """
     scopes = make_scopes(videos, folds)
-    jobs = plan_jobs(checkpoints, runs, tasks=tasks, scopes=list(scopes), seeds=seeds, fold_seeds=fold_seeds)
+    jobs = plan_jobs(
+        checkpoints, runs, tasks=tasks, scopes=list(scopes), seeds=seeds, fold_seeds=fold_seeds, shown=shown
+    )
     known = look(list(checkpoints), arch)
     asked = {"data": data, "checkpoints": {one.name: str(one.path) for one in checkpoints}, "runs": str(runs)}
     with output_folder(out, "downstream", asked, names=FILES, overwrite=overwrite) as folder:
@@ -80,8 +86,9 @@ def study(
             _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
         table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
         report = Report(
-            data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos)
-        )
+            data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos),
+            metadata_floor(videos, scopes),
+        )  # fmt: skip
         write_report(folder, report)
     return report
 
@@ -109,12 +116,14 @@ def _work(
         todo = [process(job) for job in jobs if job.task == task and not job.finished]
         run_processes(todo, lanes=lanes, threads=threads, tell=tell)
 
-    features = {(job.checkpoint, job.seed): job.folder / "features.parquet" for job in jobs if job.task == FEATURES}
-    first = {checkpoint: path for (checkpoint, _), path in reversed(features.items())}
+    of = [job for job in jobs if job.task == FEATURES]
+    features = {(job.checkpoint, job.shown, job.seed): job.folder / "features.parquet" for job in of}
+    first = {(checkpoint, shown): path for (checkpoint, shown, _), path in reversed(features.items())}
     processes(FEATURES)
     for job in jobs:
         if job.task not in (FEATURES, "finetune") and not job.finished:
-            table = features[job.checkpoint, job.seed] if not job.checkpoint.trained else first[job.checkpoint]
+            own = features.get((job.checkpoint, job.shown, job.seed)) if not job.checkpoint.trained else None
+            table = own or first[job.checkpoint, job.shown]
             run_cached(job, table, videos, scopes[job.scope], command(job), tell)
     processes("finetune")
 

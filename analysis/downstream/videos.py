@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +57,15 @@ class Videos:
         return 0 if self.groups is None else len(np.intersect1d(self.groups[self.train], self.groups[self.test]))
 
 
-def open_videos(data: str, *, train_split: str = "train", test_split: str = "test", group: str | None = None) -> Videos:
+def open_videos(
+    data: str, *, train_split: str | None = None, test_split: str | None = None, group: str | None = None
+) -> Videos:
     """Read a data set with labels.
 
     Args:
         data: its folder.
-        train_split: of the data set.
-        test_split: likewise.
+        train_split: of the data set; None: "train", or every video where there are no splits, none of them ``test``.
+        test_split: likewise, "test".
         group: See `fima.data.datasets.groups.group_rule`; None takes what `own_rule` finds, "none" nothing.
 
     Raises:
@@ -73,9 +75,9 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
     """
     if data.startswith("shapes:"):
         raise InputError(f"--data {data}: fine-tuning reads files; write them with fima shapes and give that folder")
-    train, test = (open_dataset(data, split=split) for split in (train_split, test_split))
+    train, test = _splits(data, train_split, test_split)
     if train.class_names != test.class_names or len(train.class_names) < 2:
-        raise InputError(f"{data}: expected two classes or more, the same in {train_split} and {test_split}")
+        raise InputError(f"{data}: expected two classes or more, the same in training and test")
     records = [*train, *test]
     if unlabeled := next((record for record in records if record.label is None), None):
         raise InputError(f"{data}: {unlabeled.video_id} has no label")
@@ -93,6 +95,18 @@ def open_videos(data: str, *, train_split: str = "train", test_split: str = "tes
         rule,
         (*train.missing, *test.missing),
     )
+
+
+def _splits(data: str, train_split: str | None, test_split: str | None) -> tuple[VideoDataset, VideoDataset]:
+    asked = train_split or "train", test_split or "test"
+    try:
+        train, test = (open_dataset(data, split=split) for split in asked)
+    except InputError:
+        if train_split or test_split:
+            raise
+        train = open_dataset(data)
+        test = replace(train, records=(), missing=())
+    return train, test
 
 
 def _refuse_shared(train: VideoDataset, test: VideoDataset, data: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from analysis.measures.affinity import cosine_matrix
 from fima.errors import InputError
+from fima.seeding import shuffled_order
 from fima.transforms.colors import Colors, apply_colors
 
 __all__ = [
@@ -47,12 +48,7 @@ def frozen(clip: Tensor) -> Tensor:
 def shuffled(clip: Tensor, seed: int = 0) -> Tensor:
     """The frames in another order, the same for all clips of a length; never the order that they had (T ≥ 2)."""
     _check_clip(clip)
-    length = clip.shape[2]
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(length)
-    while length > 1 and (np.diff(order) == 1).all():
-        order = rng.permutation(length)
-    return _at(clip, order)
+    return _at(clip, shuffled_order(clip.shape[2], seed))
 
 
 def time_reversed(clip: Tensor) -> Tensor:

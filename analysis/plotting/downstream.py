@@ -44,7 +44,7 @@ def draw_scores(table: Table, tasks: Mapping[str, str], names: Sequence[str], no
                 ax = axes[row, column]
                 _draw_accuracies(ax, part.get(task, {}), names)
                 if row == 0:
-                    ax.set_title(tasks[task])
+                    ax.set_title(tasks[task].replace(", ", "\n") if len(columns) > 4 else tasks[task])
                 if column == 0:
                     ax.set_ylabel(f"{_WHERE[where]}\naccuracy (%)")
         figure.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False)

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shown",
         type=input_name,
         default="rgb",
-        choices=("rgb", "static", "motion"),
-        help="the clip as it is: rgb; its middle frame: static; or motion",
+        choices=("rgb", "static", "motion", "shuffled"),
+        help="the clip as it is: rgb; its middle frame: static; motion; or its frames in another order: shuffled",
     )
     add_protocol_flags(parser)
     parser.add_argument("--overwrite", action="store_true", help="make everything again")

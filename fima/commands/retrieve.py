@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=input_name,
         default=["rgb"],
-        choices=("rgb", "static", "motion"),
-        help="some of rgb, static, motion (rgb)",
+        choices=("rgb", "static", "motion", "shuffled"),
+        help="some of rgb, static, motion, shuffled (rgb)",
     )
 
 

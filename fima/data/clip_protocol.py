@@ -15,9 +15,9 @@ CROPS = (1, 3, 10)
 """Crops of a frame that there are."""
 
 
-INPUTS = ("rgb", "static", "motion")
+INPUTS = ("rgb", "static", "motion", "shuffled")
 """What of a clip a backbone is shown: the clip; its middle frame, repeated; its frame difference
-(`fima.transforms.motion`)."""
+(`fima.transforms.motion`); its frames in another order, the same for all clips of a length."""
 
 
 @dataclass(frozen=True)

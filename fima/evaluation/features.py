@@ -17,6 +17,7 @@ from fima.data.datasets import VideoRecord
 from fima.data.protocol_clips import iterate_test_clips
 from fima.errors import InputError
 from fima.models.capture import find_tap, read_maps
+from fima.seeding import shuffled_order
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 
@@ -189,6 +190,8 @@ def show(clip: Tensor, what: str) -> Tensor:
     if what == "static":
         middle = clip.shape[2] // 2
         return clip[:, :, middle : middle + 1].expand_as(clip)
+    if what == "shuffled":
+        return clip[:, :, shuffled_order(clip.shape[2]).tolist()]
     return clip if what == "rgb" else frame_difference(clip, "repeat" if clip.shape[2] > 1 else "wrap")
 
 

@@ -76,6 +76,34 @@ def test_a_class_with_one_training_video_has_nothing_to_hold_out() -> None:
         make_scopes(make_videos(np.array([0, 0, 0, 1, 0, 1, 1]), None, 3), 0)
 
 
+def test_every_person_is_left_out_once() -> None:
+    groups = np.tile(np.arange(4), 6)
+    scopes = make_scopes(make_videos(np.resize([0, 1, 1], 24), groups, 6), "groups")
+    tests = [scopes[f"fold{n + 1}"].test for n in range(4)]
+    assert [set(groups[part]) for part in tests] == [{0}, {1}, {2}, {3}]
+    for scope, parts in scopes.items():
+        if scope != "split":
+            assert not set(groups[parts.test]) & set(groups[parts.gallery])
+    with pytest.raises(InputError, match="three source recordings or people"):
+        make_scopes(make_videos(np.resize([0, 1], 24), None, 6), "groups")
+
+
+def test_a_data_set_without_splits_has_folds_alone(tmp_path: Path) -> None:
+    for name in ("a/x_1", "a/x_2", "a/x_3", "b/x_1", "b/x_2", "b/x_3"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / f"{name}.avi").write_bytes(b"x")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "classInd.txt").write_text("1 a\n2 b\n")
+    videos = open_videos(str(tmp_path), group=r"_(\d)")
+    assert len(videos) == 6
+    assert len(videos.test) == 0
+    assert set(make_scopes(videos, 3)) == {"fold1", "fold2", "fold3"}
+    with pytest.raises(InputError, match="nothing to test on"):
+        make_scopes(videos, 0)
+    with pytest.raises(InputError, match="no split 'train'"):
+        open_videos(str(tmp_path), train_split="train")
+
+
 def test_a_rule_is_a_pattern_or_a_column(tmp_path: Path) -> None:
     ids = ("a/v_Run_g01_c01", "a/v_Run_g01_c02", "b/v_Run_g02_c01")
     assert group_rule(r"_(g\d+)_", ids, tmp_path).tolist() == [0, 0, 1]

@@ -13,6 +13,7 @@ import pytest
 from analysis.downstream.answers import Answer, gather, write_predictions
 from analysis.downstream.cached import ClipTable, neighbors, probe
 from analysis.downstream.conclusions import conclude
+from analysis.downstream.floor import metadata_floor, nearest_answers
 from analysis.downstream.folds import Parts, make_scopes
 from analysis.downstream.plan import Checkpoint, Job, parse_checkpoints, plan_jobs
 from analysis.downstream.table import collect, compare, differences_csv, majority_rate, results_csv
@@ -70,6 +71,31 @@ def test_folds_are_scored_fold_by_fold() -> None:
     assert cell.summary.num_videos == 6
     # Fold 1 is trained on labels 1, 1, 0 and would say 1: right once; fold 2 on 0, 0, 1: right once.
     assert majority_rate(videos, scopes, "folds") == pytest.approx(2 / 6)
+
+
+def test_altered_clips_are_tasks_of_their_own() -> None:
+    given = {"scopes": ["fold1"], "seeds": [0], "fold_seeds": [0]}
+    jobs = plan_jobs(parse_checkpoints(["tiny-vd"]), Path("r"), tasks=["knn"], shown=["rgb", "static"], **given)
+    assert [(job.task, job.scope, job.base, job.shown) for job in jobs] == [
+        ("features", "all", "features", "rgb"),
+        ("features", "all-static", "features", "static"),
+        ("knn", "fold1", "knn", "rgb"),
+        ("knn-static", "fold1", "knn", "static"),
+    ]
+    assert "--shown" not in jobs[0].command(Path("r"), "tiny", 1)
+    assert jobs[1].command(Path("r"), "tiny", 1)[-2:] == ["--shown", "static"]
+    with pytest.raises(InputError, match="--shown: there is no 'frozen'"):
+        plan_jobs(parse_checkpoints(["tiny-vd"]), Path("r"), tasks=["knn"], shown=["frozen"], **given)
+
+
+def test_the_floor_is_what_the_number_of_frames_tells(tmp_path: Path) -> None:
+    facts = np.array([[1.0, 25, 8, 8]] * 6 + [[2.0, 25, 8, 8]] * 6)
+    labels = np.array([0] * 6 + [1] * 6)
+    assert nearest_answers(facts, labels, facts[[0, 11]]).tolist() == [0, 1]
+    same = np.ones((12, 4))
+    assert nearest_answers(same, labels, same[:2]).tolist() == [0, 0]  # the first five, by order alone
+    missing = metadata_floor(SMALL, SMALL_SCOPES)["split"]
+    assert missing.summary.num_videos == 0  # no file is there
 
 
 def test_differences_of_known_size() -> None:

@@ -1,0 +1,102 @@
+"""What can be told of a video's class without looking at it: a floor for every score on the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.downstream.folds import Parts
+from analysis.downstream.plan import SPLIT
+from analysis.downstream.videos import Videos
+from analysis.measures.statistics import Summary, summarize
+from analysis.pages.words import percent
+from fima.data.readers.open import open_video
+from fima.errors import InputError
+from fima.evaluation.intervals import interval
+
+__all__ = ["Floor", "metadata_floor", "nearest_answers", "read_facts"]
+
+_K = 5
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Accuracy of the metadata alone.
+
+    Attributes:
+        summary: over videos.
+        by_source: interval with source recordings drawn; None without.
+    """
+
+    summary: Summary
+    by_source: tuple[float, float] | None
+
+    @property
+    def told(self) -> str:
+        """In a sentence."""
+        ends = self.by_source or (self.summary.low, self.summary.high)
+        over = "recordings" if self.by_source else "videos"
+        return (
+            f"Without looking at a single frame, number of frames, frame rate and size alone tell the class of "
+            f"{percent(self.summary.mean)} % [{percent(ends[0])}, {percent(ends[1])} over {over}] "
+            f"({_K} nearest training videos): what is not above that needs no features."
+        )
+
+
+def metadata_floor(videos: Videos, scopes: Mapping[str, Parts]) -> dict[str, Floor]:
+    """``split`` and ``folds``, as far as there are such scopes → what metadata tells of their test videos.
+
+    Args:
+        videos: of the data set; those that cannot be opened are left out.
+        scopes: what is learned from and tested.
+    """
+    facts = read_facts(videos)
+    right: dict[str, NDArray[np.float64]] = {}
+    for scope, parts in scopes.items():
+        where = SPLIT if scope == SPLIT else "folds"
+        values = right.setdefault(where, np.full(len(videos), np.nan))
+        known, test = (part[np.isfinite(facts[part]).all(axis=1)] for part in (parts.gallery, parts.test))
+        if len(known):
+            values[test] = nearest_answers(facts[known], videos.labels[known], facts[test]) == videos.labels[test]
+    return {where: _floor(values, videos) for where, values in right.items()}
+
+
+def _floor(values: NDArray[np.float64], videos: Videos) -> Floor:
+    by_source = None if videos.groups is None else interval(values, videos.groups, limits=(0, 1))[:2]
+    return Floor(summarize(values, limits=(0, 1)), by_source)
+
+
+def read_facts(videos: Videos) -> NDArray[np.float64]:
+    """``(V, 4)``: logarithm of the number of frames, frames per second, height, width; NaN of what cannot be opened."""
+    facts = np.full((len(videos), 4), np.nan)
+    for place, path in enumerate(videos.paths):
+        try:
+            with open_video(path) as reader:
+                facts[place] = np.log(max(len(reader), 1)), reader.fps, reader.height, reader.width
+        except (InputError, OSError):
+            continue
+    return facts
+
+
+def nearest_answers(
+    known: NDArray[np.float64], labels: NDArray[np.int64], asked: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The class that most of the five nearest have, of equals that of the nearest.
+
+    Args:
+        known: ``(V, C)``; every column is scaled to its standard deviation here.
+        labels: ``(V,)``.
+        asked: ``(W, C)``.
+
+    Returns:
+        ``(W,)``.
+    """
+    scale = known.std(axis=0)
+    scale[scale < 1e-9] = np.inf  # what is the same in all tells nothing
+    distances = np.abs((asked[:, None] - known) / scale).sum(axis=2)
+    order = labels[np.argsort(distances, axis=1, kind="stable")[:, :_K]]
+    votes = (order[:, :, None] == order[:, None, :]).sum(axis=2)
+    return np.asarray(order[np.arange(len(order)), votes.argmax(axis=1)], np.int64)
