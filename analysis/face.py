@@ -41,7 +41,7 @@ def run(
         measure: One of ``analysis.studies.STUDIES``, such as ``cam`` or ``affinity``.
         model: A checkpoint file, the folder of a training run, the name of a backbone that comes with the package,
             ``random`` for an untrained one, a backbone that is loaded already, or your own module or callable, which is
-            left as it was. None is ``tiny-fima``.
+            left as it was. None is ``tiny-fima``, or what the measure takes by default.
         video: One or several video files; without ``video`` and ``data``, a drawn video.
         clip: Frames in memory, instead: an array or tensor (``analysis.inputs.arrays.frames_of``), all of which are
             shown; ``layout`` names its axes where they are not plain, ``fps`` gives its rate.
@@ -77,8 +77,10 @@ def run(
             raise InputError("give one of clip, video and data")
         videos = array_videos(clip, **memory)
         given = {**_shape_of(videos, loaded), **given}
+    wanted = Settings.from_parameters(given)
+    wanted = wanted if own or loaded is not None else wanted.for_measure(measure)
     with _left_as_it_was(model):
-        return run_study(measure, open_session(Settings.from_parameters(given), loaded, videos), progress)
+        return run_study(measure, open_session(wanted, loaded, videos), progress)
 
 
 def _device_of(backbone: nn.Module) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from analysis.measures.entries.attribution import BASELINES as ATTRIBUTION_BASELINES
 from analysis.measures.entries.attribution import METHODS as ATTRIBUTION_METHODS
 from analysis.measures.entries.attribution import TARGETS as ATTRIBUTION_TARGETS
+from analysis.measures.registry import find_measure
 from fima.errors import InputError
 
 __all__ = [
@@ -60,6 +61,7 @@ _TEXTS = (
     "boundary",
     "normalize",
     "device",
+    "cell",
     "method",
     "target",
     "baseline",
@@ -99,6 +101,7 @@ class Settings:
         dense: Cells of a map per cell of the backbone's grid, along height and width: 1, 2 or 4; takes ``dense²``
             passes (cam, localize and mover only).
         hop: Frames between windows along a video (temporal only); None is a quarter of a window.
+        cell: ``t,y,x`` of the grid: whose attention is shown (attention only); None is the cell of most motion.
         method: Method of attribution, with captum (attribution only, as the next three).
         target: What is attributed.
         baseline: What a clip is compared with.
@@ -132,6 +135,7 @@ class Settings:
     normalize: str = "frame"
     dense: int = 1
     hop: int | None = None
+    cell: str | None = None
     method: str = ATTRIBUTION_METHODS[0]
     target: str = ATTRIBUTION_TARGETS[0]
     baseline: str = ATTRIBUTION_BASELINES[0]
@@ -168,6 +172,8 @@ class Settings:
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
         _check_choice("dense", self.dense, DENSE)
+        if self.cell is not None and not re.fullmatch(r"[0-9]{1,6}(,[0-9]{1,6}){2}", self.cell):
+            raise InputError(f"cell must be t,y,x of the grid, three whole numbers, got {self.cell!r}")
         _check_choice("method", self.method, ATTRIBUTION_METHODS)
         if self.target not in ATTRIBUTION_TARGETS and not re.fullmatch(r"logit:[0-9]+", str(self.target)):
             known = ", ".join(ATTRIBUTION_TARGETS)
@@ -201,6 +207,12 @@ class Settings:
         if self.ckpt is not None:
             return self.ckpt
         return DEFAULT_CKPT if self.arch is None else "random"
+
+    def for_measure(self, measure: str) -> Settings:
+        """The settings, with a measure's own default backbone where neither ``ckpt`` nor ``arch`` is given."""
+        if self.ckpt is not None or self.arch is not None:
+            return self
+        return dataclasses.replace(self, **find_measure(measure).default_backbone)
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults, in the order of the fields."""

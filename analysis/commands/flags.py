@@ -31,6 +31,7 @@ __all__ = [
     "SOME_SKIPPED",
     "add_attribution_flags",
     "add_backbone_flags",
+    "add_cell_flag",
     "add_dense_flag",
     "add_folder_flags",
     "add_hop_flag",
@@ -143,6 +144,13 @@ def add_dense_flag(parser: argparse.ArgumentParser) -> None:
         "--dense", type=int, choices=DENSE, default=1,
         help="maps of this many times finer cells, by shifts of the clip: 4 or 16 passes instead of one (default: 1)",
     )  # fmt: skip
+
+
+def add_cell_flag(parser: argparse.ArgumentParser) -> None:
+    """``--cell``, whose attention is shown."""
+    parser.add_argument(
+        "--cell", metavar="T,Y,X", help="cell of the grid whose attention is shown (default: the one of most motion)"
+    )
 
 
 def add_out_flag(parser: argparse.ArgumentParser, name: str) -> None:

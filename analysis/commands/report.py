@@ -10,6 +10,7 @@ from analysis.commands.flags import (
     SOME_SKIPPED,
     add_attribution_flags,
     add_backbone_flags,
+    add_cell_flag,
     add_dense_flag,
     add_hop_flag,
     add_normalize_flag,
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_hop_flag(parser)
     add_normalize_flag(parser)
     add_dense_flag(parser)
+    add_cell_flag(parser)
     add_space_flag(parser)
     add_attribution_flags(parser)
     group = parser.add_argument_group("report")

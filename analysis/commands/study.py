@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from analysis.commands.flags import (
     SOME_SKIPPED,
     add_attribution_flags,
     add_backbone_flags,
+    add_cell_flag,
     add_dense_flag,
     add_hop_flag,
     add_normalize_flag,
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     own = MEASURES[measure].settings
     for name, add_flags in (
         ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
-        ("dense", add_dense_flag), ("method", add_attribution_flags),
+        ("dense", add_dense_flag), ("cell", add_cell_flag), ("method", add_attribution_flags),
         ("train_split", add_train_split_flag),
     ):  # fmt: skip
         if name in own:
@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the measure ``args.measure`` and save it."""
-    settings = settings_from(args)
-    if args.measure == "mechanism" and settings.ckpt is None and settings.arch is None:
-        settings = replace(settings, ckpt="random")  # no whole method comes along: its decoder alone takes 13 MB
+    settings = settings_from(args).for_measure(args.measure)
     from analysis.inputs.allocator import return_large_blocks
     from analysis.inputs.truth import mask_source
     from analysis.studies import open_session

@@ -76,6 +76,7 @@ class Measure:
         single: Whether ``analysis.run`` takes it; otherwise it is a command of its own.
         projected: Whether it compares features, so that they may be projected first.
         settings: Settings that only this measure and few others have.
+        default_backbone: Settings where neither checkpoint nor architecture is given and what comes along would not do.
         films: ``module:function`` of what is written beside the figure; a function of the study to
             name of a file → what writes it.
     """
@@ -94,6 +95,7 @@ class Measure:
     single: bool = True
     projected: bool = False
     settings: tuple[str, ...] = ()
+    default_backbone: Mapping[str, Any] = field(default_factory=dict)
     films: str = ""
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.plotting.attention import above_even, largest_share
 from analysis.plotting.films import beside_maps, safe_name
 from fima.data.transcode.encode import write_video
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
 
-__all__ = ["activation_films"]
+__all__ = ["activation_films", "attention_films"]
 
 _SLOWEST = 4.0  # frames per second; a strided clip of a slow video should still look like a film
 _REPEATS = 3  # a clip is about a second long: shown a few times over, so that a player has something to play
@@ -31,17 +32,40 @@ def activation_films(study: Study) -> dict[str, Callable[[Path], None]]:
     Returns:
         Name of a file → function that writes it. Films play in real time, never below 4 frames per second.
     """
-    ids = study.arrays["example_video_id"]
-    several = [f"cam/{i + 1:02d}-{safe_name(str(video))}.mp4" for i, video in enumerate(ids)]
-    names = several if len(ids) > 1 else ["cam.mp4"]
-    return {name: partial(_write, study.arrays, i) for i, name in enumerate(names)}
+    return _one_or_several(study, {name: study.arrays[f"example_{name}"] for name in _DRAWN})
 
 
-def _write(arrays: dict[str, np.ndarray], i: int, path: Path) -> None:
-    film = beside_maps(**{name: arrays[f"example_{name}"][i] for name in _DRAWN})
+def attention_films(study: Study) -> dict[str, Callable[[Path], None]]:
+    """Frames, attention received and attention of the marked cell of every shown clip, on the figure's color scale.
+
+    Args:
+        study: Of the measure ``attention``.
+
+    Returns:
+        As `activation_films`.
+    """
+    arrays, most = study.arrays, largest_share(study.arrays)
+    frames = arrays["example_frames"]
+    steps, length = arrays["example_mean_map"].shape[1], frames.shape[1]
+    slices = np.arange(length) * steps // length
+    received, paid = (above_even(arrays[f"example_{name}"][:, slices], most) for name in ("mean_map", "cell_map"))
+    shown = {"frames": frames, "motion_frames": frames, "rgb_map": received, "motion_map": paid}
+    return _one_or_several(study, shown)
+
+
+def _one_or_several(study: Study, shown: dict[str, np.ndarray]) -> dict[str, Callable[[Path], None]]:
+    ids, fps = study.arrays["example_video_id"], study.arrays["example_fps"]
+    several = [f"{study.measure}/{i + 1:02d}-{safe_name(str(video))}.mp4" for i, video in enumerate(ids)]
+    names = several if len(ids) > 1 else [f"{study.measure}.mp4"]
+    clips = [{name: values[i] for name, values in shown.items()} for i in range(len(ids))]
+    return {name: partial(_write, clip, float(fps[i])) for i, (name, clip) in enumerate(zip(names, clips, strict=True))}
+
+
+def _write(clip: dict[str, np.ndarray], fps: float, path: Path) -> None:
+    film = beside_maps(**clip)
 
     def play() -> Iterator[np.ndarray]:
         for _ in range(_REPEATS):
             yield from film
 
-    write_video(path, play(), fps=max(float(arrays["example_fps"][i]), _SLOWEST))
+    write_video(path, play(), fps=max(fps, _SLOWEST))

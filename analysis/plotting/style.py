@@ -65,12 +65,18 @@ def colorbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **
     bar.outline.set_linewidth(0.4)
 
 
-def caption(study: Study, what: str) -> str:
-    """Title of a figure: what to see, from which backbone; untrained weights are named first and in capitals."""
+def caption(study: Study, what: str, output: str = "its output") -> str:
+    """Title of a figure: what to see, from which backbone; untrained weights are named in capitals.
+
+    Args:
+        study: What is shown.
+        what: Says what to see.
+        output: Where a backbone is read by default, in words.
+    """
     checkpoint = study.provenance["checkpoint"]
     spec = study.provenance["input"]
     source = checkpoint["path"] or f"seed {study.provenance['seed']}"
-    layer = read_at(study, "its output")
+    layer = read_at(study, output)
     lines = [
         what,
         f"{checkpoint['arch']} ({shortened(str(source), 48)}), {layer}, "

@@ -33,7 +33,7 @@ def run(measure: str, session: Session | Settings, progress: Progress | None = N
     if measure not in STUDIES:
         raise InputError(f"measure {measure!r}: there is no such measure; known: {', '.join(STUDIES)}")
     if isinstance(session, Settings):
-        session = open_session(session)
+        session = open_session(session.for_measure(measure))
     if session.space is not None and not MEASURES[measure].projected:
         raise InputError(f"space projected: {measure} is of the backbone's own features; see affinity and temporal")
     if "dense" not in MEASURES[measure].settings:

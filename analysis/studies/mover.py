@@ -16,13 +16,13 @@ from analysis.inputs.clips import place_clips
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.stickers import KINDS, Pasted, background_motion, paste_copy
 from analysis.inputs.truth import as_record, mask_source
+from analysis.inputs.twins import untrained_twin
 from analysis.inputs.videos import VideoSource, procedural_record
 from analysis.measures.localization import baseline_maps
 from analysis.measures.mover import plain_maps, prefers_mover
 from analysis.studies.collecting import Collector, Measured
 from analysis.studies.display import DISPLAY_SIZE
 from analysis.studies.study import Study
-from fima.checkpoints import untrained_backbone
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError
@@ -65,7 +65,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         InputError: If there are no masks, or no video has a place for a copy.
     """
     reader = _Reader(session)
-    twin = _twin(session)
+    twin = untrained_twin(session)
     collector = Collector(session)
     shown: list[dict[str, Any]] = []
     without: list[str] = []
@@ -154,22 +154,6 @@ def _drawn(video: VideoSource, indices: NDArray[np.int64]) -> Iterator[tuple[str
         mover, copy = drawn.masks(times), drawn.copy_masks(times)
         if copy.any():
             yield kind, Pasted(drawn.frames(times), mover, copy, 0.0)
-
-
-def _twin(session: Session) -> Session | None:
-    """The session with an untrained backbone of the same architecture; None where the backbone is one, or unknown."""
-    loaded = session.loaded
-    if not loaded.trained or loaded.arch is None or ":" in loaded.arch:
-        return None
-    try:
-        twin = untrained_backbone(loaded.arch, seed=session.settings.seed, input_spec=loaded.input, **loaded.settings)
-    except InputError:
-        return None
-    extractor = type(session.extractor)(
-        twin, layer=session.settings.layer, boundary=session.settings.boundary, device=session.extractor.device,
-        dense=session.settings.dense,
-    )  # fmt: skip
-    return replace(session, loaded=twin, extractor=extractor)
 
 
 def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, Tensor]:

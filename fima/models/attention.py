@@ -6,6 +6,7 @@ block by block inside a hook, from the layer's own queries and keys.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 from fima.errors import InputError
 from fima.models.capture import capture
 
-__all__ = ["attention_layers", "attention_received", "read_attention"]
+__all__ = ["attention_between_slices", "attention_layers", "attention_received", "attention_rollout", "read_attention"]
 
 _BLOCK = 512
+
+Cell = tuple[int, int, int]
 
 
 def attention_received(query: Tensor, key: Tensor, *, rows: Sequence[int] | None = None, block: int = _BLOCK) -> Tensor:
@@ -38,12 +41,18 @@ def attention_received(query: Tensor, key: Tensor, *, rows: Sequence[int] | None
         tensor([[[0.2000, 0.2000, 0.2000, 0.2000, 0.2000]]])
     """
     query = query if rows is None else query[:, :, list(rows)]
+    even = torch.full_like(query[:, 0, :, 0], 1 / max(query.shape[2], 1), dtype=torch.float32)
+    return _paid(query, key, even, block)
+
+
+def _paid(query: Tensor, key: Tensor, weights: Tensor, block: int = _BLOCK) -> Tensor:
+    """``(N, heads, K)``: the softmax weights of the queries, summed with their ``weights`` ``(N, Q)``."""
     total = torch.zeros_like(key[..., 0], dtype=torch.float32)
     for start in range(0, query.shape[2], block):
-        part = query[:, :, start : start + block]
-        weights = (part.float() @ key.float().mT * part.shape[-1] ** -0.5).softmax(dim=-1)
-        total += weights.sum(dim=2)
-    return total / query.shape[2]
+        part = query[:, :, start : start + block].float()
+        rows = (part @ key.float().mT * part.shape[-1] ** -0.5).softmax(dim=-1)
+        total += torch.einsum("nhqk,nq->nhk", rows, weights[:, start : start + block])
+    return total
 
 
 def attention_layers(backbone: nn.Module) -> dict[str, str]:
@@ -65,7 +74,7 @@ def read_attention(
     clip: Tensor,
     layers: Sequence[str] | None = None,
     *,
-    cell: tuple[int, int, int] | None = None,
+    cell: Cell | None = None,
     from_class_token: bool = False,
 ) -> dict[str, Tensor]:
     """Maps of the attention that each cell receives.
@@ -97,9 +106,7 @@ def read_attention(
     return {name: _on_grid(seen[name][0], kinds[name], count, grid) for name in chosen}
 
 
-def _received(
-    layer: Any, inputs: tuple[Any, ...], output: Any, *, cell: tuple[int, int, int] | None, from_class_token: bool
-) -> Tensor:
+def _received(layer: Any, inputs: tuple[Any, ...], output: Any, *, cell: Cell | None, from_class_token: bool) -> Tensor:
     query, key, _ = layer.heads_of(*inputs)
     rows = [0] if from_class_token else None
     if cell is not None:
@@ -119,3 +126,155 @@ def _on_grid(received: Tensor, kind: str, count: int, grid: Sequence[int]) -> Te
     if kind == "space":
         return received[..., -height * width :].reshape(count, steps, heads, height, width).transpose(1, 2)
     return received[..., -steps * height * width :].reshape(count, heads, steps, height, width)
+
+
+@torch.no_grad()
+def attention_between_slices(
+    backbone: nn.Module, clip: Tensor, layer: str | None = None, *, cell: Cell | None = None
+) -> Tensor:
+    """What the cells of each slice pay to every cell, head by head; of one cell alone where it is given.
+
+    Where time and space are divided, a cell attends to its frame, each place of which was mixed from all frames before:
+    the weight of (cell i, frame j) ← (cell p, frame q) is the product of both, the temporal one averaged over heads.
+
+    Args:
+        backbone: one of ours that has attention.
+        clip: normalized, ``(N, 3, T, H, W)``.
+        layer: a block or an attention layer of `attention_layers`; None: the last block.
+        cell: ``(t, y, x)`` of the grid.
+
+    Returns:
+        ``(N, heads, S, T', H', W')``: mean over the queries of a slice; S is T', and 1 for a cell. Each map sums to 1,
+        less what a class token gets; their mean over S is the attention received.
+
+    Raises:
+        InputError: if there is no such attention, or the cell is outside the grid.
+    """
+    kinds = attention_layers(backbone)
+    names = _names_in(backbone, kinds, layer)
+    with capture(backbone, names, _query_and_key) as seen:
+        count, _, *grid = backbone(clip).shape
+    if cell is not None and any(not 0 <= place < cells for place, cells in zip(cell, grid, strict=True)):
+        raise InputError(f"cell {cell} is outside the grid {tuple(grid)}")
+    heads = {kinds[name]: seen[name][0] for name in names}
+    if "cells" in heads:
+        return _between_all(heads["cells"][0], heads["cells"][1], grid, cell)
+    steps, height, width = grid
+    slices = range(steps) if cell is None else [cell[0]]
+    identity = torch.eye(steps, device=clip.device)[None, None, :, :, None, None].expand(
+        count, 1, -1, -1, height, width
+    )
+    space = torch.full((count, 1, steps, height, width), 1 / (height * width), device=clip.device)
+    if cell is not None:
+        space = torch.zeros_like(space)
+        space[:, :, :, cell[1], cell[2]] = 1
+    if "space" in heads:
+        query, key = heads["space"]
+        rows = None if cell is None else [query.shape[2] - height * width + cell[1] * width + cell[2]]
+        space = _on_grid(_within_frames(query, key, height * width, rows), "space", count, grid)
+    time = identity if "time" not in heads else _through_time(heads["time"][0], heads["time"][1], count, grid)
+    if "space" in heads:
+        time = time.mean(dim=1, keepdim=True)
+    return (space[:, :, :, None] * time)[:, :, list(slices)]
+
+
+@torch.no_grad()
+def attention_rollout(backbone: nn.Module, clip: Tensor, *, cell: Cell | None = None) -> Tensor:
+    """Attention followed through all layers, half of each layer's weight staying where it is (its residual branch).
+
+    Only a row of the product of all layers is asked for, so that it is a vector carried from the last layer to the
+    first: the tokens' matrix never exists.
+
+    Args:
+        backbone: one of ours all of whose layers keep the same cells.
+        clip: normalized, ``(N, 3, T, H, W)``.
+        cell: whose attention is followed, ``(t, y, x)``; None: the mean over all cells.
+
+    Returns:
+        ``(N, T', H', W')``, summing to 1, less what a class token gets.
+
+    Raises:
+        InputError: if the backbone has no such attention.
+
+    Source: Abnar and Zuidema, "Quantifying attention flow in transformers", ACL 2020, section 3; heads are averaged.
+    """
+    kinds = attention_layers(backbone)
+    blocks = range(len(getattr(backbone, "blocks", ())))
+    if not kinds or not blocks or any(f"blocks.{number}.attn" not in kinds for number in blocks):
+        raise InputError(f"{type(backbone).__name__}: its attention cannot be followed from layer to layer")
+    with capture(backbone, kinds, lambda layer, inputs, _: inputs) as seen:
+        count, _, *grid = backbone(clip).shape
+    start = torch.full((count, *grid), 1 / math.prod(grid), device=clip.device)
+    if cell is not None:
+        start = torch.zeros_like(start)
+        start[:, cell[0], cell[1], cell[2]] = 1
+    modules = dict(backbone.named_modules())
+    frames = grid[0] if "space" in kinds.values() else 1
+    flow = torch.cat((start.new_zeros(count, frames), start.flatten(1)), dim=1)
+    for name in reversed(kinds):
+        layer: Any = modules[name]
+        query, key, _ = layer.heads_of(*seen[name][0])
+        flow = (flow + _step_back(flow, query, key, kinds[name], grid, frames)) / 2
+        if getattr(backbone, "attention", "") == "divided":  # one class token that all frames share
+            flow[:, :frames] = flow[:, :frames].mean(dim=1, keepdim=True)
+    return flow[:, frames:].reshape(count, *grid)
+
+
+def _step_back(flow: Tensor, query: Tensor, key: Tensor, kind: str, grid: Sequence[int], frames: int) -> Tensor:
+    """Where the attention of one layer comes from; ``flow`` is ``(N, class tokens + cells)``."""
+    steps, height, width = grid
+    count, places = len(flow), height * width
+    first, cells = flow[:, :frames], flow[:, frames:]
+    if kind == "time":
+        weights = cells.reshape(count, steps, places).mT.reshape(-1, steps)
+        back = _paid(query, key, weights).mean(dim=1)
+        return torch.cat((first, back.reshape(count, places, steps).mT.flatten(1)), dim=1)
+    if kind == "space":
+        weights = torch.cat((first[..., None], cells.reshape(count, steps, places)), dim=2).flatten(0, 1)
+        back = _paid(query, key, weights).mean(dim=1).reshape(count, steps, 1 + places)
+        return torch.cat((back[..., 0], back[..., 1:].flatten(1)), dim=1)
+    prefix = query.shape[2] - steps * places
+    back = _paid(query, key, flow[:, frames - prefix :]).mean(dim=1)
+    return torch.cat((flow[:, : frames - prefix], back), dim=1)
+
+
+def _query_and_key(layer: Any, inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, Tensor]:
+    query, key, _ = layer.heads_of(*inputs)
+    return query, key
+
+
+def _names_in(backbone: nn.Module, kinds: dict[str, str], layer: str | None) -> list[str]:
+    """The attention layers of a block: one, or that of time and that of space."""
+    if not kinds:
+        raise InputError(f"{type(backbone).__name__} has no attention over its cells")
+    last = list(kinds)[-1]
+    block = (last.rpartition(".")[0] or last) if layer is None else layer
+    names = [name for name in kinds if name == block or name.startswith(f"{block}.")]
+    if not names or len({kinds[name] for name in names}) < len(names):
+        raise InputError(f"no one attention in layer {block}; there is {', '.join(kinds)}")
+    return names
+
+
+def _between_all(query: Tensor, key: Tensor, grid: Sequence[int], cell: Cell | None) -> Tensor:
+    steps, height, width = grid
+    cells = height * width
+    first = query.shape[2] - steps * cells
+    if cell is None:
+        ranges: list[Sequence[int]] = [range(first + t * cells, first + (t + 1) * cells) for t in range(steps)]
+    else:
+        ranges = [[first + (cell[0] * height + cell[1]) * width + cell[2]]]
+    each = [_on_grid(attention_received(query, key, rows=rows), "cells", len(query), grid) for rows in ranges]
+    return torch.stack(each, dim=2)
+
+
+def _within_frames(query: Tensor, key: Tensor, cells: int, rows: Sequence[int] | None) -> Tensor:
+    """What the patches of a frame pay inside it, without the class token's own queries."""
+    return attention_received(query, key, rows=range(query.shape[2] - cells, query.shape[2]) if rows is None else rows)
+
+
+def _through_time(query: Tensor, key: Tensor, count: int, grid: Sequence[int]) -> Tensor:
+    """``(N, heads, T' of queries, T', H', W')``: the weights between the frames of each place."""
+    steps, height, width = grid
+    weights = (query.float() @ key.float().mT * query.shape[-1] ** -0.5).softmax(dim=-1)
+    grouped: Tensor = weights.reshape(count, height, width, -1, steps, steps).permute(0, 3, 4, 5, 1, 2)
+    return grouped

@@ -52,6 +52,7 @@ _FACTORIES = {
     "tiny": "fima.models.tiny:Tiny",
     "videomae": "fima.models.hub.vit:VideoTransformer",
     "videomae-small": "fima.models.hub.vit:videomae_small",
+    "videomae-tiny": "fima.models.hub.vit:videomae_tiny",
     "vjepa1": "fima.models.hub.vit:vjepa1",
     "vjepa2": "fima.models.hub.vit:vjepa2",
     "vjepa21": "fima.models.hub.vit:vjepa21",

@@ -2,6 +2,7 @@
 
 from analysis.measures.entries import (
     affinity,
+    attention,
     attribution,
     background,
     bias,
@@ -16,5 +17,18 @@ from analysis.measures.entries import (
 
 __all__ = ["ENTRIES"]
 
-_ORDER = (cam, affinity, temporal, localize, mover, sensitivity, attribution, embedding, mechanism, background, bias)
+_ORDER = (
+    cam,
+    affinity,
+    temporal,
+    localize,
+    mover,
+    sensitivity,
+    attention,
+    attribution,
+    embedding,
+    mechanism,
+    background,
+    bias,
+)
 ENTRIES = tuple(module.ENTRY for module in _ORDER)

@@ -20,7 +20,7 @@ from fima.models.hub.layers import Block, channels_first, check_multiples, initi
 from fima.models.hub.positions import Grid, resize_table, rotations, sine_cosine_table
 from fima.models.registry import FeatureTap
 
-__all__ = ["POSITIONS", "VideoTransformer", "videomae_small", "vjepa1", "vjepa2", "vjepa21"]
+__all__ = ["POSITIONS", "VideoTransformer", "videomae_small", "videomae_tiny", "vjepa1", "vjepa2", "vjepa21"]
 
 POSITIONS = ("sincos", "table", "rotary", "stretched")
 """VideoMAE's fixed table, a learnt or stored one (V-JEPA 1), rotations of V-JEPA 2, and those of V-JEPA 2.1."""
@@ -186,6 +186,11 @@ def _table(dim: int, grid: Grid) -> Tensor:
 
 #: VideoMAE's ViT-S/16, 22 million parameters.
 videomae_small = functools.partial(VideoTransformer, dim=384, depth=12)
+
+#: A small one for trying things out, 0.9 million parameters: 8 x 14 x 14 cells of a clip like those of `tiny`.
+videomae_tiny = functools.partial(
+    VideoTransformer, dim=128, depth=4, heads=4, patch_size=8, num_frames=16, frame_stride=2, size=112
+)
 
 #: V-JEPA 1: a stored table that is interpolated for other clips.
 vjepa1 = functools.partial(VideoTransformer, positions="table", grid=(8, 14, 14), resize=True)

@@ -79,4 +79,12 @@ def test_a_measure_without_an_entry_has_its_name():
 
 def test_what_a_comparison_takes_by_default():
     assert CORE == ("cam", "affinity", "temporal", "localize", "sensitivity")
-    assert set(STUDIES) == {*CORE, "mover", "attribution", "background", "embedding", "mechanism"}
+    assert set(STUDIES) == {
+        *CORE,
+        "mover",
+        "attention",
+        "attribution",
+        "background",
+        "embedding",
+        "mechanism",
+    }
