@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-
-from markupsafe import Markup
 
 from analysis.compare.headlines import headline_scores, verdict
 from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
+from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
 from analysis.pages.strips import Line, Scale, mark, strip
-from analysis.pages.words import number, signed
+from analysis.pages.words import number
 from analysis.studies import Study
 from analysis.studies.differences import Difference
 
-__all__ = ["ForestGroup", "ForestRow", "forest", "interval_text", "level_scales"]
-
-
-@dataclass(frozen=True)
-class ForestRow:
-    """One difference.
-
-    Attributes:
-        label: Of the score; empty where it is that of the row above.
-        remark: Such as that lower is better.
-        mark: Sign of the checkpoint that is compared with the baseline.
-        other: Its name.
-        values: Baseline's and other's mean.
-        text: The difference, with its interval if it has one.
-        verdict: ``better``, ``worse``, or empty.
-        strip: The drawing; empty without an interval.
-    """
-
-    label: str
-    remark: str
-    mark: Markup
-    other: str
-    values: str
-    text: str
-    verdict: str
-    strip: Markup
-
-
-@dataclass(frozen=True)
-class ForestGroup:
-    """The differences of one measure, on one axis."""
-
-    measure: str
-    title: str
-    end: str
-    rows: list[ForestRow]
+__all__ = ["forest", "level_scales"]
 
 
 def forest(differences: Sequence[Difference], places: Mapping[str, int]) -> list[ForestGroup]:
@@ -62,49 +25,24 @@ def forest(differences: Sequence[Difference], places: Mapping[str, int]) -> list
         differences: Of headline scores, those of a measure one after the other.
         places: Name of the checkpoint → its place, which gives its mark.
     """
-    groups = []
-    for measure, some in groupby(differences, key=lambda one: one.measure):
-        own = list(some)
-        ends = [abs(x) for one in own for x in (one.difference, one.low, one.high) if math.isfinite(x)]
-        end = max(ends, default=0.0) * 1.08 or 1.0
-        drawn = any(math.isfinite(one.low) for one in own)
-        rows = [_row(one, before, end, places) for before, one in zip([None, *own], own, strict=False)]
-        groups.append(ForestGroup(measure, find_measure(measure).title, f"{end:.2g}" if drawn else "", rows))
-    return groups
+    return [
+        forest_group(measure, find_measure(measure).title, [_effect(one, places[one.other]) for one in some])
+        for measure, some in groupby(differences, key=lambda one: one.measure)
+    ]
 
 
-def _row(one: Difference, before: Difference | None, end: float, places: Mapping[str, int]) -> ForestRow:
-    place = places[one.other]
-    score = find_score(one.measure, one.score)
-    sign = -1.0 if one.better == "lower" else 1.0
-    low, high = sorted((sign * one.low, sign * one.high))
-    drawn = Markup()
-    if math.isfinite(one.low):
-        drawn = strip(sign * one.difference, low, high, limits=(-end, end), reference=0.0, place=place)
-    same = before is not None and before.score == one.score
-    return ForestRow(
-        label="" if same else score.title,
-        remark="" if same or one.better != "lower" else "lower is better",
-        mark=mark(place),
-        other=one.other,
-        values=f"{number(one.baseline_mean)} → {number(one.other_mean)}",
-        text=interval_text(one.difference, one.low, one.high, signs=True),
-        verdict=verdict(one),
-        strip=drawn,
+def _effect(one: Difference, place: int) -> Effect:
+    return Effect(
+        find_score(one.measure, one.score).title,
+        one.other,
+        place,
+        f"{number(one.baseline_mean)} → {number(one.other_mean)}",
+        one.difference,
+        one.low,
+        one.high,
+        verdict(one),
+        one.better == "lower",
     )
-
-
-def interval_text(value: float, low: float, high: float, *, signs: bool = False) -> str:
-    """``0.829 [0.779, 0.871]``; without the interval where there is none.
-
-    Args:
-        value: The mean.
-        low: Lower end.
-        high: Upper end.
-        signs: Write a plus sign too, as of a difference.
-    """
-    write = signed if signs else number
-    return f"{write(value)} [{write(low)}, {write(high)}]" if math.isfinite(low) else write(value)
 
 
 def level_scales(studies: Mapping[str, Mapping[str, Study]], places: Mapping[str, int]) -> list[Scale]:

@@ -12,14 +12,15 @@ from typing import Any
 
 from analysis.compare.conclusions import conclude
 from analysis.compare.explorers import explorers
-from analysis.compare.forest import forest, interval_text, level_scales
+from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, verdict
 from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import versions
 from analysis.pages.environment import render
+from analysis.pages.forest import interval_text
 from analysis.pages.pictures import Picture, clip_films, picture
-from analysis.pages.strips import REFERENCE, mark
-from analysis.pages.words import data_title, listed, number, plural, skipped_note
+from analysis.pages.strips import mark, places_of
+from analysis.pages.words import data_title, listed, number, plural, signed, skipped_note
 from analysis.studies import Study
 from analysis.studies.differences import Difference
 
@@ -70,8 +71,7 @@ class Content:
     @property
     def places(self) -> dict[str, int]:
         """Name of the checkpoint → its place; untrained weights among trained ones are the gray reference."""
-        twins = self.untrained if len(self.untrained) < len(self.names) else []
-        return {name: REFERENCE if name in twins else place for place, name in enumerate(self.names)}
+        return places_of(self.names, self.untrained)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _difference_rows(differences: Sequence[Difference]) -> dict[str, list[dict[s
             "other": one.other,
             "baseline_mean": number(one.baseline_mean),
             "other_mean": number(one.other_mean),
-            "difference": interval_text(one.difference, one.low, one.high, signs=True),
+            "difference": interval_text(one.difference, one.low, one.high, signed),
             "verdict": verdict(one),
             "share": _share(one),
             "videos": one.num_videos,

@@ -8,7 +8,7 @@ from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.table import Cell, Difference, Table
 from analysis.pages.words import percent
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "main_place"]
 
 
 def conclude(table: Table, differences: Sequence[Difference], *, grouped: bool, seen: Sequence[str] = ()) -> list[str]:
@@ -22,7 +22,7 @@ def conclude(table: Table, differences: Sequence[Difference], *, grouped: bool, 
     """
     if not table:
         return ["Nothing is finished yet, so nothing can be concluded."]
-    where = "folds" if _whole(table, "folds") else SPLIT if _whole(table, SPLIT) else list(table)[-1]
+    where = main_place(table)
     own = [one for one in differences if one.where == where]
     sentences = [_differences(own, where), *_floor(table[where])]
     if own:
@@ -46,6 +46,11 @@ def conclude(table: Table, differences: Sequence[Difference], *, grouped: bool, 
         "the methods that made them."
     )
     return sentences
+
+
+def main_place(table: Table) -> str:
+    """Where the conclusions are drawn: folds, else the data set's own split, as soon as they are complete."""
+    return "folds" if _whole(table, "folds") else SPLIT if _whole(table, SPLIT) else list(table)[-1]
 
 
 def _whole(table: Table, where: str) -> bool:
@@ -82,12 +87,13 @@ def _told(one: Difference) -> str:
 
 def _floor(tasks: dict[str, dict[str, Cell]]) -> list[str]:
     """Which cells are not above what needs no video."""
-    short = []
+    short: dict[str, list[str]] = {}
     for task, cells in tasks.items():
         for name, cell in cells.items():
             low = min(cell.summary.low, cell.by_source[0]) if cell.by_source else cell.summary.low
             if not low > max(cell.majority, cell.summary.chance or 0.0):
-                short.append(f"{name} ({TASKS[task]})")
+                short.setdefault(name, []).append(TASKS[task])
     if not short:
         return []
-    return [f"Not above chance and the majority class by its interval: {', '.join(short)}."]
+    told = "; ".join(f"{name} ({', '.join(some)})" for name, some in short.items())
+    return [f"Not above chance and the majority class by its interval: {told}."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.downstream.conclusions import conclude
+from analysis.downstream.conclusions import conclude, main_place
 from analysis.downstream.floor import Floor
 from analysis.downstream.folds import Parts
+from analysis.downstream.forest import forest, levels
 from analysis.downstream.identity import Known, pretrained_on
 from analysis.downstream.plan import ASKED, CLIPS, FEATURES, FINETUNE, LINEAR, SPLIT, TASKS, Checkpoint, Job, K
 from analysis.downstream.table import Cell, Difference, Table, differences_csv, results_csv
@@ -21,6 +22,7 @@ from analysis.downstream.videos import Videos
 from analysis.output import timestamp, versions, write_json
 from analysis.pages.environment import render, write_page
 from analysis.pages.pictures import picture
+from analysis.pages.strips import mark, places_of
 from analysis.pages.words import data_title, listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
@@ -62,6 +64,11 @@ class Report:
         return [one.name for one in self.checkpoints]
 
     @property
+    def places(self) -> dict[str, int]:
+        """Name of the checkpoint → its place; untrained weights are the gray reference."""
+        return places_of(self.names, [one.name for one in self.checkpoints if not one.trained])
+
+    @property
     def waiting(self) -> list[Job]:
         """Jobs that are not finished, features aside."""
         return [job for job in self.jobs if job.task != FEATURES and not job.finished]
@@ -98,16 +105,21 @@ def write_report(folder: Path, report: Report) -> None:
         for kind in ("png", "pdf"):
             save_figure(figure, folder / f"{stem}.{kind}", kind)
         figures.append({"stem": stem, "title": title, "alt": alt, "picture": picture(folder / f"{stem}.png")})
+    main = _WHERE[main_place(report.table)] if report.table else ""
     page = render(
         "downstream.html",
-        title=f"{' against '.join(report.names)}: worth on {data_title(report.data, None)}",
+        title=f"{_who(report.names)}: accuracy on {data_title(report.data, None)}",
         about=f"{report.data}: {len(report.videos)} videos of {len(report.videos.class_names)} classes",
         warnings=_warnings(report),
         findings=report.conclusions,
         command=report.command,
+        forest=forest(report.table, report.differences, report.places, main),
+        levels=[] if report.differences else levels(report.table, report.places),
+        names=report.names,
         report=report,
         tasks=TASKS,
         where=_WHERE,
+        marks={name: mark(place) for name, place in report.places.items()},
         rows={where: _rows(report.table[where]) for where in report.table},
         figures=figures,
         splits=_splits(report),
@@ -116,6 +128,10 @@ def write_report(folder: Path, report: Report) -> None:
         k=K,
     )
     write_page(folder / "index.html", page)
+
+
+def _who(names: Sequence[str]) -> str:
+    return f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
 
 
 def _warnings(report: Report) -> list[str]:

@@ -79,8 +79,14 @@ class Difference:
     @property
     def clear(self) -> bool:
         """Whether every interval leaves out 0."""
+        low, high = self.interval
+        return low > 0 or high < 0
+
+    @property
+    def interval(self) -> Interval:
+        """The hull of the intervals over videos and over source recordings."""
         ends = [(self.paired.low, self.paired.high), *([self.by_source] if self.by_source else [])]
-        return all(low > 0 or high < 0 for low, high in ends)
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def collect(answers: Sequence[Answer], videos: Videos, scopes: Mapping[str, Parts], names: Sequence[str]) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
-from analysis.gallery.conclusions import conclude
+from analysis.gallery.conclusions import against_rgb, conclude
 from analysis.gallery.media import Media, media_of
 from analysis.gallery.page import page_data, write_page
 from analysis.output import timestamp, write_json
@@ -121,6 +121,7 @@ def build_gallery(
         },
         "findings": conclude(found, scores),
         "scores": scores,
+        "minus_rgb": {shown: vars(one) for shown, one in against_rgb(found).items()},
         "shown": take_examples(one.test.labels, min(queries, len(test)), request.seed),
         "duplicates": sets.duplicates,
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.measures.statistics import paired_difference
+from analysis.measures.statistics import PairedDifference, paired_difference
 from analysis.pages.words import percent, plural, points
 from fima.evaluation.neighbor_report import Neighbors
 
-__all__ = ["conclude"]
+__all__ = ["against_rgb", "conclude"]
 
 _NAMES = {"rgb": "the RGB clip", "static": "one static frame", "motion": "the frame difference alone"}
 
@@ -23,7 +23,7 @@ def conclude(found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, M
     told = ", ".join(f"{_NAMES[shown]} {percent(scores[shown]['recall@1']['value'])} %" for shown in found)
     chance = percent(scores["rgb"]["recall@1"]["chance"])
     sentences = [f"The nearest video is of the query's class (R@1; chance {chance} %) with {told}."]
-    sentences += [_against_rgb(shown, found) for shown in found if shown != "rgb"]
+    sentences += [_against_rgb(shown, one) for shown, one in against_rgb(found).items()]
     if low := [shown for shown in found if scores[shown]["recall@1"]["low"] <= scores[shown]["recall@1"]["chance"]]:
         sentences.append(f"Not above chance by its interval: {', '.join(_NAMES[shown] for shown in low)}.")
     queries = len(found["rgb"].test)
@@ -34,9 +34,13 @@ def conclude(found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, M
     return sentences
 
 
-def _against_rgb(shown: str, found: Mapping[str, Neighbors]) -> str:
-    """One input against the clip as it is, query by query."""
-    difference = paired_difference(found["rgb"].hits[:, 0], found[shown].hits[:, 0])
+def against_rgb(found: Mapping[str, Neighbors]) -> dict[str, PairedDifference]:
+    """Recall at 1 of each other input minus that of the clip as it is, query by query."""
+    rgb = found["rgb"].hits[:, 0]
+    return {shown: paired_difference(rgb, one.hits[:, 0]) for shown, one in found.items() if shown != "rgb"}
+
+
+def _against_rgb(shown: str, difference: PairedDifference) -> str:
     name = _NAMES[shown]
     if difference.low > 0:
         interval = f"[{percent(difference.low)}, {percent(difference.high)}]"

@@ -11,8 +11,9 @@ from analysis.gallery.media import Media
 from analysis.output import to_plain
 from analysis.pages.environment import render
 from analysis.pages.environment import write_page as write_file
-from analysis.pages.strips import Line, Scale, mark, strip
-from analysis.pages.words import data_title, interval, percent, plural
+from analysis.pages.forest import Effect, ForestGroup, forest_group
+from analysis.pages.strips import Condition, Line, Scale, mark, strip
+from analysis.pages.words import data_title, percent, percent_interval, plural, points
 from fima.evaluation.neighbor_report import Neighbors
 
 __all__ = ["INPUT_NAMES", "MOST_BYTES", "page_data", "write_page"]
@@ -105,6 +106,7 @@ def write_page(path: Path, content: Mapping[str, Any], data: Mapping[str, Any]) 
         command=" ".join(about["command"]),
         created=about["created"],
         first=_first(scores),
+        forest=_forest(scores, content["minus_rgb"]),
         scores=scores,
         inputs={name: INPUT_NAMES[name] for name in scores},
         measures=measures,
@@ -117,13 +119,14 @@ def write_page(path: Path, content: Mapping[str, Any], data: Mapping[str, Any]) 
 
 
 def _title(about: Mapping[str, Any]) -> str:
-    return f"{Path(about['checkpoint']).name}: the videos of {data_title(about['test']['path'], None)} it finds alike"
+    data = data_title(about["test"]["path"], None)
+    return f"{Path(about['checkpoint']).name} on {data}: nearest videos by RGB clip, static frame and motion"
 
 
 def _about(about: Mapping[str, Any]) -> str:
     test, train = about["test"], about["train"]
     return (
-        f"{about['arch']} ({about['checkpoint']}) · {test['path']}: {test['used']} queries ({test['split']}) "
+        f"{about['arch']} · {data_title(test['path'], None)}: {test['used']} queries ({test['split']}) "
         f"among {train['used']} videos ({train['split']}) · {about['classes']} classes · preset {about['preset']}, "
         f"centering {about['center']}, clips of a video: {', '.join(map(str, about['clips']))}"
     )
@@ -143,13 +146,24 @@ def _first(scores: _Scores) -> Scale:
     """Recall at 1 by input: what the features live on."""
     lines = []
     for place, (shown, of) in enumerate(scores.items()):
-        score = of["recall@1"]
-        drawn = strip(
-            score["value"], score["low"], score["high"], limits=(0.0, 1.0), reference=score["chance"], place=place
+        value, low, high, chance = (of["recall@1"][key] for key in ("value", "low", "high", "chance"))
+        sign = Condition(place)
+        drawn = strip(value, low, high, limits=(0.0, 1.0), reference=chance, place=sign)
+        lines.append(Line(INPUT_NAMES[shown], mark(sign), percent_interval(value, low, high), drawn))
+    return Scale("R@1: the nearest video is of the same class", [f"chance {percent(chance)} %"], ("0", "100 %"), lines)
+
+
+def _forest(scores: _Scores, minus_rgb: Mapping[str, Mapping[str, float]]) -> list[ForestGroup]:
+    """Recall at 1 of the other inputs against the clip as it is."""
+    before = percent(scores["rgb"]["recall@1"]["value"])
+    effects = [
+        Effect(
+            INPUT_NAMES[shown], INPUT_NAMES[shown], Condition(list(scores).index(shown)),
+            f"{before} → {percent(scores[shown]['recall@1']['value'])} %", one["mean"], one["low"], one["high"],
         )
-        lines.append(Line(INPUT_NAMES[shown], mark(place), f"{percent(score['value'])} % [{interval(score)}]", drawn))
-    chance = percent(scores["rgb"]["recall@1"]["chance"])
-    return Scale("R@1: the nearest video is of the same class", [f"chance {chance} %"], ("0", "100 %"), lines)
+        for shown, one in minus_rgb.items()
+    ]  # fmt: skip
+    return [forest_group("", "R@1, points", effects, points)] if effects else []
 
 
 def _measures(scores: _Scores) -> tuple[list[tuple[str, str]], list[str]]:

@@ -23,6 +23,7 @@ __all__ = [
     "match_chance",
     "nearest_label_hits",
     "nearest_of_others",
+    "neighbors_of_others",
     "project",
     "shuffled_silhouette",
     "silhouettes",
@@ -99,14 +100,33 @@ def nearest_of_others(features: _Floats, groups: ArrayLike) -> _Ints:
     Raises:
         InputError: If the shapes do not fit, or all clips are of one group.
     """
+    return neighbors_of_others(features, groups, 1)[:, 0]
+
+
+def neighbors_of_others(features: _Floats, groups: ArrayLike, count: int) -> _Ints:
+    """The nearest clips of other groups (videos) by cosine similarity, the nearest first; of equals the first.
+
+    Args:
+        features: ``(N, C)``, finite.
+        groups: ``(N,)``, the video of each clip; at least two.
+        count: How many of each, at least 1.
+
+    Returns:
+        ``(N, count)``; -1 where there are no more.
+
+    Raises:
+        InputError: If the shapes do not fit, or all clips are of one group.
+    """
     rows, groups = _unit_rows(features), _one_each(groups, len(features), "groups")
     if len(np.unique(groups)) < 2:
         raise InputError("the nearest of other videos needs clips of at least two videos, got one")
-    found = np.empty(len(rows), np.int64)
+    found = np.full((len(rows), count), -1)
     for part in _blocks(len(rows), len(rows)):
-        similarity = rows[part] @ rows.T
-        similarity[groups[part, None] == groups] = -np.inf
-        found[part] = similarity.argmax(axis=1)
+        distance = -(rows[part] @ rows.T)
+        distance[groups[part, None] == groups] = np.inf
+        order = distance.argsort(axis=1, kind="stable")[:, :count]
+        there = np.isfinite(np.take_along_axis(distance, order, axis=1))
+        found[part, : order.shape[1]] = np.where(there, order, -1)
     return found
 
 

@@ -79,6 +79,7 @@ class Measure:
         default_backbone: Settings where neither checkpoint nor architecture is given and what comes along would not do.
         films: ``module:function`` of what is written beside the figure; a function of the study to
             name of a file → what writes it.
+        pages: Names of the pages among them, which every study of the measure has.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Measure:
     settings: tuple[str, ...] = ()
     default_backbone: Mapping[str, Any] = field(default_factory=dict)
     films: str = ""
+    pages: tuple[str, ...] = ()
 
 
 def measure_entry(name: str, title: str, scores: tuple[Score, ...], **words: Any) -> Measure:

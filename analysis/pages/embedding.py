@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
+from analysis.measures.registry import find_score
 from analysis.output import to_plain
 from analysis.pages.environment import jpeg_address, render
 from analysis.pages.environment import write_page as write_file
-from analysis.pages.words import data_title, number, skipped_note
+from analysis.pages.forest import interval_text
+from analysis.pages.strips import Line, Scale, strip
+from analysis.pages.words import data_title, number, plural, skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
@@ -25,8 +29,11 @@ _TILES = 16  # thumbnails in a row and in a column of a sheet: small enough for 
 
 
 def study_page(study: Study) -> dict[str, Callable[[Path], None]]:
-    """The page beside the figure: its name, and what writes it."""
-    return {"embedding.html": lambda path: write_page(path, study)}
+    """The page beside the figure, and a pointer to it under the name that it once had: what writes each."""
+    return {
+        "index.html": lambda path: write_page(path, study),
+        "embedding.html": lambda path: write_file(path, render("moved.html", title="Embedding", created="")),
+    }
 
 
 def write_page(path: Path, study: Study) -> None:
@@ -38,26 +45,38 @@ def write_page(path: Path, study: Study) -> None:
     """
     checkpoint, inputs = study.provenance["checkpoint"], study.provenance["inputs"]
     projection, data = study.provenance["projection"], page_data(study.arrays)
-    source_of = checkpoint["path"] or f"seed {study.provenance['seed']}"
     source = data_title(inputs["data"], inputs["split"]) if inputs["data"] else "videos"
     name = Path(checkpoint["path"]).name if checkpoint["path"] else f"untrained {checkpoint['arch']}"
     page = render(
         "embedding.html",
         title=f"{name}: which clips of {source} are alike to it",
-        about=f"{inputs['data'] or 'videos'} · {checkpoint['arch']} ({source_of}) · "
-        f"{len(data['points'])} clips of {len(data['video_id'])} videos · {projection['method']} "
+        about=f"{checkpoint['arch']} · {plural(len(data['points']), 'clip')} of "
+        f"{plural(len(data['video_id']), 'video')} · {projection['method']} "
         f"({projection['components']} components, perplexity {projection['perplexity']:.3g})",
         warnings=[
             *(["Untrained weights: this shows how to read the page, not a result."] if study.untrained else []),
             *skipped_note(list(study.skipped), "skipped.csv"),
         ],
         findings=_findings(study),
-        scores=study.table(),
+        scores=_scales(study),
         created="",
         command=study.provenance["command"],
         data=to_plain(data),
     )
     write_file(path, page)
+
+
+def _scales(study: Study) -> list[Scale]:
+    """The scores of the features, those of one range on one axis."""
+    scales: dict[tuple[float, float], list[Line]] = {}
+    for name, s in study.scores.items():
+        score = find_score(study.measure, name)
+        limits = score.axis or (-1.0, 1.0)
+        drawn = strip(s.mean, s.low, s.high, limits=limits, reference=s.chance, place=0)
+        text = interval_text(s.mean, s.low, s.high)
+        scales.setdefault(limits, []).append(Line(score.title, Markup(""), text, drawn))
+    titles = {(0.0, 1.0): "Nearest clip of another video, share of the clips", (-1.0, 1.0): "How far groups lie apart"}
+    return [Scale(titles[at], [], (number(at[0]), number(at[1])), lines) for at, lines in scales.items()]
 
 
 _SAME = {"knn_label": "label", "knn_background": "background"}
@@ -93,9 +112,9 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
     Returns:
         ``points`` (N, 2) in [0, 1] with one scale for both axes, y upwards as in the figure; ``video``, ``seconds``,
-        ``nearest`` per clip; ``video_id``; ``groups``: for each coloring its name, group per clip and group names;
-        ``sheets`` of thumbnails with ``tiles`` in a row. Of a table of features there are no seconds but the number of
-        the ``clip``, and no sheets.
+        ``neighbors`` per clip; ``video_id``; ``groups``: for each coloring its name, group per clip and group names;
+        ``sheets`` of thumbnails with ``tiles`` in a row, as many ``frames`` for each clip, the next after
+        ``milliseconds``. Of a table of features there are no seconds but the number of the ``clip``, and no sheets.
     """
     points = arrays["points"].astype(np.float64)
     extent = max(float(np.ptp(points, axis=0).max()), 1e-12)
@@ -104,17 +123,20 @@ def page_data(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     for name in colorings(arrays):
         codes, names = groups_of(arrays, name)
         groups.append({"by": name, "codes": codes, "names": names})
+    films = arrays.get("film", arrays["thumbnail"][:, None] if "thumbnail" in arrays else None)
     return {
         "points": np.round((points - middle) / extent + 0.5, 4),
         "video": arrays["video"],
         "seconds": np.round(arrays["seconds"], 2) if "seconds" in arrays else None,
         "clip": arrays.get("clip"),
-        "nearest": arrays["nearest"],
+        "neighbors": arrays.get("neighbors", arrays["nearest"][:, None]),
         "video_id": arrays["video_id"],
         "groups": groups,
         "colors": COLOR_CYCLE,
-        "sheets": thumbnail_sheets(arrays["thumbnail"]) if "thumbnail" in arrays else [],
+        "sheets": [] if films is None else thumbnail_sheets(films.reshape(-1, *films.shape[2:])),
         "tiles": _TILES,
+        "frames": 1 if films is None else films.shape[1],
+        "milliseconds": 1000 * float(np.median(arrays.get("film_seconds", 1.0))),
     }
 
 

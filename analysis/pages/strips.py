@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-__all__ = ["REFERENCE", "Line", "Scale", "mark", "strip"]
+__all__ = ["REFERENCE", "Condition", "Line", "Scale", "mark", "places_of", "strip"]
 
 # Okabe and Ito's colors with a shape each: two ways to tell checkpoints apart.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -21,6 +22,13 @@ _SHAPES = (
     '<path d="M0-6.5 6.5 0 0 6.5-6.5 0Z"/>',
     '<path d="M0 6 6-5-6-5Z"/>',
 )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The place of something that is varied of one checkpoint: told by shape and fill, since hues are checkpoints."""
+
+    place: int
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,36 @@ class Scale:
     lines: list[Line]
 
 
-def mark(place: int) -> Markup:
-    """The sign of the checkpoint at a place (or at ``REFERENCE``); a reader of the page has its name beside it."""
-    return Markup('<svg class="mark" viewBox="-8 -8 16 16" aria-hidden="true">{}</svg>').format(_shape(place))
+def places_of(names: Sequence[str], untrained: Sequence[str]) -> dict[str, int]:
+    """Name of the checkpoint → its place; untrained weights among trained ones are the gray reference.
+
+    Args:
+        names: Of all checkpoints, in their order.
+        untrained: Of those with random weights.
+    """
+    twins = untrained if len(untrained) < len(names) else ()
+    return {name: REFERENCE if name in twins else place for place, name in enumerate(names)}
+
+
+def mark(place: int | Condition, *, hollow: bool = False) -> Markup:
+    """The sign of a checkpoint (or of ``REFERENCE``, or a condition); a reader of the page has its name beside it.
+
+    Args:
+        place: Whose it is.
+        hollow: Only its outline: of two conditions of one checkpoint, the one that is changed.
+    """
+    return Markup('<svg class="mark" viewBox="-8 -8 16 16" aria-hidden="true">{}</svg>').format(_shape(place, hollow))
 
 
 def strip(
-    value: float, low: float, high: float, *, limits: tuple[float, float], reference: float | None, place: int
+    value: float,
+    low: float,
+    high: float,
+    *,
+    limits: tuple[float, float],
+    reference: float | None,
+    place: int | Condition,
+    hollow: bool = False,
 ) -> Markup:
     """Interval, mean and reference along one axis.
 
@@ -74,6 +105,7 @@ def strip(
         limits: Ends of the axis; what lies beyond is drawn at the end.
         reference: Chance, or 0 for a difference, drawn as a dashed line; None for none.
         place: Of the checkpoint, which gives color and shape.
+        hollow: Draw only the outline of the mark.
     """
     left, right = limits
 
@@ -88,14 +120,18 @@ def strip(
             drawn += Markup('<line stroke="{}" stroke-width="3" x1="{}" x2="{}" y1="11" y2="11"/>').format(
                 _color(place), at(low), at(high)
             )
-        drawn += Markup('<svg x="{}" y="11" overflow="visible">{}</svg>').format(at(value), _shape(place))
+        drawn += Markup('<svg x="{}" y="11" overflow="visible">{}</svg>').format(at(value), _shape(place, hollow))
     return Markup('<svg class="axis-strip" height="22" aria-hidden="true">{}</svg>').format(drawn)
 
 
-def _color(place: int) -> str:
+def _color(place: int | Condition) -> str:
+    if isinstance(place, Condition):
+        return "currentColor"
     return _GRAY if place == REFERENCE else _COLORS[place % len(_COLORS)]
 
 
-def _shape(place: int) -> Markup:
-    shape = _SHAPES[0 if place == REFERENCE else place % len(_SHAPES)]
-    return Markup(f'<g fill="{_color(place)}">{shape}</g>')
+def _shape(place: int | Condition, hollow: bool) -> Markup:
+    number = place.place if isinstance(place, Condition) else max(place, 0)
+    open_mark = hollow or (isinstance(place, Condition) and number % 2 == 1)
+    fill = "var(--paper)" if open_mark else _color(place)
+    return Markup(f'<g fill="{fill}" stroke="{_color(place)}" stroke-width="1.5">{_SHAPES[number % len(_SHAPES)]}</g>')

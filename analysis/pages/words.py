@@ -10,8 +10,8 @@ from typing import Any
 from analysis.measures import numbers
 
 __all__ = [
-    "data_title", "interval", "listed", "number", "percent", "plural", "points", "signed", "skipped_note",
-    "typographic",
+    "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points", "signed",
+    "skipped_note", "typographic",
 ]  # fmt: skip
 
 
@@ -51,6 +51,17 @@ def points(share: float) -> str:
 def interval(score: Mapping[str, float]) -> str:
     """Of a share, in per cent: ``51.2 to 63.0``, from its ``low`` and ``high``."""
     return f"{percent(score['low'])} to {percent(score['high'])}"
+
+
+def percent_interval(share: float, low: float, high: float) -> str:
+    """``57.1 % [51.2, 63.0]`` of shares; without the interval where there is none.
+
+    Args:
+        share: The mean.
+        low: Lower end.
+        high: Upper end.
+    """
+    return f"{percent(share)} %" + (f" [{percent(low)}, {percent(high)}]" if math.isfinite(low) else "")
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

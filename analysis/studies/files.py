@@ -84,7 +84,7 @@ def study_identity(settings: Mapping[str, Any], sha256: str | None) -> dict[str,
 
 def study_names(measure: str, formats: Iterable[str]) -> list[str]:
     """Files that every study of a measure has."""
-    return [f"{measure}.{ending}" for ending in (*formats, "npz", "json")]
+    return [*find_measure(measure).pages, *(f"{measure}.{ending}" for ending in (*formats, "npz", "json"))]
 
 
 def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True) -> None:

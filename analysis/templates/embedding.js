@@ -83,15 +83,14 @@ function draw() {
   }
   pen.globalAlpha = 1;
   if (current < 0) return;
-  const [x, y] = at(current), near = data.nearest[current];
+  const [x, y] = at(current);
   pen.strokeStyle = ink();
-  if (near >= 0) {
-    const [a, b] = at(near);
-    pen.setLineDash([4, 3]);
-    pen.lineWidth = 1.2;
-    pen.beginPath(); pen.moveTo(x, y); pen.lineTo(a, b); pen.stroke();
-    pen.setLineDash([]);
+  pen.setLineDash([4, 3]);
+  for (const [rank, near] of neighbors(current).entries()) {
+    pen.lineWidth = rank ? 0.8 : 1.8;
+    pen.beginPath(); pen.moveTo(x, y); pen.lineTo(...at(near)); pen.stroke();
   }
+  pen.setLineDash([]);
   drawMark(pen, x, y, grouping ? places.get(grouping.codes[current]) : -1, radius * 1.4);
   pen.lineWidth = 2;
   pen.beginPath(); pen.arc(x, y, radius * 1.4 + 5, 0, 2 * Math.PI); pen.stroke();
@@ -104,17 +103,36 @@ function element(tag, text, name) {
   if (name) made.className = name;
   return made;
 }
-function picture(i) {
-  const made = element("div", undefined, "picture"), tiles = data.tiles, tile = i % (tiles * tiles);
-  const rows = Math.ceil(Math.min(tiles * tiles, count - (i - tile)) / tiles);
-  made.style.backgroundImage = `url("${data.sheets[Math.floor(i / (tiles * tiles))]}")`;
+function neighbors(i) { return data.neighbors[i].filter((near) => near >= 0); }
+
+/* A film is its frames on a sheet, one after the other. */
+function turnTo(made, frame) {
+  const tiles = data.tiles, at = Number(made.dataset.clip) * data.frames + frame, tile = at % (tiles * tiles);
+  const rows = Math.ceil(Math.min(tiles * tiles, count * data.frames - (at - tile)) / tiles);
+  made.style.backgroundImage = `url("${data.sheets[Math.floor(at / (tiles * tiles))]}")`;
   made.style.backgroundSize = `${tiles * 100}% ${rows * 100}%`;
   const down = rows > 1 ? (Math.floor(tile / tiles) / (rows - 1)) * 100 : 0;
   made.style.backgroundPosition = `${((tile % tiles) / (tiles - 1)) * 100}% ${down}%`;
+}
+function picture(i) {
+  const made = element("div", undefined, "picture");
+  made.dataset.clip = i;
   made.setAttribute("role", "img");
-  made.setAttribute("aria-label", "middle frame of the clip");
+  made.setAttribute("aria-label", data.frames > 1 ? "film of the clip" : "middle frame of the clip");
+  turnTo(made, data.frames >> 1);
   return made;
 }
+const still = matchMedia("(prefers-reduced-motion: reduce)"), play = find("play");
+let playing = data.frames > 1 && !still.matches, turn = 0;
+function namePlay() { play.textContent = playing ? "Pause the films" : "Play the films"; }
+play.addEventListener("click", () => { playing = !playing; namePlay(); });
+play.hidden = data.frames < 2;
+namePlay();
+setInterval(() => {
+  if (!playing || current < 0) return;
+  turn = (turn + 1) % data.frames;
+  for (const made of details.querySelectorAll(".picture")) turnTo(made, turn);
+}, Math.max(60, data.milliseconds));
 function card(i, title, other) {
   const made = element("section"), text = element("div");
   if (data.sheets.length) made.append(picture(i));
@@ -125,7 +143,8 @@ function card(i, title, other) {
   for (const group of data.groups) {
     if (group.by === "video") continue;
     const same = other === undefined ? "" : group.codes[i] === group.codes[other] ? " (the same)" : " (another)";
-    text.append(element("p", `${group.by}: ${group.names[group.codes[i]]}${same}`));
+    const name = group.names[group.codes[i]];
+    text.append(element("p", `${name.startsWith(group.by) ? "" : `${group.by}: `}${name}${same}`));
   }
   return made;
 }
@@ -135,7 +154,7 @@ function select(i) {
   details.replaceChildren();
   if (i >= 0) {
     details.append(card(i, "this clip"));
-    if (data.nearest[i] >= 0) details.append(card(data.nearest[i], "nearest clip of another video", i));
+    for (const [rank, near] of neighbors(i).entries()) details.append(card(near, rank ? `${rank + 1}.` : "1. nearest of other videos", i));
   } else details.append(element("p", details.dataset.empty, "soft"));
   draw();
 }

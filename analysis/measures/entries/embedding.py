@@ -44,4 +44,5 @@ ENTRY = measure_entry(
     "few videos of each label make both map and numbers weak.",
     figure="A map of the clips by their pooled features, by label and background, with the scores.",
     films="analysis.pages.embedding:study_page",
+    pages=("index.html",),
 )

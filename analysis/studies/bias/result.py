@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class BiasResult:
     def save(
         self, out: str | Path, formats: tuple[str, ...] = ("png",), *, into: Path | None = None, overwrite: bool = False
     ) -> list[Path]:
-        """Write figure, arrays and numbers; all files appear together or none.
+        """Write page, figure, arrays and numbers; all files appear together or none.
 
         Args:
             out: The folder in the end.
@@ -137,7 +138,14 @@ class BiasResult:
                 save_picture(figure, folder / f"bias.{kind}", kind)
             write_npz(folder / "bias.npz", self.arrays())
             write_json(folder / "bias.json", self.report())
+            self._write_page(folder, figure)
             return [Path(out) / path.name for path in sorted(folder.iterdir())]
+
+    def _write_page(self, folder: Path, figure: Figure) -> None:
+        with TemporaryDirectory() as scratch:
+            picture = Path(scratch) / "bias.png"
+            save_picture(figure, picture, "png")
+            importlib.import_module("analysis.pages.bias").write_page(folder / "index.html", self, picture)
 
     def _folder(self, out: str | Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         return output_folder(out, "bias", {"command": self.command}, names=BIAS_FILES, overwrite=overwrite)
@@ -160,7 +168,7 @@ class BiasResult:
         return said
 
 
-BIAS_FILES = ("bias.npz", "bias.json")
+BIAS_FILES = ("index.html", "bias.npz", "bias.json")
 """Beside the figure."""
 
 

@@ -20,7 +20,7 @@ from analysis.measures.embedding import (
     PERPLEXITY,
     limit_perplexity,
     match_chance,
-    nearest_of_others,
+    neighbors_of_others,
     project,
     shuffled_silhouette,
     silhouettes,
@@ -38,6 +38,9 @@ __all__ = ["DEFAULT_DATA", "make_study", "run"]
 DEFAULT_DATA = ("shapes:camera,videos=120", "test")
 """What is shown where neither videos nor a data set are given: one drawn clip makes no map."""
 _THUMBNAIL = 64  # pixels
+_NEIGHBORS = 5
+_FILM = 8  # frames
+_MOST_FRAMES = 4096  # of all films: so many tiles keep the page below 15 MB
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -56,9 +59,10 @@ def run(session: Session, progress: Progress | None = None) -> Study:
 
     Returns:
         The study. Per clip, ``arrays`` has ``points`` float32 ``(N, 2)``, ``video`` (index into ``video_id``),
-        ``seconds`` of its start, ``nearest`` (the clip of another video; -1 without), ``thumbnail`` uint8
-        ``(N, h, w, 3)``; and, where known, ``label`` and ``background``, indices into ``label_name`` and
-        ``background_name``. The page is the film ``embedding.html``.
+        ``seconds`` of its start, ``nearest`` (the clip of another video; -1 without) and the five ``neighbors``
+        ``(N, 5)``, ``thumbnail`` uint8 ``(N, h, w, 3)``, of not too many clips ``film`` ``(N, F, h, w, 3)`` with the
+        time ``film_seconds`` from one frame to the next; and, where known, ``label`` and ``background``, indices into
+        ``label_name`` and ``background_name``. The page is ``index.html``.
 
     Raises:
         InputError: If there are fewer than 5 clips.
@@ -79,6 +83,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         raise InputError(f"{broken.video.video_id}: its features are not finite; look at the checkpoint")
     arrays = _describe(clips, session)
     arrays["thumbnail"] = np.stack([result["thumbnail"] for result in measured])
+    if (count := len(measured[0]["film"])) > 1:
+        arrays["film"] = np.stack([result["film"] for result in measured])
+        arrays["film_seconds"] = np.array([np.ptp(clip.seconds) / (count - 1) for clip in clips])
     return make_study(
         features,
         arrays,
@@ -108,7 +115,7 @@ def make_study(
         skipped: videos that could not be read, with the reason.
         repeated: ids of videos shorter than a clip.
     """
-    arrays = arrays | {"points": project(features, seed=seed), "nearest": _nearest(features, arrays["video"])}
+    arrays = arrays | {"points": project(features, seed=seed), **_near(features, arrays["video"])}
     scores, chance = _score(features, arrays, seed)
     summaries = scores.summaries(chance)
     video_scores = {"video_id": arrays["video_id"], **scores.per_video()}
@@ -135,15 +142,25 @@ def _measure(session: Session, batch: list[Clip]) -> list[dict[str, np.ndarray]]
     with torch.no_grad():
         pooled = pool_features(session.extractor.feature_map(to_batch(batch, session.extractor.device)))
     features = pooled.float().cpu().numpy()
-    return [{"features": row, "thumbnail": _thumbnail(clip.frames)} for row, clip in zip(features, batch, strict=True)]
+    return [
+        {"features": row, "thumbnail": _small(clip.frames, [len(clip.frames) // 2])[0], "film": _film(session, clip)}
+        for row, clip in zip(features, batch, strict=True)
+    ]
 
 
-def _thumbnail(frames: Tensor) -> NDArray[np.uint8]:
-    """The middle frame ``(h, w, 3)``, at most 64 pixels."""
-    frame = frames[len(frames) // 2][None]
-    if frame.shape[-1] > _THUMBNAIL:
-        frame = torch.nn.functional.interpolate(frame.float(), size=(_THUMBNAIL,) * 2, mode="area").round().byte()
-    return frame[0].permute(1, 2, 0).contiguous().numpy()
+def _film(session: Session, clip: Clip) -> NDArray[np.uint8]:
+    """Frames of the clip, evenly spread; none where there are too many clips for films."""
+    clips = len(session.videos) * session.settings.clips
+    count = min(_FILM, len(clip.frames), _MOST_FRAMES // clips)
+    return _small(clip.frames, np.linspace(0, len(clip.frames) - 1, count).round().astype(np.int64))
+
+
+def _small(frames: Tensor, places: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Some frames ``(F, h, w, 3)``, at most 64 pixels."""
+    some = frames[torch.as_tensor(places)]
+    if some.shape[-1] > _THUMBNAIL:
+        some = torch.nn.functional.interpolate(some.float(), size=(_THUMBNAIL,) * 2, mode="area").round().byte()
+    return some.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _describe(clips: list[Clip], session: Session) -> dict[str, np.ndarray]:
@@ -202,10 +219,12 @@ def _score(features: np.ndarray, arrays: dict[str, np.ndarray], seed: int) -> tu
     return scores, chance
 
 
-def _nearest(features: np.ndarray, videos: np.ndarray) -> np.ndarray:
+def _near(features: np.ndarray, videos: np.ndarray) -> dict[str, np.ndarray]:
     if len(np.unique(videos)) < 2:
-        return np.full(len(videos), -1)
-    return nearest_of_others(features, videos)
+        neighbors = np.full((len(videos), _NEIGHBORS), -1)
+    else:
+        neighbors = neighbors_of_others(features, videos, _NEIGHBORS)
+    return {"nearest": neighbors[:, 0], "neighbors": neighbors}
 
 
 def _method(provenance: dict[str, Any], features: np.ndarray) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def test_a_measure_has_one_axis_and_a_score_its_name_once():
         _difference("temporal", "offset_auroc", 0.3),
     ]
     affinity, temporal = forest(rows, {"a": 0, "b": 1, "c": REFERENCE})
-    assert (affinity.title, affinity.end) == ("Spatial affinity", "0.54")
+    assert (affinity.title, affinity.end) == ("Spatial affinity", "0.540")
     assert [row.label for row in affinity.rows] == ["AUROC, foreground", ""]
     assert [row.other for row in affinity.rows] == ["b", "c"]
     assert ["#8a8f98" in row.strip for row in affinity.rows] == [False, True]  # the untrained twin is gray

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from analysis.downstream.table import collect, compare
 from analysis.jobs import claim
 from fima.errors import InputError
 from fima.input_spec import InputSpec
+from tests.pages import open_page
 
 DRIVER = """
 import argparse, sys
@@ -176,32 +177,30 @@ def made_report(tmp_path: Path) -> Report:
 
 
 @pytest.mark.slow
-def test_the_page_in_a_browser(tmp_path: Path) -> None:
-    browser_path = shutil.which("chromium")
-    if browser_path is None:
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
+def test_the_page_in_a_browser(tmp_path: Path, browser: Any) -> None:
     report = made_report(tmp_path)
     write_report(tmp_path, report)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme="dark")
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
-        page.goto((tmp_path / "index.html").as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 500 && i.alt.length > 20)")
-        assert page.locator("img").count() == 5
-        assert page.locator("b, i").count() == 0  # names are text
-        assert "better than random" in page.locator("section").first.inner_text()
-        assert "Not complete" in page.locator("header").inner_text()
-        assert page.locator("table").first.locator("tbody tr").count() == 6
-        cell = report.table["split"]["linear"]["random"]
-        row = page.locator("table").first.locator("tbody tr").first.inner_text()
-        assert f"{100 * cell.summary.mean:.1f}" in row
-        browser.close()
-    assert said == []
+    page, wrong = open_page(
+        browser, tmp_path / "index.html", viewport={"width": 360, "height": 800}, color_scheme="dark"
+    )
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 500 && i.alt.length > 20)")
+    assert page.locator("img").count() == 5
+    assert set(page.locator("b, i").all_text_contents()) == {"better"}  # names are text
+    assert "better than random" in page.locator("section").first.inner_text()
+    assert "Not complete" in page.locator("header").inner_text()
+    # The forest: two checkpoints in two tasks, in points, where the interval over videos and recordings is widest.
+    rows = page.locator("#forest tbody tr:not(.group)")
+    assert rows.count() == 4
+    one = next(d for d in report.differences if (d.where, d.first, d.second) == ("folds", "random", "fima"))
+    low, high = one.interval
+    assert (low, high) == (min(one.paired.low, one.by_source[0]), max(one.paired.high, one.by_source[1]))
+    told = f"{100 * one.paired.mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "\N{MINUS SIGN}")
+    assert told in rows.nth(1).inner_text()
+    page.locator("#results summary").click()
+    cell = report.table["split"]["linear"]["random"]
+    table = page.locator("#results table").first.locator("tbody tr")
+    assert table.count() == 6
+    assert f"{100 * cell.summary.mean:.1f}" in table.first.inner_text()
+    assert wrong == []
     for stem in ("scores", "confusion-split", "classes-folds"):
         assert (tmp_path / f"{stem}.pdf").read_bytes().startswith(b"%PDF")

@@ -17,6 +17,7 @@ from analysis.measures.embedding import (
     match_chance,
     nearest_label_hits,
     nearest_of_others,
+    neighbors_of_others,
     project,
     shuffled_silhouette,
     silhouettes,
@@ -88,6 +89,17 @@ def test_a_row_of_zeros_is_1_away_from_all_and_alike_clips_have_none():
     expected = silhouette_samples(features, [0, 0, 1, 1], metric="cosine")
     np.testing.assert_allclose(silhouettes(features, [0, 0, 1, 1]), expected)
     assert silhouettes(np.full((4, 3), 0.7), [0, 0, 1, 1]).tolist() == [0, 0, 0, 0]
+
+
+def test_neighbors_are_those_of_a_sorted_list_and_end_where_there_are_no_more():
+    features, _, videos = _clips(4, number=9, videos=4)
+    rows = features / np.linalg.norm(features, axis=1, keepdims=True)
+    found = neighbors_of_others(features, videos, 7)
+    for i in range(9):
+        others = [j for j in range(9) if videos[j] != videos[i]]
+        ranked = sorted(others, key=lambda j: -(rows[i] @ rows[j]))
+        assert found[i].tolist() == (ranked + [-1] * 7)[:7]
+    assert np.array_equal(found[:, 0], nearest_of_others(features, videos))
 
 
 def test_many_clips_go_in_blocks(monkeypatch):

@@ -47,14 +47,16 @@ def _data_of(page):
 def test_the_page_holds_the_map_and_nothing_from_elsewhere(tmp_path):
     study = _study(clips=2)
     study.save(tmp_path)
-    page = (tmp_path / "embedding.html").read_text()
+    page = (tmp_path / "index.html").read_text()
     data = _data_of(page)
     points, drawn = np.array(data["points"]), study.arrays["points"]
     assert points.min() >= 0
     assert points.max() <= 1
     scale = (points.max(axis=0) - points.min(axis=0)) / np.ptp(drawn, axis=0)
     assert scale[0] == pytest.approx(scale[1], abs=1e-3)  # neither axis is stretched
-    assert data["nearest"] == study.arrays["nearest"].tolist()
+    assert data["neighbors"] == study.arrays["neighbors"].tolist()
+    assert study.arrays["neighbors"][:, 0].tolist() == study.arrays["nearest"].tolist()
+    assert 'url=index.html"' in (tmp_path / "embedding.html").read_text()
     assert [group["by"] for group in data["groups"]] == ["label", "background", "video"]
     assert not re.search(r"https?:|<link[^>]*href=\"(?!data:)|src=", page)
     assert "default-src 'none'" in page
@@ -118,13 +120,13 @@ def test_the_page_in_a_browser(tmp_path, browser, scheme, width):
     tab.hover("#map", position={"x": x, "y": y})
     shown = tab.locator("#details .name")
     arrays = study.arrays
-    near = arrays["nearest"]
+    near = arrays["neighbors"]
     assert shown.first.text_content() == arrays["video_id"][arrays["video"][5]]
     # The keyboard: from clip to clip, in the order of the data.
     tab.focus("#map")
     tab.keyboard.press("Home")
     for i in range(4):
-        ids = [arrays["video_id"][arrays["video"][j]] for j in (i, near[i])]
+        ids = [arrays["video_id"][arrays["video"][j]] for j in (i, *near[i])]
         assert shown.all_text_contents() == ids
         label = arrays["label_name"][arrays["label"][i]]
         assert f"label: {label}" in tab.locator("#details section").first.inner_text()

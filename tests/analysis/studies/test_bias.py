@@ -169,7 +169,7 @@ def test_the_command_writes_figure_numbers_and_every_video(tmp_path, capsys):
     flags = ["--ckpt", "random", "tiny-vd", "--videos", "60", "40", *SMALL, "--out", str(tmp_path / "out")]
     assert main(["bias", *flags, "--format", "png", "svg"]) == 0
     out = tmp_path / "out"
-    assert {path.name for path in out.glob("[!.]*")} == {"bias.png", "bias.svg", "bias.json", "bias.npz"}
+    assert {path.name for path in out.glob("[!.]*")} == {"bias.png", "bias.svg", "bias.json", "bias.npz", "index.html"}
     report, saved = json.loads((out / "bias.json").read_text()), np.load(out / "bias.npz")
     assert report["asked"]["videos"] == {"train": 60, "val": 20, "test": 40}
     assert list(report["checkpoints"]) == saved["name"].tolist() == ["untrained", "tiny-vd"]

@@ -23,6 +23,7 @@ from analysis.measures.embedding import (
 from analysis.plotting.embedding import COLOR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
+from analysis.studies.embedding import study
 from analysis.studies.embedding.study import run
 from analysis.studies.embedding.table import run_on_table
 from fima.checkpoints import load_backbone
@@ -84,14 +85,14 @@ def test_scores_are_those_of_the_features_of_each_video():
 def test_equal_runs_give_equal_bytes(tmp_path):
     for name in ("one", "two"):
         _study().save(tmp_path / name)
-    for kind in ("npz", "png", "html"):
-        one, two = ((tmp_path / name / f"embedding.{kind}").read_bytes() for name in ("one", "two"))
-        assert one == two, kind
+    for file in ("embedding.npz", "embedding.png", "embedding.html", "index.html"):
+        one, two = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
+        assert one == two, file
     reports = [json.loads((tmp_path / name / "embedding.json").read_text()) for name in ("one", "two")]
     for report in reports:
         del report["created"]
     assert reports[0] == reports[1]
-    assert reports[0]["films"] == ["embedding.html"]
+    assert reports[0]["films"] == ["index.html", "embedding.html"]
 
 
 def test_without_videos_a_drawn_data_set_is_shown():
@@ -117,6 +118,17 @@ def test_thumbnails_are_middle_frames():
     coarse = torch.nn.functional.avg_pool2d(clip, 16)
     shown = torch.from_numpy(study.arrays["thumbnail"][0]).permute(2, 0, 1).float()
     assert (torch.nn.functional.avg_pool2d(shown, 8) - coarse).abs().max() < 12
+
+
+def test_films_are_the_clips_frames_and_left_out_where_there_are_too_many(monkeypatch):
+    arrays = _study(data="shapes:easy,videos=6", num_frames=16, size=32).arrays
+    assert arrays["film"].shape == (6, 8, 32, 32, 3)
+    clip = next(iter(open_session(Settings(data="shapes:easy,videos=6", split="test", size=32)).stream()))
+    shown = clip.frames[torch.linspace(0, 15, 8).round().long()].permute(0, 2, 3, 1)
+    assert np.array_equal(arrays["film"][0], shown.numpy())
+    assert arrays["film_seconds"][0] == pytest.approx((clip.seconds[-1] - clip.seconds[0]) / 7)
+    monkeypatch.setattr(study, "_MOST_FRAMES", 11)
+    assert "film" not in _study(data="shapes:easy,videos=6", size=32).arrays
 
 
 def test_fewer_than_five_clips_are_refused(clips_dir):
@@ -233,10 +245,11 @@ def test_the_command_reads_a_table_and_names_it(tmp_path, capsys):
     assert source["command"] == f"fima-analyze embed --features {table}"
     assert (source["inputs"]["data"], source["inputs"]["split"]) == (data[1], "test")
     assert {path.name for path in (tmp_path / "e").glob("[!.]*")} == {
-        f"embedding.{x}" for x in ("png", "npz", "json", "html")
+        "index.html",
+        *(f"embedding.{x}" for x in ("png", "npz", "json", "html")),
     }
     assert "nearest has its label" in capsys.readouterr().out
-    page = (tmp_path / "e" / "embedding.html").read_text()
+    page = (tmp_path / "e" / "index.html").read_text()
     assert _data_of(page)["sheets"] == []
     assert _data_of(page)["clip"] == [0, 1] * 12
 
