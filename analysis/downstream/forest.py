@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.downstream.conclusions import main_place
-from analysis.downstream.plan import TASKS
+from analysis.downstream.plan import ASKED, TASKS
 from analysis.downstream.table import Cell, Difference, Table
 from analysis.pages.forest import Effect, ForestGroup, forest_group
 from analysis.pages.strips import Line, Scale, mark, strip
@@ -15,7 +15,7 @@ __all__ = ["forest", "levels"]
 
 
 def forest(table: Table, differences: Sequence[Difference], places: Mapping[str, int], where: str) -> list[ForestGroup]:
-    """Every checkpoint against the first, in points of accuracy, where the conclusions are drawn.
+    """Every checkpoint against the first on unaltered clips, in points of accuracy, where the conclusions are drawn.
 
     Args:
         table: Of the study.
@@ -24,7 +24,7 @@ def forest(table: Table, differences: Sequence[Difference], places: Mapping[str,
         where: The place in words.
     """
     first = next(iter(places))
-    own = [one for one in differences if one.where == main_place(table) and one.first == first]
+    own = [d for d in differences if (d.where, d.first) == (main_place(table), first) and d.task in ASKED]
     effects = [_effect(one, table, places[one.second]) for one in own]
     return [forest_group("differences", f"{where}: accuracy, points", effects, points)] if effects else []
 
@@ -39,7 +39,8 @@ def _effect(one: Difference, table: Table, place: int) -> Effect:
 
 def levels(table: Table, places: Mapping[str, int]) -> list[Scale]:
     """Accuracies with their chance level, an axis for each task."""
-    return [] if not table else [_scale(task, cells, places) for task, cells in table[main_place(table)].items()]
+    tasks = table[main_place(table)] if table else {}
+    return [_scale(task, cells, places) for task, cells in tasks.items() if task in ASKED]
 
 
 def _scale(task: str, cells: Mapping[str, Cell], places: Mapping[str, int]) -> Scale:

@@ -75,10 +75,12 @@ class Report:
 
     @property
     def conclusions(self) -> list[str]:
-        """What may be concluded."""
+        """What may be concluded, in at most six sentences; what metadata tells elsewhere stands at its table."""
         seen = [one.name for one in self.checkpoints if pretrained_on(one, self.data)]
-        told = conclude(self.table, self.differences, grouped=self.videos.groups is not None, seen=seen)
-        return [*told, *(f"{_WHERE[where]}: {one.told}" for where, one in self.floor.items())]
+        *told, run = conclude(self.table, self.differences, grouped=self.videos.groups is not None, seen=seen)
+        where = main_place(self.table) if self.table else ""
+        floor = [f"{_WHERE[where]}: {self.floor[where].told}"] if where in self.floor else []
+        return [*told[: 5 - len(floor)], *floor, run]
 
     def unreadable(self) -> dict[str, str]:
         """Test videos that could not be read, with the reason."""

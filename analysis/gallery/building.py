@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.gallery.compute import Backgrounds, bias_scores, listed_queries
+from analysis.gallery.compute import PER_INPUT, Backgrounds, bias_scores, listed_queries
 from analysis.gallery.conclusions import against_rgb, conclude
 from analysis.gallery.media import Media, media_of
 from analysis.gallery.page import page_data, write_page
 from analysis.output import timestamp, write_json
-from fima.data.clip_protocol import INPUTS
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.shapes import PATTERNS, ShapesRecord
 from fima.evaluation.backbone import FeatureRequest
@@ -101,7 +100,7 @@ def build_gallery(
     Raises:
         InputError: If the checkpoint or the videos cannot be used.
     """
-    sets = sets_of_checkpoint(request, data, splits, chosen, INPUTS, tell)
+    sets = sets_of_checkpoint(request, data, splits, chosen, tuple(PER_INPUT), tell)
     found = {
         shown: find_neighbors(train, sets.test[shown], max(RANKS), center=chosen.center)
         for shown, train in sets.train.items()
