@@ -83,8 +83,10 @@ class Settings:
         data: A data set: folder or list of ``path label`` rows.
         split: Split of the data set; None takes every video, of drawn data (``shapes:``) those of ``test``: the shipped
             backbones were trained on their training videos.
-        train_split: Split that a probe is trained on (background and sensitivity only); None: the tested videos
+        train_split: Split that a probe is trained on (background only); None: the tested videos
             themselves, in folds that keep recordings whole.
+        battery: Also ask probes of the classes about the order of frames (sensitivity only).
+        pairs: Pairs of classes that are each other's reversal, ``CLASS:CLASS``, for the battery.
         masks: Where objects are: a folder of masks, boxes or a data set's annotation (``fima.data.masks``); drawn
             videos need none.
         num_frames: Frames per clip.
@@ -123,6 +125,8 @@ class Settings:
     data: str | None = None
     split: str | None = None
     train_split: str | None = None
+    battery: bool = False
+    pairs: tuple[str, ...] = ()
     masks: str | None = None
     num_frames: int | None = None
     frame_stride: int | None = None
@@ -147,6 +151,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "video", as_names("video", self.video))
+        object.__setattr__(self, "pairs", as_names("pairs", self.pairs))
         for name in _TEXTS:
             object.__setattr__(self, name, _as_text(name, getattr(self, name)))
         if self.split is None and self.data is not None and self.data.startswith("shapes:"):
@@ -160,6 +165,10 @@ class Settings:
             raise InputError("give either video or data, not both")
         if self.split is not None and self.data is None:
             raise InputError(f"split {self.split!r} needs data")
+        if not isinstance(self.battery, bool):
+            raise InputError(f"battery must be true or false, got {self.battery!r}")
+        if self.pairs and not self.battery:
+            raise InputError(f"pairs {' '.join(self.pairs)} are for the battery: give it as well")
         if self.train_split is not None and (self.data is None or self.train_split == self.split):
             raise InputError(
                 f"train_split {self.train_split!r} needs data and another split to test on, got {self.split!r}"

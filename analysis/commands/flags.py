@@ -31,6 +31,7 @@ __all__ = [
     "SOME_SKIPPED",
     "add_attribution_flags",
     "add_backbone_flags",
+    "add_battery_flags",
     "add_cell_flag",
     "add_dense_flag",
     "add_folder_flags",
@@ -120,6 +121,19 @@ def add_space_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space", choices=SPACES, default="backbone",
         help="compare features as the backbone gives them, or after the projectors of the method in --ckpt",
+    )  # fmt: skip
+
+
+def add_battery_flags(parser: argparse.ArgumentParser) -> None:
+    """``--battery`` and ``--pairs``, of probes of the order of frames."""
+    group = parser.add_argument_group("temporal battery")
+    group.add_argument(
+        "--battery", action="store_true",
+        help="also ask probes of the classes about frames in order, shuffled, reversed, frozen, and the arrow of time",
+    )  # fmt: skip
+    group.add_argument(
+        "--pairs", nargs="+", default=(), metavar="CLASS:CLASS",
+        help="classes that are each other's reversal (default: of drawn videos, those that are)",
     )  # fmt: skip
 
 

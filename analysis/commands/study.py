@@ -10,6 +10,7 @@ from analysis.commands.flags import (
     SOME_SKIPPED,
     add_attribution_flags,
     add_backbone_flags,
+    add_battery_flags,
     add_cell_flag,
     add_dense_flag,
     add_hop_flag,
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     for name, add_flags in (
         ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
         ("dense", add_dense_flag), ("cell", add_cell_flag), ("method", add_attribution_flags),
-        ("train_split", add_train_split_flag),
+        ("train_split", add_train_split_flag), ("battery", add_battery_flags),
     ):  # fmt: skip
         if name in own:
             add_flags(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.registry import find_score
 from analysis.measures.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
 from analysis.plotting.dots import draw_mean, draw_videos
 from analysis.plotting.frames import show_frame
@@ -23,6 +25,8 @@ _GROUPS = {
     "motion changed": (MOTION_CHANGES, COLORS["aligned"], "o"),
     "appearance changed": (APPEARANCE_CHANGES, COLORS["misaligned"], "D"),
 }
+_BATTERY = ("probe_ordered", "probe_shuffled", "probe_reversed", "probe_frozen", "arrow_of_time", "chirality")
+_LOWER = 1.7  # inches, of the battery
 _LEFT, _RIGHT = 3.9, 2.1  # inches, of the frames and of the distances
 
 
@@ -33,16 +37,52 @@ def draw_sensitivity(study: Study) -> Figure:
     with printed():
         figure = new_figure(1.55 + rows * min(_LEFT / columns, 0.7))
         figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
-        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT])
+        battery = [name for name in _BATTERY if f"summary_{name}" in study.arrays]
+        battery += sorted(n[8:] for n in study.arrays if n.startswith("summary_chirality_"))
+        height = min(_LEFT / columns, 0.7)
+        if battery:
+            figure.set_figheight(figure.get_figheight() + _LOWER)
+        grid = figure.add_gridspec(
+            rows + bool(battery), columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT],
+            height_ratios=[height] * rows + [_LOWER] * bool(battery),
+        )  # fmt: skip
+        if battery:
+            draw_battery(study.arrays, battery, ax=figure.add_subplot(grid[rows, :]))
         strips = [[figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)]
         draw_strips(study.arrays, np.array(strips, dtype=object))
-        draw_distances(study.arrays, ax=figure.add_subplot(grid[:, columns]))
+        draw_distances(study.arrays, ax=figure.add_subplot(grid[:rows, columns]))
         title = (
             "Motion sensitivity: how far do the features go when only motion or only appearance is changed?\n"
             "Features of motion: circles far to the right, diamonds near 0. Features of appearance: the reverse"
         )
         figure.suptitle(caption(study, title))
     return figure
+
+
+def draw_battery(arrays: dict[str, np.ndarray], names: Sequence[str], *, ax: Axes) -> Axes:
+    """Accuracies of the temporal battery with 95 % intervals, in percent; dashed lines are chance.
+
+    Args:
+        arrays: ``summary_<score>``: mean, low, high, chance.
+        names: The scores, from left to right.
+        ax: Where to draw.
+    """
+    for place, name in enumerate(names):
+        summary = 100 * arrays[f"summary_{name}"]
+        color = COLORS["aligned"] if name in ("probe_ordered", *_BATTERY[4:]) or "chir" in name else COLORS["disjoint"]
+        draw_mean(summary, place, ax, color=color)
+        ax.annotate(
+            f"{summary[0]:.0f}", (place, np.nanmax(summary[[0, 2]])), (0, 3), textcoords="offset points", ha="center"
+        )
+    said = [find_score("sensitivity", name).label.replace("chirality ", "").replace(" vs ", "\nvs ") for name in names]
+    ax.set_xticks(range(len(names)), [label.replace(", ", ",\n") for label in said])
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.set_ylim(0, 108)
+    ax.set_ylabel("right (% of videos)")
+    ax.set_title(
+        "Temporal battery: what linear probes know of time, each trained and tested on clips so altered", pad=4
+    )
+    return ax
 
 
 def draw_strips(arrays: dict[str, np.ndarray], axes: np.ndarray) -> None:

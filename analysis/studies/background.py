@@ -26,10 +26,9 @@ from analysis.measures.chance import choose_partners, circle_of
 from analysis.measures.probing import predict_held_out
 from analysis.measures.sensitivity import frozen, replace_background
 from analysis.measures.temporal import pool_features
-from analysis.studies.collecting import Collector, Measured
+from analysis.studies.collecting import Collector, Measured, groups_of
 from analysis.studies.labeled import (
     check_labeled,
-    groups_of,
     mean_over_clips,
     training_features,
     with_default_data,

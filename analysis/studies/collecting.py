@@ -18,7 +18,7 @@ from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
 
-__all__ = ["Collector", "Examples", "Measured"]
+__all__ = ["Collector", "Examples", "Measured", "groups_of"]
 
 T = TypeVar("T")
 
@@ -236,9 +236,8 @@ class Collector:
 
     def _groups(self) -> list[int] | None:
         """Source recordings of the videos, where all of them are known."""
-        groups = [self._videos[video_id][0].group for video_id in self._scores.video_ids if video_id in self._videos]
-        known = [group for group in groups if group is not None]
-        return known if known and len(known) == len(self._scores.video_ids) else None
+        known = [self._videos[video_id][0] for video_id in self._scores.video_ids if video_id in self._videos]
+        return groups_of(known) if len(known) == len(self._scores.video_ids) else None
 
     @property
     def _total(self) -> int:
@@ -255,6 +254,12 @@ class Collector:
         if self._example is not None and self.examples.take(scored[0][0].video_index):
             several = self.session.settings.show if len(self.session.videos) == 1 else 1
             self._shown += [self._example(clip, measured) for clip, measured in scored[:several]]
+
+
+def groups_of(videos: Sequence[VideoSource]) -> list[int] | None:
+    """Source recordings of the videos, where all of them are known."""
+    groups = [video.group for video in videos if video.group is not None]
+    return groups if groups and len(groups) == len(videos) else None
 
 
 def _stack(shown: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Session
-from analysis.inputs.videos import VideoSource, list_videos
+from analysis.inputs.videos import list_videos
 from analysis.measures.temporal import pool_features
 from analysis.studies.collecting import Collector
 from fima.errors import InputError
 
-__all__ = ["check_labeled", "groups_of", "mean_over_clips", "pooled_batch", "training_features", "with_default_data"]
+__all__ = ["check_labeled", "mean_over_clips", "pooled_batch", "training_features", "with_default_data"]
 
 Floats = NDArray[np.floating[Any]]
 DEFAULT_DATA = ("shapes:easy,videos=300", "test")
@@ -41,12 +41,6 @@ def check_labeled(session: Session, measure: str) -> None:
         raise InputError(
             f"{measure} needs a data set whose videos have classes (--data); {unlabeled.video_id} has none"
         )
-
-
-def groups_of(videos: Sequence[VideoSource]) -> list[int] | None:
-    """Source recordings of the videos, where all of them are known."""
-    groups = [video.group for video in videos if video.group is not None]
-    return groups if groups and len(groups) == len(videos) else None
 
 
 def pooled_batch(session: Session, batch: list[Clip]) -> list[Floats]:

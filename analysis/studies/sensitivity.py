@@ -10,9 +10,12 @@ from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
+from analysis.measures.order import CONDITIONS
 from analysis.measures.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
 from analysis.measures.temporal import pool_features
+from analysis.studies.battery import battery_levels, battery_scores
 from analysis.studies.collecting import Collector, Measured
+from analysis.studies.labeled import check_labeled, mean_over_clips, with_default_data
 from analysis.studies.study import Study
 
 __all__ = ["run"]
@@ -30,6 +33,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     all large. The first video has none. Neighbors in a list may be of one class or scene: it tells the distance of
     another video, not of the most different one.
 
+    With ``settings.battery``, also those of ``analysis.studies.battery.battery_scores``: what probes of the classes
+    know of the order of frames, from the same features.
+
     The background is replaced, and the motion share told, where the object's mask is known in all frames of a clip.
     The new one comes from the video before, and rests, so that no other motion comes with it: its background alone
     where that is known, otherwise the middle frame of that clip with its object in it. A camera's motion stops.
@@ -42,12 +48,26 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         The study; ``arrays["example_frames"]`` is uint8 ``(R, K, size, size, 3)``: K moments of one clip as the
         network sees it and of its alterations, by ``example_name``.
     """
+    battery = session.settings.battery
+    if battery:
+        session = with_default_data(session)
+        check_labeled(session, "--battery")
     measuring = _Measuring(session)
     collector = Collector(session, truth=session.has_truth)
-    for _, clips in collector.collect(measuring, progress):
-        for _, example in clips:
+    videos, rows = [], []
+    for video, clips in collector.collect(measuring, progress):
+        for _, (example, _) in clips:
             measuring.show(example)
-    return collector.study("sensitivity", measuring.example, levels=CHANCE)
+        if battery:
+            videos.append(video)
+            rows.append({name: mean_over_clips([found[name] for _, (_, found) in clips]) for name in CONDITIONS})
+    levels = dict(CHANCE)
+    if battery:
+        scores = battery_scores(session, videos, {name: np.stack([row[name] for row in rows]) for name in CONDITIONS})
+        for place, video in enumerate(videos):
+            collector.add(video, Measured({name: column[place] for name, column in scores.items()}))
+        levels |= battery_levels(scores, [video.label or 0 for video in videos])
+    return collector.study("sensitivity", measuring.example, levels=levels)
 
 
 @dataclass(frozen=True)
@@ -92,13 +112,17 @@ class _Measuring:
             altered["background_replaced"] = _spread(self._features(changed), replaced, features)
             strips["background_replaced"] = _spread(_moments(changed), replaced, strips["original"])
         scores = sensitivity_scores(features, altered)
+        orders = {"ordered": features, **{name: altered[name] for name in CONDITIONS[1:]}}
         if any(before):
             others = torch.stack([torch.full_like(features[0], torch.nan) if b is None else b.features for b in before])
             scores["other_video"] = cosine_distance(features, others)
         return [
             Measured(
                 {name: column[i] for name, column in scores.items()},
-                kept=self._example(clip, {n: s[i] for n, s in strips.items() if not s[i].isnan().any()}),
+                kept=(
+                    self._example(clip, {n: s[i] for n, s in strips.items() if not s[i].isnan().any()}),
+                    {name: found[i].float().numpy() for name, found in orders.items()},
+                ),
             )
             for i, clip in enumerate(batch)
         ]

@@ -1,8 +1,10 @@
 """What is known of the measure ``sensitivity`` beside its code."""
 
-from analysis.measures.entry import distance, measure_entry, share
+from analysis.measures.entry import Score, distance, measure_entry, share
 
 __all__ = ["ENTRY"]
+
+_LARGEST = "the largest class's share"
 
 ENTRY = measure_entry(
     "sensitivity",
@@ -18,6 +20,16 @@ ENTRY = measure_entry(
         distance("color_jitter", "itself in other colors"),
         distance("background_replaced", "its object before another video's background"),
         distance("other_video", "the video before: the yardstick of all others", "distance, another video"),
+        share(
+            "probe_ordered", "probe, in order", "probe of the classes right, frames in order (`--battery`)", _LARGEST
+        ),
+        share("probe_shuffled", "probe, shuffled", "the same, probe and clips of shuffled frames", _LARGEST, ""),
+        share("probe_reversed", "probe, reversed", "of reversed frames", _LARGEST, ""),
+        share("probe_frozen", "probe, one frame", "of one frame, repeated", _LARGEST, ""),
+        Score("order_gain", "gain by order", "accuracy in order / shuffled − 1", "0", "higher"),
+        Score("frames_gain", "gain by many frames", "accuracy in order / one frame − 1", "0", "higher"),
+        share("arrow_of_time", "arrow of time", "probe tells clips from their reversals", "0.5"),
+        share("chirality", "chirality", "probe tells classes that are each other's reversal, mean over pairs", "0.5"),
     ),
     main=("motion_share", "frozen", "other_video"),
     summary="motion sensitivity: what changes the features more, other motion or another appearance?",
@@ -28,5 +40,5 @@ ENTRY = measure_entry(
     "resting new background also stops a moving camera.",
     figure="A clip and its alterations, and the cosine distance of each to the unchanged clip.",
     core=True,
-    settings=("masks",),
+    settings=("masks", "battery", "pairs"),
 )

@@ -1,5 +1,6 @@
 """Motion sensitivity over videos: the study and its figure."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,9 +10,10 @@ import torch
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
+from analysis.cli import main
 from analysis.inputs.clips import ClipTruth, read_clip
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.videos import VideoSource, list_videos
 from analysis.measures.sensitivity import (
     ALTERATIONS,
     cosine_distance,
@@ -21,6 +23,7 @@ from analysis.plotting.sensitivity import draw_distances
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.sensitivity import run
+from fima.errors import InputError
 
 
 class SessionWithTruth(Session):
@@ -163,3 +166,40 @@ def test_a_motion_share_of_nothing_says_so():
     study = run(_session(2, SessionWithTruth))
     arrays = study.arrays | {"summary_motion_share": np.array([np.nan, np.nan, np.nan, 0.5])}
     assert "neither" in replace(study, arrays=arrays).figure().axes[-1].get_title()
+
+
+def test_the_battery_is_of_the_same_passes_and_says_what_drawn_videos_are(capsys, tmp_path):
+    flags = [
+        "--data",
+        "shapes:noise,videos=50,seed=25,num_frames=16",
+        "--num-frames",
+        "4",
+        "--size",
+        "32",
+        "--ckpt",
+        "random",
+    ]
+    assert main(["sensitivity", *flags, "--battery", "--out", str(tmp_path / "out")]) == 0
+    scores = json.loads((tmp_path / "out" / "sensitivity.json").read_text())["scores"]
+    assert scores["probe_frozen"]["low"] < scores["probe_frozen"]["chance"]  # one frame of noise carries nothing
+    assert {"arrow_of_time", "chirality", "chirality_clockwise_vs_counter_clockwise", "order_gain"} <= scores.keys()
+    assert scores["chirality_clockwise_vs_counter_clockwise"]["num_videos"] == 12
+    assert main(["sensitivity", *flags, "--pairs", "clockwise:spinning"]) == 2
+    assert "pairs clockwise:spinning are for the battery" in capsys.readouterr().err
+
+
+def test_pairs_that_are_asked_for_take_the_place_of_the_drawn_ones():
+    session = _session(
+        0, data="shapes:easy,videos=50,seed=25,num_frames=16", battery=True, pairs=("horizontal:vertical",)
+    )
+    study = run(replace(session, videos=list_videos(session.settings).videos))
+    assert [name for name in study.scores if "_vs_" in name] == ["chirality_horizontal_vs_vertical"]
+    told = {video.video_id for video in list_videos(session.settings).videos if video.label in (0, 1)}
+    seen = study.video_scores["video_id"][~np.isnan(study.video_scores["chirality"])]
+    assert set(seen) == told
+    assert any("Temporal battery" in ax.get_title() for ax in study.figure().axes)
+
+
+def test_the_battery_needs_classes(clips_dir):
+    with pytest.raises(InputError, match="--battery needs a data set whose videos have classes"):
+        run(open_session(Settings(video=str(clips_dir / "dog.mp4"), battery=True)))
