@@ -102,7 +102,9 @@ class Settings:
             comparable (cam only).
         dense: Cells of a map per cell of the backbone's grid, along height and width: 1, 2 or 4; takes ``dense²``
             passes (cam, localize and mover only).
-        hop: Frames between windows along a video (temporal only); None is a quarter of a window.
+        hop: Frames between windows along a video (temporal, and cam of whole videos); None is a quarter of a window, of
+            cam half.
+        whole: Look at whole videos, by windows that overlap, instead of clips (cam only).
         cell: ``t,y,x`` of the grid: whose attention is shown (attention only); None is the cell of most motion.
         method: Method of attribution, with captum (attribution only, as the next three).
         target: What is attributed.
@@ -139,6 +141,7 @@ class Settings:
     normalize: str = "frame"
     dense: int = 1
     hop: int | None = None
+    whole: bool = False
     cell: str | None = None
     method: str = ATTRIBUTION_METHODS[0]
     target: str = ATTRIBUTION_TARGETS[0]
@@ -158,15 +161,18 @@ class Settings:
             object.__setattr__(self, "split", "test")
         for name, smallest in _SMALLEST.items():
             _check_whole(name, getattr(self, name), smallest)
+        for name in ("trust_checkpoint", "battery", "whole"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be true or false, got {getattr(self, name)!r}")
         _check_seconds(self.start_seconds)
         if self.start_seconds is not None and self.clips != 1:
             raise InputError(f"start_seconds chooses one clip; give either it or clips, got clips {self.clips}")
+        if self.whole and (self.clips != 1 or self.start_seconds is not None):
+            raise InputError("whole takes all of a video; give neither clips nor start_seconds")
         if self.video and self.data is not None:
             raise InputError("give either video or data, not both")
         if self.split is not None and self.data is None:
             raise InputError(f"split {self.split!r} needs data")
-        if not isinstance(self.battery, bool):
-            raise InputError(f"battery must be true or false, got {self.battery!r}")
         if self.pairs and not self.battery:
             raise InputError(f"pairs {' '.join(self.pairs)} are for the battery: give it as well")
         if self.train_split is not None and (self.data is None or self.train_split == self.split):

@@ -7,20 +7,15 @@ import sys
 
 from analysis.commands.flags import (
     SOME_SKIPPED,
-    add_attribution_flags,
     add_backbone_flags,
-    add_cell_flag,
-    add_dense_flag,
-    add_hop_flag,
-    add_normalize_flag,
     add_out_flag,
-    add_space_flag,
     add_video_flags,
     enough_memory,
     results,
     settings_from,
     show_progress,
 )
+from analysis.commands.own_flags import add_own_flags
 from fima.commands.flags import decisive
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -35,12 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
     )  # fmt: skip
     add_video_flags(parser)
-    add_hop_flag(parser)
-    add_normalize_flag(parser)
-    add_dense_flag(parser)
-    add_cell_flag(parser)
-    add_space_flag(parser)
-    add_attribution_flags(parser)
+    add_own_flags(parser)
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"

@@ -14,13 +14,13 @@ from analysis.commands.flags import (
     SOME_SKIPPED,
     add_backbone_flags,
     add_folder_flags,
-    add_space_flag,
     add_video_flags,
     enough_memory,
     results,
     settings_from,
     show_progress,
 )
+from analysis.commands.own_flags import add_own_flags
 from fima.commands.flags import decisive
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or more: files, folders of runs, random or random:SEED (default: tiny-fima)",
     )  # fmt: skip
     add_video_flags(parser)
-    add_space_flag(parser)
+    add_own_flags(parser, ["space"])
     parser.add_argument(
         "--name", action="extend", nargs="+", metavar="NAME", help="of the checkpoints, in their order (default: files)"
     )

@@ -9,13 +9,13 @@ from pathlib import Path
 from analysis.commands.flags import (
     SOME_SKIPPED,
     add_backbone_flags,
-    add_hop_flag,
     add_video_flags,
     default_out,
     enough_memory,
     settings_from,
     show_progress,
 )
+from analysis.commands.own_flags import add_own_flags
 from analysis.plotting.paper import FIGURES, FORMATS
 from analysis.plotting.paper.widths import JOURNALS
 from analysis.settings import NORMALIZATIONS
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
     )  # fmt: skip
     add_video_flags(parser)
-    add_hop_flag(parser)
+    add_own_flags(parser, ["hop"])
     parser.add_argument(
         "--normalize", choices=NORMALIZATIONS, help="scale maps over each frame, or the clip (default: frame; 4: clip)"
     )

@@ -13,33 +13,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.settings import (
-    ATTRIBUTION_BASELINES,
-    ATTRIBUTION_METHODS,
-    ATTRIBUTION_TARGETS,
-    BOUNDARIES,
-    DENSE,
-    NORMALIZATIONS,
-    SPACES,
-    Settings,
-)
+from analysis.settings import BOUNDARIES, Settings
 from fima.commands.flags import inputs_of
 from fima.errors import InputError, lacks_memory, one_line
 from fima.progress import Progress, tell
 
 __all__ = [
     "SOME_SKIPPED",
-    "add_attribution_flags",
     "add_backbone_flags",
-    "add_battery_flags",
-    "add_cell_flag",
-    "add_dense_flag",
     "add_folder_flags",
-    "add_hop_flag",
-    "add_normalize_flag",
     "add_out_flag",
-    "add_space_flag",
-    "add_train_split_flag",
     "add_video_flags",
     "default_out",
     "enough_memory",
@@ -108,62 +91,6 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
     group.add_argument(
         "--seed", type=int, default=0, help="seed of all random draws: untrained weights, procedural video"
-    )
-
-
-def add_hop_flag(parser: argparse.ArgumentParser) -> None:
-    """``--hop``, of windows along a video."""
-    parser.add_argument("--hop", type=int, metavar="N", help="frames between windows (default: a quarter window)")
-
-
-def add_space_flag(parser: argparse.ArgumentParser) -> None:
-    """``--space``, in which features are compared."""
-    parser.add_argument(
-        "--space", choices=SPACES, default="backbone",
-        help="compare features as the backbone gives them, or after the projectors of the method in --ckpt",
-    )  # fmt: skip
-
-
-def add_battery_flags(parser: argparse.ArgumentParser) -> None:
-    """``--battery`` and ``--pairs``, of probes of the order of frames."""
-    group = parser.add_argument_group("temporal battery")
-    group.add_argument(
-        "--battery", action="store_true",
-        help="also ask probes of the classes about frames in order, shuffled, reversed, frozen, and the arrow of time",
-    )  # fmt: skip
-    group.add_argument(
-        "--pairs", nargs="+", default=(), metavar="CLASS:CLASS",
-        help="classes that are each other's reversal (default: of drawn videos, those that are)",
-    )  # fmt: skip
-
-
-def add_train_split_flag(parser: argparse.ArgumentParser) -> None:
-    """``--train-split``, of probes."""
-    parser.add_argument(
-        "--train-split", metavar="S",
-        help="split that the probe is trained on (default: --split itself, in folds that keep recordings whole)",
-    )  # fmt: skip
-
-
-def add_normalize_flag(parser: argparse.ArgumentParser) -> None:
-    """``--normalize``, of activation maps."""
-    parser.add_argument(
-        "--normalize", choices=NORMALIZATIONS, default="frame", help="scale maps over each frame, or over the clip"
-    )
-
-
-def add_dense_flag(parser: argparse.ArgumentParser) -> None:
-    """``--dense``, of activation maps."""
-    parser.add_argument(
-        "--dense", type=int, choices=DENSE, default=1,
-        help="maps of this many times finer cells, by shifts of the clip: 4 or 16 passes instead of one (default: 1)",
-    )  # fmt: skip
-
-
-def add_cell_flag(parser: argparse.ArgumentParser) -> None:
-    """``--cell``, whose attention is shown."""
-    parser.add_argument(
-        "--cell", metavar="T,Y,X", help="cell of the grid whose attention is shown (default: the one of most motion)"
     )
 
 
@@ -251,24 +178,3 @@ def enough_memory() -> Iterator[None]:
 def show_progress(what: str) -> Progress:
     """A context that shows how far a command has come; call it with (done, total)."""
     return Progress(what)
-
-
-def add_attribution_flags(parser: argparse.ArgumentParser) -> None:
-    """What an attribution map is of."""
-    group = parser.add_argument_group("attribution")
-    group.add_argument(
-        "--method",
-        choices=ATTRIBUTION_METHODS,
-        default=ATTRIBUTION_METHODS[0],
-        help="method of captum (default: %(default)s)",
-    )
-    group.add_argument(
-        "--target", metavar="{motion,other,logit,logit:CLASS}", default=ATTRIBUTION_TARGETS[0],
-        help="cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "
-        "class that it ranks first, or the one of an index (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--baseline", choices=ATTRIBUTION_BASELINES, default=ATTRIBUTION_BASELINES[0],
-        help="what a clip is compared with (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument("--steps", type=int, default=32, metavar="N", help="gradients per map (default: %(default)s)")

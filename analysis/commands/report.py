@@ -8,18 +8,13 @@ from pathlib import Path
 
 from analysis.commands.flags import (
     SOME_SKIPPED,
-    add_attribution_flags,
     add_backbone_flags,
-    add_cell_flag,
-    add_dense_flag,
-    add_hop_flag,
-    add_normalize_flag,
-    add_space_flag,
     add_video_flags,
     enough_memory,
     settings_from,
     show_progress,
 )
+from analysis.commands.own_flags import add_own_flags
 from analysis.measures.registry import STUDIES
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -34,12 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoints, side by side; differences are from the first (default: tiny-fima)",
     )  # fmt: skip
     add_video_flags(parser)
-    add_hop_flag(parser)
-    add_normalize_flag(parser)
-    add_dense_flag(parser)
-    add_cell_flag(parser)
-    add_space_flag(parser)
-    add_attribution_flags(parser)
+    add_own_flags(parser)
     group = parser.add_argument_group("report")
     group.add_argument("--out", required=True, metavar="DIR", help="the report's folder; its page is index.html")
     group.add_argument(

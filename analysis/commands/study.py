@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING
 
 from analysis.commands.flags import (
     SOME_SKIPPED,
-    add_attribution_flags,
     add_backbone_flags,
-    add_battery_flags,
-    add_cell_flag,
-    add_dense_flag,
-    add_hop_flag,
-    add_normalize_flag,
     add_out_flag,
-    add_space_flag,
-    add_train_split_flag,
     add_video_flags,
     enough_memory,
     results,
     settings_from,
     show_progress,
 )
+from analysis.commands.own_flags import add_own_flags
 from analysis.measures.registry import MEASURES
 
 if TYPE_CHECKING:
@@ -36,14 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     """The flags of one measure."""
     add_backbone_flags(parser)
     add_video_flags(parser)
-    own = MEASURES[measure].settings
-    for name, add_flags in (
-        ("hop", add_hop_flag), ("space", add_space_flag), ("normalize", add_normalize_flag),
-        ("dense", add_dense_flag), ("cell", add_cell_flag), ("method", add_attribution_flags),
-        ("train_split", add_train_split_flag), ("battery", add_battery_flags),
-    ):  # fmt: skip
-        if name in own:
-            add_flags(parser)
+    add_own_flags(parser, MEASURES[measure].settings)
     add_out_flag(parser, measure)
     parser.set_defaults(measure=measure)
 

@@ -98,20 +98,34 @@ def place_clips(spec: InputSpec, clips: int = 1, start_seconds: float | None = N
     return place
 
 
-def center_crop(frames: Tensor, size: int) -> Tensor:
-    """The central ``size`` × ``size`` of frames ``(T, 3, H, W)`` whose shorter side is at least ``size``."""
-    top, left = (frames.shape[-2] - size) // 2, (frames.shape[-1] - size) // 2
-    return frames[..., top : top + size, left : left + size]
+def center_crop(frames: Tensor, size: int, *, cell: int = 0) -> Tensor:
+    """The central ``size`` × ``size`` of frames ``(T, 3, H, W)`` whose shorter side is at least ``size``.
+
+    Args:
+        frames: Any tensor whose last axes are height and width.
+        size: Side of the square.
+        cell: Where it is more than 0: as much of the whole frame as is whole cells of so many pixels, instead.
+    """
+    sides = [side // cell * cell if cell else size for side in frames.shape[-2:]]
+    top, left = ((whole - side) // 2 for whole, side in zip(frames.shape[-2:], sides, strict=True))
+    return frames[..., top : top + sides[0], left : left + sides[1]]
 
 
-def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | None = None) -> Tensor:
+def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | None = None, cell: int = 0) -> Tensor:
     """One clip of an open video: short side scaled to ``size`` (``spec.size`` by default), center-cropped.
 
+    Args:
+        reader: An open video.
+        start: First frame.
+        spec: Frames, stride and size.
+        size: Instead of the spec's.
+        cell: As of ``center_crop``.
+
     Returns:
-        uint8 ``(T, 3, size, size)``.
+        uint8 ``(T, 3, size, size)``, or of the whole frame.
     """
     side = spec.size if size is None else size
-    return center_crop(reader.frames(_indices(reader, start, spec).tolist(), short_side=side), side)
+    return center_crop(reader.frames(_indices(reader, start, spec).tolist(), short_side=side), side, cell=cell)
 
 
 def _indices(reader: FrameReader, start: int, spec: InputSpec) -> NDArray[np.int64]:
@@ -138,6 +152,7 @@ class ClipStream:
         ahead: Clips that may wait decoded.
         truth: Gives the truth of a clip (``analysis.inputs.truth``); None: not asked for.
         concealed: Filled with the frames that the decoder had to make up, by video.
+        cell: As of ``center_crop``.
     """
 
     def __init__(
@@ -152,11 +167,12 @@ class ClipStream:
         ahead: int = 16,
         truth: TruthOf | None = None,
         concealed: dict[str, list[int]] | None = None,
+        cell: int = 0,
     ) -> None:
         self.videos = list(videos)
         self.skipped: dict[str, str] = dict(missing or {})
         self._spec, self._place, self._skip_broken, self._chunk, self._ahead = spec, place, skip_broken, chunk, ahead
-        self._truth = truth
+        self._truth, self._cell = truth, cell
         self.concealed = {} if concealed is None else concealed
 
     def __iter__(self) -> Iterator[Clip]:
@@ -167,6 +183,9 @@ class ClipStream:
         batch: list[Clip] = []
         with closing(iter(self)) as clips:  # type: ignore[type-var]
             for clip in clips:
+                if batch and clip.frames.shape != batch[0].frames.shape:  # whole frames of another video
+                    yield batch
+                    batch = []
                 batch.append(clip)
                 if len(batch) == batch_size:
                     yield batch
@@ -236,12 +255,13 @@ class ClipStream:
         span = clip_span(self._spec.num_frames, self._spec.frame_stride)
         if len(starts) == 1 or max(starts) - min(starts) > span * len(starts):
             for start in starts:
-                yield read_clip(reader, start, self._spec)
+                yield read_clip(reader, start, self._spec, cell=self._cell)
             return
         wanted = [_indices(reader, start, self._spec) for start in starts]
         union = sorted({int(i) for indices in wanted for i in indices})
         place = {frame: at for at, frame in enumerate(union)}
-        frames = center_crop(reader.frames(union, short_side=self._spec.size), self._spec.size)
+        size = self._spec.size
+        frames = center_crop(reader.frames(union, short_side=size), size, cell=self._cell)
         for indices in wanted:
             yield frames[[place[int(i)] for i in indices]]
 

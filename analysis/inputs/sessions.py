@@ -59,10 +59,13 @@ class Session:
         """Whether masks can be asked for: they are given, or the videos are drawn."""
         return self.settings.masks is not None or all(video.drawn for video in self.videos)
 
-    def stream(self, place: Placement | None = None, *, truth: bool = False) -> ClipStream:
+    def stream(self, place: Placement | None = None, *, truth: bool = False, cell: int = 0) -> ClipStream:
         """Clips where the settings ask for them, or at ``place``; broken videos of a data set are skipped.
 
-        With ``truth`` clips carry their masks.
+        Args:
+            place: Start frames of a video's clips; None: as the settings say.
+            truth: Whether clips carry their masks.
+            cell: Of whole frames, instead of squares (`analysis.inputs.clips.center_crop`).
 
         Raises:
             InputError: If masks are asked for and there are none.
@@ -72,7 +75,7 @@ class Session:
         reader = truth_reader(settings.masks, self.videos) if truth else None
         return ClipStream(
             self.videos, self.spec, place, skip_broken=settings.data is not None, missing=self.missing, truth=reader,
-            concealed=self.concealed,
+            concealed=self.concealed, cell=cell,
         )  # fmt: skip
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.pages.whole_films import whole_films
 from analysis.plotting.attention import above_even, largest_share
 from analysis.plotting.films import beside_maps, safe_name
 from fima.data.transcode.encode import write_video
@@ -30,8 +31,11 @@ def activation_films(study: Study) -> dict[str, Callable[[Path], None]]:
         study: Of the measure ``cam``.
 
     Returns:
-        Name of a file → function that writes it. Films play in real time, never below 4 frames per second.
+        Name of a file → function that writes it. Films play in real time, never below 4 frames per second; of whole
+        videos they are `analysis.pages.whole_films.whole_films`.
     """
+    if "whole_video_id" in study.arrays:
+        return whole_films(study)
     return _one_or_several(study, {name: study.arrays[f"example_{name}"] for name in _DRAWN})
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.plotting.frames import show_activation, show_frame
 from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.whole import draw_whole
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -26,6 +27,8 @@ def draw_cam(study: Study) -> Figure:
 
     One or two clips take a row each; more stand two by two, with half the moments each, to fit a page.
     """
+    if "whole_video_id" in study.arrays:
+        return draw_whole(study)
     arrays = study.arrays
     count, length = arrays["example_frames"].shape[:2]
     beside = 1 if count <= 2 else 2

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 
+import cv2
 import matplotlib as mpl
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from analysis.plotting.frames import MOST_OPAQUE, faded
+from analysis.plotting.frames import MOST_OPAQUE
 from analysis.plotting.style import ACTIVATION_CMAP
 
-__all__ = ["beside_maps", "overlay", "safe_name"]
+__all__ = ["beside_maps", "mark_region", "overlay", "safe_name"]
 
 
 def overlay(frames: np.ndarray, maps: np.ndarray, *, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
@@ -26,14 +25,34 @@ def overlay(frames: np.ndarray, maps: np.ndarray, *, cmap: str = ACTIVATION_CMAP
     Returns:
         uint8 ``(T, H, W, 3)``.
     """
-    faint = faded(frames)
-    size = faint.shape[1:3]
-    large = F.interpolate(torch.from_numpy(maps)[:, None].float(), size=size, mode="bilinear", align_corners=False)
-    values = large[:, 0].clamp(0, 1).numpy()
-    opacity = MOST_OPAQUE * values[..., None]
-    colors = mpl.colormaps[cmap](values)[..., :3] * 255
-    blended: np.ndarray = np.rint((1 - opacity) * faint + opacity * colors).astype(np.uint8)
+    colors = np.rint(mpl.colormaps[cmap](np.arange(256))[None, :, :3] * 255).astype(np.uint8)
+    blended = np.empty((*frames.shape[:3], 3), np.uint8)
+    for frame, values, out in zip(frames, maps, blended, strict=True):
+        # OpenCV, since a film has thousands of frames: as `faded` and `show_activation` have it, up to rounding.
+        large = cv2.resize(values.astype(np.float32), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR).clip(0, 1)
+        gray = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        faint = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+        if frame.ndim == 3:
+            faint = cv2.addWeighted(frame, 0.5, faint, 0.5, 0)
+        level = cv2.cvtColor((large * 255.999).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+        opacity = MOST_OPAQUE * large
+        out[:] = cv2.blendLinear(faint, cv2.LUT(level, colors), 1 - opacity, opacity)
     return blended
+
+
+def mark_region(frames: np.ndarray, region: tuple[int, int, int, int]) -> None:
+    """Draw the edge of a part of frames into them, white on black, seen on any ground; nothing where it is all of them.
+
+    Args:
+        frames: uint8 ``(T, H, W, 3)``, changed in place.
+        region: Top, left, bottom and right in pixels, the latter two one past the end.
+    """
+    if region == (0, 0, *frames.shape[1:3]):
+        return
+    for inset, color in ((0, 0), (1, 255)):
+        top, left, bottom, right = (end + inset * sign for end, sign in zip(region, (1, 1, -1, -1), strict=True))
+        frames[:, [top, bottom - 1], left:right] = color
+        frames[:, top:bottom, [left, right - 1]] = color
 
 
 def beside_maps(

@@ -75,7 +75,7 @@ def overlay_map(
     height, width = shape
     return ax.imshow(
         values, cmap=cmap, vmin=limits[0], vmax=limits[1], alpha=alpha,
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5), **{"interpolation": "bilinear", **kwargs},
+        **{"interpolation": "bilinear", "extent": (-0.5, width - 0.5, height - 0.5, -0.5), **kwargs},
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ class Collector:
         against: What was kept of a clip, and of a clip of another video → scores that chance would give the first. Each
             video is set against several others (`analysis.measures.chance.choose_partners`).
         truth: Whether clips carry the masks of their objects.
+        cell: Of whole frames, instead of squares (`analysis.inputs.clips.center_crop`).
 
     Attributes:
         examples: Which videos are shown.
@@ -92,10 +93,11 @@ class Collector:
         example: Callable[[Clip, Measured], dict[str, Any]] | None = None,
         against: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         truth: bool = False,
+        cell: int = 0,
     ) -> None:
         self.session, self.examples = session, Examples(len(session.videos), session.settings.show)
         self.unscored: list[str] = []
-        self._example, self._against, self._truth = example, against, truth
+        self._example, self._against, self._truth, self._cell = example, against, truth, cell
         self._scores, self._chance = VideoScores(), VideoScores()
         self._shown: list[dict[str, Any]] = []
         self.repeated: list[str] = []
@@ -103,13 +105,14 @@ class Collector:
         self._videos: dict[str, tuple[VideoSource, Any]] = {}
 
     def collect(
-        self, measure: Measure, progress: Progress | None = None
+        self, measure: Measure, progress: Progress | None = None, place: Placement | None = None
     ) -> Iterator[tuple[VideoSource, list[tuple[Clip, Any]]]]:
         """Measure, score and show the clips of all videos.
 
         Args:
             measure: See ``Measure``.
             progress: Called after each video.
+            place: Start frames of a video's clips; None: as the settings say.
 
         Yields:
             Each video of which a clip could be scored, with ``(clip without frames, what was kept of it)``.
@@ -117,7 +120,7 @@ class Collector:
         Raises:
             InputError: If no video of the data set could be read.
         """
-        for video, clips in self.read(measure, progress):
+        for video, clips in self.read(measure, progress, place):
             scored = [(clip, measured) for clip, measured in clips if measured is not None]
             if not scored:
                 self.unscored.append(video.video_id)
@@ -137,7 +140,7 @@ class Collector:
     ) -> Iterator[tuple[VideoSource, list[tuple[Clip, T]]]]:
         """Measured clips video by video, without scoring them; arguments and errors as of ``collect``."""
         session, found = self.session, 0
-        stream = session.stream(place, truth=self._truth)
+        stream = session.stream(place, truth=self._truth, cell=self._cell)
         for video, clips in stream.per_video(session.settings.batch_size, measure):
             self.skipped = stream.skipped
             if clips[0][0].repeated(session.spec):

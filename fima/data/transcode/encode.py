@@ -37,7 +37,12 @@ YUV: dict[str, Any] = {
 
 
 def write_video(
-    path: str | Path, frames: Iterable[NDArray[np.uint8]] | NDArray[np.uint8], *, fps: float, crf: int = 18
+    path: str | Path,
+    frames: Iterable[NDArray[np.uint8]] | NDArray[np.uint8],
+    *,
+    fps: float,
+    crf: int = 18,
+    seconds: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> Path:
     """Writes frames as H.264 (yuv420p, index first, so that browsers play it while loading).
 
@@ -51,6 +56,7 @@ def write_video(
             height or width is padded by repeating the last row or column.
         fps: frames per second, more than 0.
         crf: x264's quality, 0 to 51, lower is better; 18 looks lossless. 0 is lossless, which browsers do not play.
+        seconds: when each frame is shown, ascending from 0; None: evenly, as ``fps`` says.
 
     Returns:
         The path.
@@ -61,7 +67,7 @@ def write_video(
         WriteError: if there is no room for the file, or no permission to write it.
         VideoError: if it cannot be written for another reason.
     """
-    return write_frames(path, _to_yuv(_checked_pictures(frames)), fps=fps, crf=crf)
+    return write_frames(path, _to_yuv(_checked_pictures(frames)), fps=fps, crf=crf, seconds=seconds)
 
 
 def write_frames(
