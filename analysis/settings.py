@@ -26,6 +26,7 @@ __all__ = [
     "BOUNDARIES",
     "DEFAULT_CKPT",
     "DENSE",
+    "FITS",
     "NORMALIZATIONS",
     "NOT_DECISIVE",
     "SPACES",
@@ -36,6 +37,7 @@ __all__ = [
 
 BOUNDARIES = ("repeat", "wrap")
 NORMALIZATIONS = ("frame", "clip")
+FITS = ("clip", "set")
 SPACES = ("backbone", "projected")
 DENSE = (1, 2, 4)
 """Cells of a map per cell of the network, along each side."""
@@ -62,6 +64,7 @@ _TEXTS = (
     "normalize",
     "device",
     "cell",
+    "fit",
     "method",
     "target",
     "baseline",
@@ -106,6 +109,7 @@ class Settings:
             cam half.
         whole: Look at whole videos, by windows that overlap, instead of clips (cam only).
         cell: ``t,y,x`` of the grid: whose attention is shown (attention only); None is the cell of most motion.
+        fit: Principal components of each ``clip``, or of the whole ``set`` (pca only).
         method: Method of attribution, with captum (attribution only, as the next three).
         target: What is attributed.
         baseline: What a clip is compared with.
@@ -143,6 +147,7 @@ class Settings:
     hop: int | None = None
     whole: bool = False
     cell: str | None = None
+    fit: str = "clip"
     method: str = ATTRIBUTION_METHODS[0]
     target: str = ATTRIBUTION_TARGETS[0]
     baseline: str = ATTRIBUTION_BASELINES[0]
@@ -187,6 +192,7 @@ class Settings:
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
         _check_choice("dense", self.dense, DENSE)
+        _check_choice("fit", self.fit, FITS)
         if self.cell is not None and not re.fullmatch(r"[0-9]{1,6}(,[0-9]{1,6}){2}", self.cell):
             raise InputError(f"cell must be t,y,x of the grid, three whole numbers, got {self.cell!r}")
         _check_choice("method", self.method, ATTRIBUTION_METHODS)

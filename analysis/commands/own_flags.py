@@ -14,6 +14,7 @@ from analysis.settings import (
     ATTRIBUTION_METHODS,
     ATTRIBUTION_TARGETS,
     DENSE,
+    FITS,
     NORMALIZATIONS,
     SPACES,
 )
@@ -44,6 +45,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "cell": {
         "metavar": "T,Y,X", "help": "cell of the grid whose attention is shown (default: the one of most motion)",
     },
+    "fit": {"choices": FITS, "default": FITS[0], "help": "principal components of each clip, or of the whole set"},
     "battery": {
         "action": "store_true",
         "help": "also ask probes of the classes about frames in order, shuffled, reversed, frozen, and the arrow of "

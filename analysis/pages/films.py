@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.pages.whole_films import whole_films
 from analysis.plotting.attention import above_even, largest_share
-from analysis.plotting.films import beside_maps, safe_name
+from analysis.plotting.films import beside_colors, beside_maps, safe_name
 from fima.data.transcode.encode import write_video
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def activation_films(study: Study) -> dict[str, Callable[[Path], None]]:
     """
     if "whole_video_id" in study.arrays:
         return whole_films(study)
-    return _one_or_several(study, {name: study.arrays[f"example_{name}"] for name in _DRAWN})
+    arrays = [study.arrays[f"example_{name}"] for name in _DRAWN]
+    return _one_or_several(study, lambda i: beside_maps(*(of[i] for of in arrays)))
 
 
 def attention_films(study: Study) -> dict[str, Callable[[Path], None]]:
@@ -53,23 +54,32 @@ def attention_films(study: Study) -> dict[str, Callable[[Path], None]]:
     steps, length = arrays["example_mean_map"].shape[1], frames.shape[1]
     slices = np.arange(length) * steps // length
     received, paid = (above_even(arrays[f"example_{name}"][:, slices], most) for name in ("mean_map", "cell_map"))
-    shown = {"frames": frames, "motion_frames": frames, "rgb_map": received, "motion_map": paid}
-    return _one_or_several(study, shown)
+    return _one_or_several(study, lambda i: beside_maps(frames[i], frames[i], received[i], paid[i]))
 
 
-def _one_or_several(study: Study, shown: dict[str, np.ndarray]) -> dict[str, Callable[[Path], None]]:
+def color_films(study: Study) -> dict[str, Callable[[Path], None]]:
+    """Frames and the colors of RGB and motion features of every shown clip; arguments and result as `activation_films`.
+
+    Args:
+        study: Of the measure ``pca``.
+    """
+    arrays = [study.arrays[f"example_{name}"] for name in ("frames", "rgb_colors", "motion_colors")]
+    return _one_or_several(study, lambda i: beside_colors(*(of[i] for of in arrays)))
+
+
+def _one_or_several(study: Study, film: Callable[[int], np.ndarray]) -> dict[str, Callable[[Path], None]]:
+    """A file for each shown clip, whose frames ``film`` makes when it is written."""
     ids, fps = study.arrays["example_video_id"], study.arrays["example_fps"]
     several = [f"{study.measure}/{i + 1:02d}-{safe_name(str(video))}.mp4" for i, video in enumerate(ids)]
     names = several if len(ids) > 1 else [f"{study.measure}.mp4"]
-    clips = [{name: values[i] for name, values in shown.items()} for i in range(len(ids))]
-    return {name: partial(_write, clip, float(fps[i])) for i, (name, clip) in enumerate(zip(names, clips, strict=True))}
+    return {name: partial(_write, film, i, float(fps[i])) for i, name in enumerate(names)}
 
 
-def _write(clip: dict[str, np.ndarray], fps: float, path: Path) -> None:
-    film = beside_maps(**clip)
+def _write(film: Callable[[int], np.ndarray], i: int, fps: float, path: Path) -> None:
+    frames = film(i)
 
     def play() -> Iterator[np.ndarray]:
         for _ in range(_REPEATS):
-            yield from film
+            yield from frames
 
     write_video(path, play(), fps=max(fps, _SLOWEST))

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.plotting.frames import MOST_OPAQUE
 from analysis.plotting.style import ACTIVATION_CMAP
 
-__all__ = ["beside_maps", "mark_region", "overlay", "safe_name"]
+__all__ = ["beside_colors", "beside_maps", "mark_region", "overlay", "safe_name"]
 
 
 def overlay(frames: np.ndarray, maps: np.ndarray, *, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
@@ -71,6 +71,25 @@ def beside_maps(
     """
     gap = np.full((*frames.shape[:2], 4, 3), 255, dtype=np.uint8)
     panels = [frames, gap, overlay(frames, rgb_map), gap, overlay(motion_frames, motion_map)]
+    return np.concatenate(panels, axis=2)
+
+
+def beside_colors(frames: np.ndarray, *colors: np.ndarray) -> np.ndarray:
+    """The frames of a film with panels of colors beside them, whose cells keep their edges.
+
+    Args:
+        frames: uint8 ``(T, H, W, 3)``.
+        *colors: ``(T', h, w, 3)`` in [0, 1]; each slice is shown for its share of the frames.
+
+    Returns:
+        uint8 ``(T, H, (1 + panels) W + gaps, 3)``.
+    """
+    length, height, width = frames.shape[:3]
+    panels = [frames]
+    for panel in colors:
+        t, y, x = (np.arange(n) * of // n for n, of in zip((length, height, width), panel.shape, strict=False))
+        large = panel[t[:, None, None], y[:, None], x]
+        panels += [np.full((length, height, 4, 3), 255, np.uint8), np.rint(large * 255).astype(np.uint8)]
     return np.concatenate(panels, axis=2)
 
 

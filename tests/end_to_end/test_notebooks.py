@@ -30,7 +30,18 @@ def _outputs(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-ALL = ("cam", "affinity", "temporal", "localize", "sensitivity", "attention", "attribution", "embedding", "mechanism")
+ALL = (
+    "cam",
+    "affinity",
+    "temporal",
+    "localize",
+    "sensitivity",
+    "attention",
+    "pca",
+    "attribution",
+    "embedding",
+    "mechanism",
+)
 
 
 @pytest.mark.parametrize("name", ALL)

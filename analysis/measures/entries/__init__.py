@@ -11,6 +11,7 @@ from analysis.measures.entries import (
     localize,
     mechanism,
     mover,
+    pca,
     sensitivity,
     temporal,
 )
@@ -25,6 +26,7 @@ _ORDER = (
     mover,
     sensitivity,
     attention,
+    pca,
     attribution,
     embedding,
     mechanism,

@@ -87,4 +87,5 @@ def test_what_a_comparison_takes_by_default():
         "background",
         "embedding",
         "mechanism",
+        "pca",
     }
