@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.measures.probing import predict_held_out
+from analysis.measures.statistics import relative_gain
 from fima.errors import InputError
 
-__all__ = ["CONDITIONS", "arrow_of_time", "held_out_accuracy", "order_scores", "parse_pairs", "relative_gain"]
+__all__ = ["CONDITIONS", "arrow_of_time", "held_out_accuracy", "order_scores", "parse_pairs"]
 
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
@@ -54,23 +55,6 @@ def order_scores(
         **{f"probe_{name}": values for name, values in right.items()},
         **{name: relative_gain(right["ordered"], base) for name, base in gains.items()},
     }
-
-
-def relative_gain(first: Doubles, second: Doubles) -> Doubles:
-    """Share of each video in ``mean(first) / mean(second) − 1``, which is the mean over videos.
-
-    Args:
-        first: ``(V,)``.
-        second: ``(V,)``, of the same videos.
-
-    Returns:
-        ``(V,)``, the ratio estimator's linear form, so that intervals over videos hold; NaN where the second is 0.
-    """
-    base = second.mean()
-    if base == 0:
-        return np.full(len(first), np.nan)
-    ratio = first.mean() / base
-    return np.asarray(ratio - 1 + (first - ratio * second) / base)
 
 
 def arrow_of_time(forward: Floats, backward: Floats, *, groups: Sequence[Any] | None = None) -> Doubles:

@@ -25,6 +25,7 @@ __all__ = [
     "auroc",
     "d_prime",
     "paired_difference",
+    "relative_gain",
     "summarize",
 ]
 
@@ -142,6 +143,23 @@ def paired_difference(
         num_videos=len(difference),
         num_units=units,
     )
+
+
+def relative_gain(first: Array, second: Array) -> Array:
+    """Share of each video in ``mean(first) / mean(second) − 1``, which is the mean over videos.
+
+    Args:
+        first: ``(V,)``.
+        second: ``(V,)``, of the same videos.
+
+    Returns:
+        ``(V,)``, the ratio estimator's linear form, so that intervals over videos hold; NaN where the second is 0.
+    """
+    base = second.mean()
+    if base == 0:
+        return np.full(len(first), np.nan)
+    ratio = first.mean() / base
+    return np.asarray(ratio - 1 + (first - ratio * second) / base)
 
 
 def auroc(positives: ArrayLike, negatives: ArrayLike) -> float:

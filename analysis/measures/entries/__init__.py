@@ -12,6 +12,7 @@ from analysis.measures.entries import (
     mechanism,
     mover,
     pca,
+    probe,
     sensitivity,
     temporal,
 )
@@ -30,6 +31,7 @@ _ORDER = (
     attribution,
     embedding,
     mechanism,
+    probe,
     background,
     bias,
 )

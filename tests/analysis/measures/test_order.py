@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.measures.order import arrow_of_time, held_out_accuracy, order_scores, parse_pairs, relative_gain
+from analysis.measures.order import arrow_of_time, held_out_accuracy, order_scores, parse_pairs
+from analysis.measures.statistics import relative_gain
 from fima.errors import InputError
 
 LABELS = np.arange(40) % 4

@@ -85,6 +85,7 @@ def test_what_a_comparison_takes_by_default():
         "attention",
         "attribution",
         "background",
+        "probe",
         "embedding",
         "mechanism",
         "pca",
