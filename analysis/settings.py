@@ -114,6 +114,7 @@ class Settings:
         target: What is attributed.
         baseline: What a clip is compared with.
         steps: Gradients per map.
+        twin: Set beside every score that of an untrained backbone of the same architecture on the same clips.
         show: How many clips a figure shows at most.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         batch_size: Clips per forward pass.
@@ -152,6 +153,7 @@ class Settings:
     target: str = ATTRIBUTION_TARGETS[0]
     baseline: str = ATTRIBUTION_BASELINES[0]
     steps: int = 32
+    twin: bool = False
     show: int = 4
     device: str = "auto"
     batch_size: int = 8
@@ -166,7 +168,7 @@ class Settings:
             object.__setattr__(self, "split", "test")
         for name, smallest in _SMALLEST.items():
             _check_whole(name, getattr(self, name), smallest)
-        for name in ("trust_checkpoint", "battery", "whole"):
+        for name in ("trust_checkpoint", "battery", "whole", "twin"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} must be true or false, got {getattr(self, name)!r}")
         _check_seconds(self.start_seconds)

@@ -22,6 +22,10 @@ from analysis.settings import (
 __all__ = ["add_own_flags"]
 
 _FLAGS: dict[str, dict[str, Any]] = {
+    "twin": {
+        "action": "store_true",
+        "help": "beside every score that of an untrained backbone of the same architecture (twice the passes)",
+    },
     "hop": {
         "type": int, "metavar": "N",
         "help": "frames between windows (default: a quarter window; of cam --whole half of one)",

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     """The flags of one measure."""
     add_backbone_flags(parser)
     add_video_flags(parser)
-    add_own_flags(parser, MEASURES[measure].settings)
+    add_own_flags(parser, (*MEASURES[measure].settings, "twin"))
     add_out_flag(parser, measure)
     parser.set_defaults(measure=measure)
 
@@ -62,7 +62,7 @@ def print_study(study: Study, files: list[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("score", "mean [95 % interval]", "chance", "videos", title=study.measure)
+    table = Table(*study.heads, title=study.measure)
     for row in study.table():
         table.add_row(*row)
     console = Console(soft_wrap=True)

@@ -133,4 +133,9 @@ def _untrained(studies: Studies, names: Sequence[str]) -> list[str]:
             f"{listed(untrained)} is the reference: what untrained weights reach comes from the architecture and the "
             "videos, not from training."
         ]
+    if any(study.has_twin for of in studies.values() for study in of.values()):
+        return [
+            "An untrained twin's scores stand beside the backbone's where receptive fields, padding and contrast "
+            "alone are above chance."
+        ]
     return ["No untrained twin is among them (--ckpt random), so what training added is not known here."]

@@ -14,7 +14,9 @@ from analysis.compare.conclusions import conclude
 from analysis.compare.explorers import explorers
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, verdict
+from analysis.measures.numbers import twin_interval
 from analysis.measures.registry import Measure, find_measure, find_score
+from analysis.measures.statistics import Summary
 from analysis.output import versions
 from analysis.pages.environment import render
 from analysis.pages.forest import interval_text
@@ -174,9 +176,14 @@ def _score_table(measure: str, studies: Mapping[str, Study]) -> list[tuple[str, 
     for name in dict.fromkeys(name for study in studies.values() for name in study.scores):
         found = [study.scores.get(name) for study in studies.values()]
         levels = dict.fromkeys(number(s.chance) for s in found if s is not None and s.chance is not None)
-        cells = ["–" if s is None else interval_text(s.mean, s.low, s.high) for s in found]
+        cells = ["–" if s is None else interval_text(s.mean, s.low, s.high) + _twin(s) for s in found]
         rows.append((find_score(measure, name).title, " / ".join(levels) or "–", cells))
     return rows
+
+
+def _twin(summary: Summary) -> str:
+    text = twin_interval(summary)
+    return f"; untrained {text}" if text else ""
 
 
 def _difference_rows(differences: Sequence[Difference]) -> dict[str, list[dict[str, Any]]]:

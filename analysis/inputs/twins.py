@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from analysis.inputs.randomized import cascade, layers_from_top
 from analysis.inputs.sessions import Session, make_session
 from analysis.inputs.videos import VideoList
 from fima.checkpoints import untrained_backbone
 from fima.errors import InputError
+from fima.models.registry import is_custom
 
 __all__ = ["untrained_twin"]
 
 
 def untrained_twin(session: Session) -> Session | None:
-    """The session with an untrained backbone of the same architecture; None where the backbone is one, or unknown."""
+    """The session with an untrained backbone of the same architecture, of the same videos.
+
+    Where nobody knows how to build the architecture, such as of your own module, it is a copy whose layers are all
+    initialized anew (`analysis.inputs.randomized`).
+
+    Args:
+        session: Of the trained backbone; ``settings.seed`` is that of the twin's weights.
+
+    Returns:
+        None where the backbone is untrained itself, or where features are projected: a twin has no trained projector.
+    """
     loaded = session.loaded
-    if not loaded.trained or loaded.arch is None or ":" in loaded.arch:
+    if not loaded.trained or session.space is not None:
         return None
+    seed = session.settings.seed
+    settings = replace(session.settings, ckpt=f"random:{seed}", twin=False)
+    videos, kind = VideoList(session.videos, session.missing), type(session.extractor)
     try:
-        twin = untrained_backbone(loaded.arch, seed=session.settings.seed, input_spec=loaded.input, **loaded.settings)
+        if is_custom(loaded.arch):
+            raise InputError("not a name")
+        twin = untrained_backbone(loaded.arch, seed=seed, input_spec=loaded.input, **loaded.settings)
     except InputError:
-        return None
-    return make_session(session.settings, twin, VideoList(session.videos), type(session.extractor))
+        session.forget()  # what it keeps of clips would be copied with it
+        every = len(layers_from_top(session.extractor))
+        _, changed = next(cascade(session.extractor, [every], seed))
+        untrained = replace(loaded, backbone=changed.backbone, trained=False, path=None, sha256=None)
+        return make_session(settings, untrained, videos, kind)
+    return make_session(settings, twin, videos, kind)

@@ -75,6 +75,8 @@ class Measure:
         core: Whether a comparison takes it by default.
         single: Whether ``analysis.run`` takes it; otherwise it is a command of its own.
         projected: Whether it compares features, so that they may be projected first.
+        twin: Whether a report sets the untrained twin beside its scores: receptive fields, padding and contrast alone
+            carry them above chance.
         settings: Settings that only this measure and few others have.
         default_backbone: Settings where neither checkpoint nor architecture is given and what comes along would not do.
         films: ``module:function`` of what is written beside the figure; a function of the study to
@@ -95,6 +97,7 @@ class Measure:
     core: bool = False
     single: bool = True
     projected: bool = False
+    twin: bool = False
     settings: tuple[str, ...] = ()
     default_backbone: Mapping[str, Any] = field(default_factory=dict)
     films: str = ""

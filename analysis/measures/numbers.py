@@ -6,7 +6,7 @@ import math
 
 from analysis.measures.statistics import Summary
 
-__all__ = ["interval", "number"]
+__all__ = ["interval", "number", "twin_interval"]
 
 
 def number(value: float | None) -> str:
@@ -24,3 +24,12 @@ def interval(summary: Summary) -> str:
     """The mean with its 95 % interval where it has one: ``0.829 [0.779, 0.871]``."""
     text = number(summary.mean)
     return f"{text} [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else text
+
+
+def twin_interval(summary: Summary) -> str:
+    """The same of the untrained twin; empty where there is none."""
+    if summary.twin_mean is None:
+        return ""
+    text = number(summary.twin_mean)
+    known = summary.twin_low is not None and math.isfinite(summary.twin_low)
+    return f"{text} [{number(summary.twin_low)}, {number(summary.twin_high)}]" if known else text

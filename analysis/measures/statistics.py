@@ -45,6 +45,9 @@ class Summary:
         chance: Chance level, where there is one.
         num_missing: Videos left out because their score is NaN.
         num_units: Independent units behind the interval: source recordings where they are known, else the videos.
+        twin_mean: Mean of an untrained backbone of the same architecture on the same clips; None: not asked for.
+        twin_low: Lower end of its interval.
+        twin_high: Upper end.
     """
 
     mean: float
@@ -55,11 +58,20 @@ class Summary:
     chance: float | None = None
     num_missing: int = 0
     num_units: int | None = None
+    twin_mean: float | None = None
+    twin_low: float | None = None
+    twin_high: float | None = None
 
     @property
     def row(self) -> Array:
-        """``(mean, low, high, chance)``, NaN where there is none: what figures draw."""
-        return np.array([self.mean, self.low, self.high, np.nan if self.chance is None else self.chance])
+        """``(mean, low, high, chance)``, and mean, low and high of a twin that was asked for: what figures draw.
+
+        NaN where there is none.
+        """
+        numbers = [self.mean, self.low, self.high, self.chance]
+        if self.twin_mean is not None:
+            numbers += [self.twin_mean, self.twin_low, self.twin_high]
+        return np.array([np.nan if number is None else number for number in numbers], dtype=np.float64)
 
 
 @dataclass(frozen=True)

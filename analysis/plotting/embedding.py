@@ -165,7 +165,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     rows = [name for name in _ROWS if f"summary_{name}" in arrays]
     for at, name in enumerate(rows):
         text, (color, marker) = find_score("embedding", name).label, _ROWS[name]
-        mean, low, high, _ = arrays[f"summary_{name}"]
+        mean, low, high, *_ = arrays[f"summary_{name}"]
         draw_mean(arrays[f"summary_{name}"], at, ax, along="x", color=color, marker=marker, chance=0.24)
         interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
         number = f"{mean:.2f}{interval}".replace("-", "−")

@@ -107,13 +107,11 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     for place, name in enumerate(shown):
         ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
         for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
-            mean, _, high, _ = arrays[f"summary_{prefix}{name}"]
+            summary = arrays[f"summary_{prefix}{name}"]
             x = place + (step - 1.5) * 0.19
-            draw_mean(
-                arrays[f"summary_{prefix}{name}"], x, ax, color=color, marker=marker, size=20, width=1.4, chance=0
-            )
+            draw_mean(summary, x, ax, color=color, marker=marker, size=20, width=1.4, chance=0)
             ax.annotate(
-                f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
+                f"{summary[0]:.2f}", (x, np.fmax.reduce(np.delete(summary, 3))), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
     ax.set_xticks(range(len(shown)), list(shown.values()))

@@ -103,7 +103,7 @@ def draw_mover_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ax.axhline(0.5, color=COLORS["chance"], linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     for place, kind in enumerate(kinds):
         for step, (prefix, (_, marker, color)) in enumerate(found.items()):
-            mean, low, high, _ = arrays[f"summary_{prefix}{kind}"]
+            mean, low, high, *_ = arrays[f"summary_{prefix}{kind}"]
             x = place + (step - (len(found) - 1) / 2) * 0.155
             ax.vlines(x, low, high, color=color, linewidth=1.4, zorder=3)
             ax.scatter([x], [mean], marker=marker, s=20, color=color, zorder=4)

@@ -97,7 +97,7 @@ def draw_fits(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     found = {form: kind for form, kind in _KINDS.items() if f"summary_{form.format('speed_r2')}" in arrays}
     for place, name in enumerate(VARIABLES[1:]):
         for step, (form, (_, marker, color)) in enumerate(found.items()):
-            mean, low, high, _ = arrays[f"summary_{form.format(f'{name}_r2')}"]
+            mean, low, high, *_ = arrays[f"summary_{form.format(f'{name}_r2')}"]
             x = place + (step - (len(found) - 1) / 2) * 0.095
             if mean < _LOWEST:  # far below what is drawn: an arrow says so
                 ax.annotate("", (x, _LOWEST), (x, _LOWEST + 0.14), arrowprops={"arrowstyle": "->", "color": color})

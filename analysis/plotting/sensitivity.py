@@ -144,7 +144,7 @@ def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, color: str, mark
 
 def _draw_other(summary: np.ndarray, rows: int, ax: Axes) -> None:
     """Below the first row, where the legend is."""
-    mean, low, high, _ = summary
+    mean, low, high, *_ = summary
     color = COLORS["chance"]
     if np.isfinite(low):
         ax.fill_betweenx([0.5, rows - 0.5], low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
@@ -166,7 +166,7 @@ def _share(arrays: dict[str, np.ndarray]) -> str:
     """The motion share in words, or why there is none."""
     if "summary_motion_share" not in arrays:
         return "no motion share: it needs masks\nand a video before"
-    mean, low, high, even = arrays["summary_motion_share"]
+    mean, low, high, even, *_ = arrays["summary_motion_share"]
     if not np.isfinite(mean):
         return "no motion share: neither\nmotion nor background matters"
     interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""

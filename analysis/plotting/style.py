@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from analysis.measures.numbers import twin_interval
+from analysis.measures.registry import find_measure, find_score
+from analysis.measures.statistics import Summary
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
@@ -39,6 +44,7 @@ ACTIVATION_CMAP = "inferno"
 SIMILARITY_CMAP = "viridis"
 # Okabe and Ito's colors: told apart by readers with any of the common color-vision deficiencies.
 COLORS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
+_NONE = Summary(math.nan, math.nan, math.nan, math.nan, 0)
 _COMPRESSION = 4  # of PNG: half the time of the usual 6 for 5 % more bytes
 _RC = mpl.rc_params_from_file(str(Path(__file__).with_name("fima.mplstyle")), use_default_template=False)
 
@@ -88,9 +94,18 @@ def caption(study: Study, what: str, output: str = "its output") -> str:
         lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
     if study.repeated:
         lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
+    if study.has_twin:
+        lines.append(_beside(study))
     if study.untrained:
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
+
+
+def _beside(study: Study) -> str:
+    """The untrained twin's main score in words; where scores are drawn it is a gray diamond beside each."""
+    names = [name for name in find_measure(study.measure).main if study.scores.get(name, _NONE).twin_mean is not None]
+    told = [f"{find_score(study.measure, name).label} {twin_interval(study.scores[name])}" for name in names[:1]]
+    return "Untrained twin, gray diamonds where scores are drawn" + "".join(f": {text}" for text in told)
 
 
 def read_at(study: Study, output: str) -> str:

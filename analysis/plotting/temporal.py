@@ -171,6 +171,7 @@ def _verdict(study: Study) -> str:
     pooled = pooled_auroc(*(study.arrays[f"density_{kind}"] for kind in ("aligned", "misaligned")))
     lines = (
         f"AUROC in a video {auroc.mean:.2f} (0.50)",
+        *([] if auroc.twin_mean is None else [f"untrained {auroc.twin_mean:.2f}"]),
         f"its d′ {d_prime.mean:.2f} (0.00)",
         f"AUROC of all pooled {pooled:.2f} (0.50)",
         "in brackets: chance",

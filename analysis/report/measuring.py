@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from analysis.measures.registry import find_measure
 from analysis.report.notebooks import execute
 from analysis.report.plan import Plan
 from analysis.studies import Progress, Session, Study, load_study, run
@@ -27,6 +29,8 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
         InputError: If the measure does not apply.
     """
     folder = plan.out / label
+    if find_measure(measure).twin and not plan.untrained:
+        session = replace(session, settings=replace(session.settings, twin=True))
     if measure == "embedding":
         _check_labels(session)
     if (names := plan.notebooks.get(measure)) is None:

@@ -68,6 +68,11 @@ class Plan:
     command: str
 
     @property
+    def untrained(self) -> bool:
+        """Whether one of the checkpoints is untrained, so that the others need no twin."""
+        return any(not session.loaded.trained for session in self.sessions.values())
+
+    @property
     def same_clips(self) -> bool:
         """Whether all see the same clips; frames and stride decide where one lies."""
         specs = [session.spec for session in self.sessions.values()]

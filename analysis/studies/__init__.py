@@ -14,6 +14,7 @@ from analysis.measures.registry import CORE, MEASURES, STUDIES
 from analysis.settings import Settings
 from analysis.studies.loading import load_study
 from analysis.studies.study import Study
+from analysis.studies.twins import beside_twin
 from fima.errors import InputError
 
 __all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "load_study", "open_session", "run"]
@@ -39,4 +40,5 @@ def run(measure: str, session: Session | Settings, progress: Progress | None = N
     if "dense" not in MEASURES[measure].settings:
         session = replace(session, settings=replace(session.settings, dense=1), extractor=session.extractor.coarse())
     study: Callable[[Session, Progress | None], Study] = importlib.import_module(f"analysis.studies.{measure}").run
-    return study(session, progress)
+    made = study(session, progress)
+    return beside_twin(made, session, lambda twin: study(twin, None)) if session.settings.twin else made

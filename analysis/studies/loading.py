@@ -18,6 +18,9 @@ from fima.legacy import american_keys, american_name
 
 __all__ = ["load_study"]
 
+_NUMBERS = {"mean", "std", "low", "high"}
+"""Of a summary: what is not-a-number where a file says null."""
+
 
 def load_study(path: str | Path) -> Study:
     """A study that was saved, to look at, draw and compare again.
@@ -70,4 +73,4 @@ def _summary(values: Mapping[str, Any]) -> Summary:
     """A score's summary; not-a-number is null in JSON."""
     known = {field.name for field in dataclasses.fields(Summary)} & values.keys()
     numbers: dict[str, Any] = {name: values[name] for name in known}
-    return Summary(**numbers | {name: math.nan for name in known - {"chance"} if values[name] is None})
+    return Summary(**numbers | {name: math.nan for name in known & _NUMBERS if values[name] is None})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.measures.numbers import interval, number
+from analysis.measures.numbers import interval, number, twin_interval
 from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
 from analysis.output import timestamp
@@ -56,8 +56,21 @@ class Study:
         """Whether the backbone has fixed random weights."""
         return not self.provenance["checkpoint"]["trained"]
 
+    @property
+    def has_twin(self) -> bool:
+        """Whether an untrained twin's scores stand beside the backbone's."""
+        return any(summary.twin_mean is not None for summary in self.scores.values())
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What stands in the columns of ``table``."""
+        return (*_HEADS, "untrained twin") if self.has_twin else _HEADS
+
     def frame(self) -> pd.DataFrame:
-        """A row for each score: ``score``, ``mean``, ``low``, ``high``, ``chance``, ``units`` behind the interval."""
+        """A row for each score: ``score``, ``mean``, ``low``, ``high``, ``chance``, ``units`` behind the interval.
+
+        With ``settings.twin`` also ``twin``, ``twin_low`` and ``twin_high``, of the untrained twin.
+        """
         import pandas as pd
 
         rows = [
@@ -65,6 +78,9 @@ class Study:
             for name, s in self.scores.items()
         ]
         table = pd.DataFrame(rows, columns=["score", "mean", "low", "high", "chance", "units"])
+        if self.has_twin:
+            twins = [(s.twin_mean, s.twin_low, s.twin_high) for s in self.scores.values()]
+            table[["twin", "twin_low", "twin_high"]] = pd.DataFrame(twins, dtype=float)
         return table.astype({"chance": float})
 
     def per_video(self) -> pd.DataFrame:
@@ -120,8 +136,8 @@ class Study:
             "created": timestamp(),
         }
 
-    def table(self) -> list[tuple[str, str, str, str]]:
-        """Rows of text: label of the score, mean with 95 % interval, chance, number of videos."""
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows of text: label of the score, mean with 95 % interval, chance, number of videos, and the twin's mean."""
         return [
             (
                 find_score(self.measure, name).title,
@@ -129,6 +145,7 @@ class Study:
                 "" if summary.chance is None else number(summary.chance),
                 str(summary.num_videos),
             )
+            + ((twin_interval(summary),) if self.has_twin else ())
             for name, summary in self.scores.items()
         ]
 
@@ -139,7 +156,12 @@ class Study:
         rows = dict(zip(self.scores, self.table(), strict=True))
         main = [name for name in find_measure(self.measure).main if name in rows]
         shown = [rows[name] for name in (main or rows)][:_MOST_LINES]
-        lines += [f"  {label}: {value}" + (f", chance {chance}" if chance else "") for label, value, chance, _ in shown]
+        lines += [
+            f"  {label}: {value}"
+            + (f", chance {chance}" if chance else "")
+            + "".join(f", untrained {t}" for t in twin if t)
+            for label, value, chance, _, *twin in shown
+        ]
         if more := len(rows) - len(shown):
             lines.append(f"  and {more} more: frame(), per_video(), figure(), save(folder)")
         return "\n".join(lines)
@@ -152,7 +174,7 @@ class Study:
         def row(tag: str, cells: tuple[str, ...]) -> str:
             return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-        table = f"<table>{row('th', _HEADS)}{''.join(row('td', cells) for cells in self.table())}</table>"
+        table = f"<table>{row('th', self.heads)}{''.join(row('td', cells) for cells in self.table())}</table>"
         return picture_html(picture, f"{self.measure} figure") + table
 
 

@@ -35,5 +35,6 @@ ENTRY = measure_entry(
     figure="The mean affinity matrix, scores of all videos, and the row of the most active patch over the motion.",
     core=True,
     projected=True,
+    twin=True,
     settings=("space",),
 )

@@ -31,5 +31,6 @@ ENTRY = measure_entry(
     figure="Frames with the activation and the true outline of the object; scores beside those of maps without a "
     "network.",
     core=True,
+    twin=True,
     settings=("masks", "dense"),
 )

@@ -32,5 +32,6 @@ ENTRY = measure_entry(
     figure="Similarity of slices, its fall with the offset in time, and distributions of aligned and misaligned pairs.",
     core=True,
     projected=True,
+    twin=True,
     settings=("hop", "space"),
 )

@@ -241,3 +241,15 @@ def test_a_measure_that_was_asked_for_and_does_not_apply_is_an_error(tmp_path, u
         with pytest.raises(InputError, match=message):
             make_report(Report(settings, ("random",), (), tmp_path / "out", measures=(measure,)))
         assert not (tmp_path / "out").exists()
+
+
+def test_the_untrained_twin_stands_beside_scores_that_an_architecture_alone_has(tmp_path):
+    measures = ("cam", "affinity")
+    given = {"settings": SMALL, "notebooks": (), "measures": measures}
+    page = make_report(Report(checkpoints=("tiny-fima",), out=tmp_path / "one", **given)).index.read_text()
+    assert load_study(tmp_path / "one" / "tiny-fima" / "affinity").has_twin
+    assert not load_study(tmp_path / "one" / "tiny-fima" / "cam").has_twin
+    assert "; untrained 0." in page
+    assert "An untrained twin&#39;s scores stand beside" in page or "An untrained twin's scores stand beside" in page
+    make_report(Report(checkpoints=("tiny-fima", "random"), out=tmp_path / "two", **given))
+    assert not load_study(tmp_path / "two" / "tiny-fima" / "affinity").has_twin
