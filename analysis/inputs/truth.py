@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from fima.data.datasets import VideoRecord
     from fima.data.masks import MaskSource
 
-__all__ = ["KnowsTruth", "TruthReader", "as_record", "drawn_backgrounds", "mask_source", "scale_masks", "truth_reader"]
+__all__ = [
+    "KnowsTruth",
+    "TruthReader",
+    "as_record",
+    "cut_frames",
+    "drawn_backgrounds",
+    "mask_source",
+    "scale_masks",
+    "truth_reader",
+]
 
 
 @runtime_checkable
@@ -81,8 +90,13 @@ def drawn_backgrounds(video: VideoSource, start: int, spec: InputSpec) -> Tensor
         if not isinstance(reader, KnowsTruth):
             return None
         indices = clip_indices(len(reader), start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
-        frames = torch.from_numpy(np.ascontiguousarray(reader.background(indices.tolist())))
-    return center_crop(_resize_pictures(frames.permute(0, 3, 1, 2), spec.size), spec.size)
+        return cut_frames(reader.background(indices.tolist()), spec)
+
+
+def cut_frames(frames: NDArray[np.uint8], spec: InputSpec) -> Tensor:
+    """Frames ``(T, H, W, 3)`` as a clip has them, ``(T, 3, size, size)``: short side scaled, center-cropped."""
+    pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    return center_crop(_resize_pictures(pictures, spec.size), spec.size)
 
 
 def truth_reader(masks: str | None, videos: Sequence[VideoSource]) -> Callable[..., ClipTruth | None]:

@@ -15,6 +15,7 @@ from analysis.measures.entries import (
     probe,
     sensitivity,
     temporal,
+    units,
 )
 
 __all__ = ["ENTRIES"]
@@ -32,6 +33,7 @@ _ORDER = (
     embedding,
     mechanism,
     probe,
+    units,
     background,
     bias,
 )

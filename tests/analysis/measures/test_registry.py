@@ -86,6 +86,7 @@ def test_what_a_comparison_takes_by_default():
         "attribution",
         "background",
         "probe",
+        "units",
         "embedding",
         "mechanism",
         "pca",

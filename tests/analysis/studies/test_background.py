@@ -26,8 +26,8 @@ class World(Session):
 
     unknown = ()
 
-    def stream(self, place=None, *, truth=False):
-        stream = super().stream(place)
+    def stream(self, place=None, *, truth=False, **more):
+        stream = super().stream(place, **more)
         plain = stream._decode
 
         def drawn():
