@@ -162,24 +162,35 @@ def share_on(attention: Tensor, cells: Tensor) -> Tensor:
     return (attention * cells).sum(dim=-1)
 
 
-def mechanism_scores(
-    trace: Trace, *, radius: float, other_keys: Tensor | None = None
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def prediction_cosine(trace: Trace, keys: Tensor, *, radius: float) -> Tensor:
+    """Cosine of predicted motion with motion in matching cells: mean over a cell's positives, then over such cells.
+
+    Args:
+        trace: What the method computed.
+        keys: ``(2, T', N or 1, P, D)``, the motion: the trace's own, or, as a chance level, another video's.
+        radius: Radius of the method's pixel loss.
+
+    Returns:
+        ``(N,)`` in [-1, 1]; NaN for views without positives.
+    """
+    positives = both_ways(positive_pairs(trace.boxes, trace.masks, radius=radius))
+    similarity = _similarity(trace.predicted.float(), keys.float().expand_as(trace.keys))
+    return _over_views(mean_where(similarity, positives).nanmean(dim=-1))
+
+
+def mechanism_scores(trace: Trace, *, radius: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Scores of each pair of views, and their chance levels; averaged over slices, both directions, layers and heads.
 
     Args:
         trace: What the method computed.
         radius: Radius of the method's pixel loss.
-        other_keys: ``(2, T', N or 1, P, D)``, the true motion of another video, which gives the chance level of
-            ``prediction_cosine``.
 
     Returns:
         Name → ``(N,)``, scores and chance levels, NaN where a pair of views cannot tell:
 
         - ``positive_pairs``: their number; no chance level.
         - ``foreground_overlap``: see the function of that name.
-        - ``prediction_cosine``: of predicted with true motion, mean over a cell's positives, then over the cells that
-          have one. Chance: with another video's motion in the same cells.
+        - ``prediction_cosine``: see the function of that name. Chance: with another video's motion (not among these).
         - ``elsewhere_cosine``: the same predictions with all other cells of the right video; no chance level.
         - ``rank_one``: see the function of that name, over the cells of the right video and slice.
         - ``attention_on_foreground``, ``token_on_foreground``: share of the attention of positions, and of the class
@@ -199,14 +210,11 @@ def mechanism_scores(
     scores = {
         "positive_pairs": pairs.sum(dim=(1, 2)),
         "foreground_overlap": overlap,
-        "prediction_cosine": _over_views(mean_where(similarity, positives).nanmean(dim=-1)),
+        "prediction_cosine": prediction_cosine(trace, trace.keys, radius=radius),
         "elsewhere_cosine": _over_views(_elsewhere(similarity, positives).nanmean(dim=-1)),
         "rank_one": _over_views(ranked),
     }
     chance = {"foreground_overlap": overlap_chance, "rank_one": _over_views(ranked_chance)}
-    if other_keys is not None:
-        other = _similarity(trace.predicted, other_keys.expand_as(trace.keys))
-        chance["prediction_cosine"] = _over_views(mean_where(other, positives).nanmean(dim=-1))
     if trace.attention is not None:
         for name, (score, level) in _attention_scores(trace, both_ways(matching)).items():
             scores[name], chance[name] = score, level

@@ -165,7 +165,7 @@ def _legend(arrays: dict[str, np.ndarray]) -> list[Line2D]:
 def _share(arrays: dict[str, np.ndarray]) -> str:
     """The motion share in words, or why there is none."""
     if "summary_motion_share" not in arrays:
-        return "no motion share: it needs masks\nand a video before"
+        return "no motion share: it needs masks\nand another video"
     mean, low, high, even, *_ = arrays["summary_motion_share"]
     if not np.isfinite(mean):
         return "no motion share: neither\nmotion nor background matters"

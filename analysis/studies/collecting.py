@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from analysis.inputs.clips import Clip, Placement
+from analysis.inputs.partners import partners_of
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource
-from analysis.measures.chance import choose_partners
 from analysis.measures.registry import find_score
 from analysis.measures.statistics import VideoScores, summarize
 from analysis.studies.provenance import provenance
@@ -103,6 +103,7 @@ class Collector:
         self.repeated: list[str] = []
         self.skipped = dict(session.missing)
         self._videos: dict[str, tuple[VideoSource, Any]] = {}
+        self._partners: dict[str, list[VideoSource]] = {}
 
     def collect(
         self, measure: Measure, progress: Progress | None = None, place: Placement | None = None
@@ -225,17 +226,16 @@ class Collector:
         """Chance levels of every video by several others."""
         if self._against is None:
             return
-        videos, kept = zip(*self._videos.values(), strict=True) if self._videos else ((), ())
-        labels = [video.label for video in videos]
-        partners = choose_partners(
-            list(self._videos),
-            groups=self._groups(),
-            labels=None if None in labels else labels,
-            seed=self.session.settings.seed,
-        )
-        for video, own, others in zip(videos, kept, partners, strict=True):
-            for other in others[others >= 0]:
-                self._chance.add(video.video_id, self._against(own, kept[other]))
+        for name, (_, own) in self._videos.items():
+            for other in self.others(name):
+                self._chance.add(name, self._against(own, other))
+
+    def others(self, video_id: str) -> list[Any]:
+        """What was kept of the videos that one is set against, once all are measured."""
+        if len(self._partners) != len(self._videos):
+            videos = [video for video, _ in self._videos.values()]
+            self._partners = partners_of(videos, self.session.settings.seed)
+        return [self._videos[other.video_id][1] for other in self._partners[video_id]]
 
     def _groups(self) -> list[int] | None:
         """Source recordings of the videos, where all of them are known."""

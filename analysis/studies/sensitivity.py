@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.partners import StillBackgrounds, partners_of
 from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.videos import VideoSource
 from analysis.measures.order import CONDITIONS
 from analysis.measures.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
 from analysis.measures.temporal import pool_features
@@ -28,17 +30,16 @@ _MOMENTS = 6  # of the clip that the figure shows
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Cosine distance between the pooled features of clips and of their altered selves.
 
-    Scores, per video: those of ``analysis.measures.sensitivity.sensitivity_scores``; and ``other_video``, the
-    distance to the last clip of the video before, so that networks can be compared whose distances are all small or
-    all large. The first video has none. Neighbors in a list may be of one class or scene: it tells the distance of
-    another video, not of the most different one.
+    Scores, per video: those of ``analysis.measures.sensitivity.sensitivity_scores``; and ``other_video``, the mean
+    distance to three videos of other recordings and classes, so that networks can be compared whose distances are all
+    small or all large. A single video has none.
 
     With ``settings.battery``, also those of ``analysis.studies.battery.battery_scores``: what probes of the classes
     know of the order of frames, from the same features.
 
     The background is replaced, and the motion share told, where the object's mask is known in all frames of a clip.
-    The new one comes from the video before, and rests, so that no other motion comes with it: its background alone
-    where that is known, otherwise the middle frame of that clip with its object in it. A camera's motion stops.
+    The new one comes from one of those videos, and rests, so that no other motion comes with it: its background alone
+    where that is known, otherwise the middle frame of its clip with its object in it. A camera's motion stops.
 
     Args:
         session: Backbone and videos.
@@ -55,7 +56,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     measuring = _Measuring(session)
     collector = Collector(session, truth=session.has_truth)
     videos, rows = [], []
+    pooled: dict[str, tuple[VideoSource, Tensor]] = {}
     for video, clips in collector.collect(measuring, progress):
+        pooled[video.video_id] = video, torch.from_numpy(clips[0][1][1]["ordered"])
         for _, (example, _) in clips:
             measuring.show(example)
         if battery:
@@ -67,23 +70,26 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         for place, video in enumerate(videos):
             collector.add(video, Measured({name: column[place] for name, column in scores.items()}))
         levels |= battery_levels(scores, [video.label or 0 for video in videos])
+    _compare_with_others(collector, pooled)
     return collector.study("sensitivity", measuring.example, levels=levels)
 
 
-@dataclass(frozen=True)
-class _Before:
-    """The last clip of the latest complete video: features ``(C,)`` and a still background uint8 ``(3, H, W)``."""
-
-    features: Tensor
-    background: Tensor
+def _compare_with_others(collector: Collector, pooled: Mapping[str, tuple[VideoSource, Tensor]]) -> None:
+    """The distance of every video's first clip from those of its partners."""
+    partners = partners_of([video for video, _ in pooled.values()], collector.session.settings.seed)
+    for name, others in partners.items():
+        video, features = pooled[name]
+        for other in others:
+            distance = cosine_distance(features[None], pooled[other.video_id][1][None])
+            collector.add(video, Measured({"other_video": distance}))
 
 
 class _Measuring:
-    """A batch of clips → scores, with what is carried from batch to batch: the video before, and the shown clip."""
+    """A batch of clips → scores, with what is carried from batch to batch: the shown clip."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._before: _Before | None = None
+        self._backgrounds = StillBackgrounds(session)
         self._offered = (-1, 0)  # video, and the most alterations of a clip of it so far
         self.example: dict[str, np.ndarray] = {}
 
@@ -105,23 +111,21 @@ class _Measuring:
         for name, alter in ALTERATIONS.items():
             changed = alter(clip, seed)
             strips[name], altered[name] = _moments(changed), self._features(changed)
-        before = self._befores(batch, features)
-        replaced = [i for i, last in enumerate(before) if last is not None and _whole_mask(batch[i]) is not None]
+        found = {i: self._backgrounds.of(one.video) for i, one in enumerate(batch) if _whole_mask(one) is not None}
+        backgrounds = {i: background for i, background in found.items() if background is not None}
+        replaced = list(backgrounds)
         if replaced:
-            changed = _with_backgrounds(clip[replaced], [batch[i] for i in replaced], [before[i] for i in replaced])
+            changed = _with_backgrounds(clip[replaced], [batch[i] for i in replaced], list(backgrounds.values()))
             altered["background_replaced"] = _spread(self._features(changed), replaced, features)
             strips["background_replaced"] = _spread(_moments(changed), replaced, strips["original"])
         scores = sensitivity_scores(features, altered)
         orders = {"ordered": features, **{name: altered[name] for name in CONDITIONS[1:]}}
-        if any(before):
-            others = torch.stack([torch.full_like(features[0], torch.nan) if b is None else b.features for b in before])
-            scores["other_video"] = cosine_distance(features, others)
         return [
             Measured(
                 {name: column[i] for name, column in scores.items()},
                 kept=(
                     self._example(clip, {n: s[i] for n, s in strips.items() if not s[i].isnan().any()}),
-                    {name: found[i].float().numpy() for name, found in orders.items()},
+                    {name: pooled[i].float().numpy() for name, pooled in orders.items()},
                 ),
             )
             for i, clip in enumerate(batch)
@@ -131,15 +135,6 @@ class _Measuring:
         """Pooled features ``(N, C)`` on the CPU."""
         with torch.no_grad():
             return pool_features(self._session.extractor.feature_map(clip)).cpu()
-
-    def _befores(self, batch: list[Clip], features: Tensor) -> list[_Before | None]:
-        """For every clip the latest video that came to its end: whatever the batches, and never a broken one."""
-        before = []
-        for i, clip in enumerate(batch):
-            before.append(self._before)
-            if clip.last:
-                self._before = _Before(features[i], _background(clip))
-        return before
 
     def _example(self, clip: Clip, strips: dict[str, Tensor]) -> dict[str, np.ndarray] | None:
         """What the figure shows of a clip, if that is more than of its video's earlier clips and of what is shown."""
@@ -163,17 +158,9 @@ def _whole_mask(clip: Clip) -> Tensor | None:
     return truth.mask if truth is not None and bool(truth.known.all()) and bool(truth.mask.any()) else None
 
 
-def _background(clip: Clip) -> Tensor:
-    """uint8 ``(3, H, W)``: a clip's background alone, where that is known; otherwise its middle frame."""
-    if clip.truth is not None and clip.truth.background is not None:
-        return clip.truth.background
-    return clip.frames[len(clip.frames) // 2]
-
-
-def _with_backgrounds(clip: Tensor, clips: list[Clip], before: list[_Before | None]) -> Tensor:
+def _with_backgrounds(clip: Tensor, clips: list[Clip], backgrounds: list[Tensor]) -> Tensor:
     masks = torch.stack([mask for one in clips if (mask := _whole_mask(one)) is not None])
-    backgrounds = torch.stack([last.background for last in before if last is not None])
-    still = backgrounds[:, :, None].to(clip.device, clip.dtype) / 255
+    still = torch.stack(backgrounds)[:, :, None].to(clip.device, clip.dtype) / 255
     return replace_background(clip, masks.to(clip.device), still)
 
 

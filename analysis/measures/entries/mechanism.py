@@ -20,7 +20,7 @@ ENTRY = measure_entry(
             "prediction_cosine",
             "cosine with the true motion",
             "predicted with the motion of matching cells",
-            "with the motion of the video before",
+            "with the motion of three videos of other recordings and classes",
         ),
         correlation("elsewhere_cosine", "cosine with other cells' motion", "the same with all other cells", "", ""),
         share("rank_one", "most similar cell is a match", "over the cells of the right slice", "matches' share"),

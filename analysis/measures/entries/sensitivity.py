@@ -19,7 +19,11 @@ ENTRY = measure_entry(
         distance("grayscale", "itself in gray"),
         distance("color_jitter", "itself in other colors"),
         distance("background_replaced", "its object before another video's background"),
-        distance("other_video", "the video before: the yardstick of all others", "distance, another video"),
+        distance(
+            "other_video",
+            "three videos of other recordings and classes: the yardstick of all others",
+            "distance, another video",
+        ),
         share(
             "probe_ordered", "probe, in order", "probe of the classes right, frames in order (`--battery`)", _LARGEST
         ),

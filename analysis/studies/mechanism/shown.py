@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,40 +20,54 @@ __all__ = ["Shown"]
 
 
 class Shown:
-    """The pair of views that the figure shows."""
+    """The pair of views that the figure shows.
 
-    def __init__(self) -> None:
+    Args:
+        radius: Radius of the method's pixel loss.
+    """
+
+    def __init__(self, radius: float) -> None:
+        self._radius = radius
+        self._predicted = torch.empty(0, 0)
         self._rank = -1
         self._example: dict[str, Any] = {}
         self._source: tuple[VideoSource, Drawn] | None = None
 
-    def offer(self, video: VideoSource, drawn: Drawn, trace: Trace, before: Tensor | None, radius: float) -> None:
-        """Take it, if it shows more than what was taken before: positive pairs first, then another video's motion."""
-        pairs = positive_pairs(trace.boxes, trace.masks, radius=radius)[0]
-        rank = 2 * bool(pairs.any()) + (before is not None)
+    def offer(self, video: VideoSource, drawn: Drawn, trace: Trace) -> None:
+        """Take it, if it is the first, or the first that has positive pairs."""
+        pairs = positive_pairs(trace.boxes, trace.masks, radius=self._radius)[0]
+        rank = int(pairs.any())
         if rank <= self._rank:
             return
         self._rank, self._source = rank, (video, drawn)
         shown = trace.keys.shape[1] // 2  # the slice in the middle: the first may hold the difference's wrapped frame
-        predicted, motion = trace.predicted[0, shown, 0], trace.keys[1, shown, 0]
-        other = motion[:0] if before is None else before[1, shown, 0]
+        self._predicted, motion = trace.predicted[0, shown, 0], trace.keys[1, shown, 0]
         self._example = {
             "boxes": trace.boxes[:, 0],
             "overlap": box_overlap(trace.boxes)[0],
             "masks": trace.masks[:, 0],
             "pairs": pairs,
             "slice": torch.tensor([shown, trace.keys.shape[1]]),
-            "similarity": predicted @ motion.T,
-            "other_similarity": predicted @ other.T,
+            "similarity": self._predicted @ motion.T,
         }
         if trace.attention is not None:
             self._example["attention"] = trace.attention[0, shown, 0]
 
-    def arrays(self, session: Session, sampling: Sampling) -> dict[str, np.ndarray]:
-        """What the figure draws, named ``example_*``; the frames are read again, large enough to look at."""
+    def arrays(
+        self, session: Session, sampling: Sampling, others: Callable[[str], list[Trace]]
+    ) -> dict[str, np.ndarray]:
+        """What the figure draws, named ``example_*``; the frames are read again, large enough to look at.
+
+        Args:
+            session: Size of the clips.
+            sampling: How they were cut.
+            others: Name of a video → the traces of those that it is set against; the first is shown.
+        """
         assert self._source is not None
         video, drawn = self._source
         shown, slices = self._example["slice"].tolist()
+        other = [trace.keys[1, shown, 0].float() for trace in others(video.video_id)[:1]]
+        self._example["other_similarity"] = self._predicted @ (other[0] if other else self._predicted[:0]).T
         moments = drawn.frames[:, int((shown + 0.5) * drawn.frames.shape[1] / slices)]
         with video.open() as reader:
             frames = reader.frames(moments.tolist(), short_side=max(DISPLAY_SIZE, sampling.short_side))

@@ -17,6 +17,7 @@ from analysis.measures.mechanism import (
     mean_where,
     mechanism_scores,
     positive_pairs,
+    prediction_cosine,
     rank_one,
     share_on,
 )
@@ -126,10 +127,10 @@ def _exact(grid=3, slices=2, dim=8, token=True):
 
 def test_exact_predictions_have_cosine_1_and_always_the_first_rank():
     trace = _exact()
-    scores, chance = mechanism_scores(trace, radius=0.7, other_keys=-trace.keys)
+    scores, chance = mechanism_scores(trace, radius=0.7)
     foreground = trace.masks[0].float().mean().item()
     assert scores["prediction_cosine"].item() == pytest.approx(1, abs=1e-6)
-    assert chance["prediction_cosine"].item() == pytest.approx(-1, abs=1e-6)
+    assert prediction_cosine(trace, -trace.keys, radius=0.7).item() == pytest.approx(-1, abs=1e-6)
     assert scores["rank_one"].item() == 1
     assert chance["rank_one"].item() == pytest.approx(1 / 9)
     assert scores["foreground_overlap"].item() == 1

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +11,9 @@ from matplotlib.text import Text
 
 from analysis.cli import main
 from analysis.inputs.clips import ClipTruth, read_clip
+from analysis.inputs.partners import partners_of
 from analysis.inputs.sessions import Session, open_session
+from analysis.inputs.truth import drawn_backgrounds
 from analysis.inputs.videos import VideoSource, list_videos
 from analysis.measures.sensitivity import (
     ALTERATIONS,
@@ -30,9 +31,8 @@ class SessionWithTruth(Session):
     """Masks are the left half of the picture; videos in ``unknown`` lack them in one frame."""
 
     unknown = ()
-    clean = False
 
-    def stream(self, place=None, *, truth=False):
+    def stream(self, place=None, *, truth=False, cell=0):
         stream, spec = super().stream(place), self.spec
         plain = stream._decode
 
@@ -42,8 +42,7 @@ class SessionWithTruth(Session):
                 mask[:, :, : spec.size // 2] = True
                 known = torch.ones(spec.num_frames, dtype=torch.bool)
                 known[0] = clip.video.video_id not in self.unknown
-                background = torch.full((3, spec.size, spec.size), 51, dtype=torch.uint8) if self.clean else None
-                yield replace(clip, truth=ClipTruth(mask, known, background))
+                yield replace(clip, truth=ClipTruth(mask, known))
 
         stream._decode = masked
         return stream
@@ -95,30 +94,51 @@ def test_scores_are_the_distances_of_the_features_of_each_video():
         for name, alter in ALTERATIONS.items():
             expected = cosine_distance(_pooled(session, clip), _pooled(session, alter(clip, 0)))
             assert study.video_scores[name][i] == pytest.approx(float(expected), abs=1e-6), name
-    others = [float(cosine_distance(_pooled(session, a), _pooled(session, b))) for a, b in pairwise(clips)]
-    assert np.isnan(study.video_scores["other_video"][0])
-    np.testing.assert_allclose(study.video_scores["other_video"][1:], others, atol=1e-6)
+    pooled = torch.cat([_pooled(session, clip) for clip in clips])
+    others = [float(cosine_distance(pooled[[i, i]], pooled[[j for j in range(3) if j != i]]).mean()) for i in range(3)]
+    np.testing.assert_allclose(study.video_scores["other_video"], others, atol=1e-6)
 
 
-@pytest.mark.parametrize("clean", [False, True])
-def test_the_background_is_that_of_the_video_before(clean):
-    kind = type("Kind", (SessionWithTruth,), {"clean": clean})
-    session = _session(kind=kind)
+class _Filmed(VideoSource):
+    """A video whose background nobody knows."""
+
+    drawn = False
+
+
+@pytest.mark.parametrize("kind", [VideoSource, _Filmed])
+def test_the_background_is_that_of_a_partner(kind):
+    session = _session(kind=SessionWithTruth)
+    session = replace(session, videos=[kind(video.video_id, None, seed=video.seed) for video in session.videos])
     study = run(session)
     clips = _clips(session)
     mask = torch.zeros(1, 8, 32, 32, dtype=torch.bool)
     mask[..., :16] = True
-    for i in (1, 2):
-        background = torch.full((1, 3, 1, 32, 32), 0.2) if clean else clips[i - 1][:, :, 4:5]
+    partners = partners_of(session.videos)
+    for i, video in enumerate(session.videos):
+        partner = partners[video.video_id][0]
+        place = session.videos.index(partner)
+        background = clips[place][:, :, 4:5]
+        if kind is VideoSource:
+            with partner.open() as reader:
+                start = (len(reader) - (session.spec.num_frames - 1) * session.spec.frame_stride - 1) // 2
+            alone = drawn_backgrounds(partner, start, session.spec)
+            background = alone[:1].movedim(0, 1)[None].float() / 255
         changed = replace_background(clips[i], mask, background)
         expected = float(cosine_distance(_pooled(session, clips[i]), _pooled(session, changed)))
         assert study.video_scores["background_replaced"][i] == pytest.approx(expected, abs=1e-6)
         share = study.video_scores["frozen"][i] / (study.video_scores["frozen"][i] + expected)
         assert study.video_scores["motion_share"][i] == pytest.approx(share, abs=1e-3)
-    assert np.isnan(study.video_scores["background_replaced"][0])
     assert study.scores["motion_share"].chance == 0.5
-    assert study.arrays["example_video_id"] == "shape 1"  # the first that has all alterations
+    assert study.arrays["example_video_id"] == "shape 0"
     assert study.arrays["example_name"][-1] == "background_replaced"
+
+
+def test_the_order_of_the_list_changes_nothing():
+    session = _session(4, SessionWithTruth)
+    one, other = (run(replace(session, videos=order)) for order in (session.videos, session.videos[::-1]))
+    assert one.video_scores["video_id"].tolist() == other.video_scores["video_id"].tolist()[::-1]
+    for name in set(one.video_scores) - {"video_id"}:
+        np.testing.assert_allclose(one.video_scores[name], other.video_scores[name][::-1], atol=1e-6)
 
 
 def test_nothing_depends_on_the_size_of_the_batches():
@@ -131,9 +151,9 @@ def test_nothing_depends_on_the_size_of_the_batches():
 
 def test_a_mask_that_is_unknown_in_a_frame_is_not_used():
     study = run(_session(kind=type("Kind", (SessionWithTruth,), {"unknown": ("shape 1",)})))
-    assert np.isnan(study.video_scores["motion_share"]).tolist() == [True, True, False]
-    assert study.scores["motion_share"].num_videos == 1
-    assert study.arrays["example_video_id"] == "shape 2"
+    assert np.isnan(study.video_scores["motion_share"]).tolist() == [False, True, False]
+    assert study.scores["motion_share"].num_videos == 2
+    assert study.arrays["example_video_id"] == "shape 0"
 
 
 def test_a_broken_video_gives_no_other_video(tmp_path, clips_dir):
