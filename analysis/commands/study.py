@@ -69,8 +69,8 @@ def print_study(study: Study, files: list[Path]) -> None:
     console.print(table)
     if study.untrained:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
-    if study.repeated:
-        console.print(f"shorter than a clip, repeated in time: {len(study.repeated)} of the videos", highlight=False)
+    for note in study.notes():
+        console.print(note, markup=False, highlight=False)
     for path in files:
         console.print(str(path), markup=False, highlight=False)
     for video, reason in study.skipped.items():

@@ -147,8 +147,7 @@ def _warnings(content: Content) -> list[str]:
     every_study = [study for studies in content.every.values() for study in studies]
     skipped = sorted({video for study in every_study for video in study.skipped})
     lines += skipped_note(skipped, "skipped.csv")
-    if repeated := sorted({video for study in every_study for video in study.repeated}):
-        lines.append(f"Shorter than a clip, so repeated in time: {listed(repeated)}.")
+    lines += dict.fromkeys(f"{note[0].upper()}{note[1:]}." for study in every_study for note in study.notes())
     if len(content.every) > 1 and not content.differences:
         lines.append("The checkpoints see different clips, so they are not compared in pairs.")
     return lines

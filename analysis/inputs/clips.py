@@ -24,7 +24,17 @@ from fima.data.sampling import clip_indices, clip_span, start_from_seconds, unif
 from fima.errors import InputError
 from fima.input_spec import InputSpec
 
-__all__ = ["Clip", "ClipStream", "ClipTruth", "Placement", "center_crop", "place_clips", "read_clip", "to_batch"]
+__all__ = [
+    "Clip",
+    "ClipStream",
+    "ClipTruth",
+    "Placement",
+    "center_crop",
+    "nothing_moves",
+    "place_clips",
+    "read_clip",
+    "to_batch",
+]
 
 TruthOf = Callable[[VideoSource, FrameReader, NDArray[np.int64], InputSpec], "ClipTruth | None"]
 """(video, its open reader, frames of a clip, how clips are cut) → where the object is, if that is known."""
@@ -63,6 +73,7 @@ class Clip:
         seconds: Times ``(T,)`` of its frames in the video; they start again where a short video is repeated.
         last: Whether it is the last clip of its video.
         truth: Where its object is, if a study asked for it and it is known.
+        still: Whether nothing moves in it (`nothing_moves`).
     """
 
     video: VideoSource
@@ -75,6 +86,7 @@ class Clip:
     seconds: NDArray[np.float64]
     last: bool
     truth: ClipTruth | None = None
+    still: bool = False
 
     def repeated(self, spec: InputSpec) -> bool:
         """Whether the video is shorter than a clip, and so repeated in time."""
@@ -109,6 +121,20 @@ def center_crop(frames: Tensor, size: int, *, cell: int = 0) -> Tensor:
     sides = [side // cell * cell if cell else size for side in frames.shape[-2:]]
     top, left = ((whole - side) // 2 for whole, side in zip(frames.shape[-2:], sides, strict=True))
     return frames[..., top : top + sides[0], left : left + sides[1]]
+
+
+def nothing_moves(frames: Tensor) -> bool:
+    """Whether no block of 4 × 4 pixels changes by a gray level on average, from any frame to the next.
+
+    Whole blocks, so that the noise of a codec in a picture at rest does not pass for motion, nor a small object for
+    noise.
+
+    Args:
+        frames: uint8 ``(T, 3, H, W)``.
+    """
+    gray = frames.float().mean(dim=1)
+    side = min(4, *gray.shape[1:])
+    return bool((torch.nn.functional.avg_pool2d(gray[:, None], side).diff(dim=0).abs() < 1).all())
 
 
 def read_clip(reader: FrameReader, start: int, spec: InputSpec, *, size: int | None = None, cell: int = 0) -> Tensor:
@@ -236,7 +262,8 @@ class ClipStream:
                     start, indices = part[offset], _indices(reader, part[offset], self._spec)
                     truth = self._truth and self._truth(video, reader, indices, self._spec)
                     self._note_concealed(video.video_id, indices, reader)
-                    yield Clip(video, index, start, reader.fps, *times, frames, times[0][indices], last, truth)
+                    seconds, still = times[0][indices], nothing_moves(frames)
+                    yield Clip(video, index, start, reader.fps, *times, frames, seconds, last, truth, still)
 
     def _note_concealed(self, video_id: str, indices: NDArray[np.int64], reader: FrameReader) -> None:
         if made_up := reader.concealed:

@@ -111,8 +111,7 @@ def share_videos(listed: VideoList, cache: FrameCache | None = None) -> VideoLis
     """The same videos, reading through one cache; those that share their frames already stay as they are."""
     cache = FrameCache() if cache is None else cache
     videos: list[VideoSource] = [
-        v if isinstance(v, SharedVideo) else SharedVideo(v.video_id, v.path, v.label, v.seed, v.record, v.group, cache)
-        for v in listed.videos
+        v if isinstance(v, SharedVideo) else SharedVideo(**vars(v), cache=cache) for v in listed.videos
     ]
     return replace(listed, videos=videos)
 

@@ -69,6 +69,7 @@ class VideoSource:
         seed: Seed of the procedural video.
         record: What the data set says of it, where it is of one.
         group: Number of the recording that it was cut from, where the data set says it.
+        copy_of: Id of the video whose file has the same content; they count as one.
     """
 
     video_id: str
@@ -77,6 +78,7 @@ class VideoSource:
     seed: int = 0
     record: VideoRecord | None = None
     group: int | None = None
+    copy_of: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -142,14 +144,27 @@ def list_videos(settings: Settings) -> VideoList:
             VideoSource(record.video_id, record.path, record.label, record=record, group=group)
             for record, group in zip(dataset.records, groups or repeat(None), strict=False)
         ]
-        return VideoList(sources, dict.fromkeys(dataset.missing, "listed, but there is no such file"))
+        return VideoList(_joined(sources), dict.fromkeys(dataset.missing, "listed, but there is no such file"))
     if not settings.video:
         return VideoList([VideoSource("procedural", None, seed=settings.seed)])
     sources = _named(settings.video)
     for source in sources:
         with source.open():
             pass
-    return VideoList(sources)
+    return VideoList(_joined(sources))
+
+
+def _joined(sources: list[VideoSource]) -> list[VideoSource]:
+    """The videos, in which copies of one file are of one recording."""
+    from fima.data.duplicates import copies
+
+    found = copies([source.path for source in sources])
+    if not found:
+        return sources
+    joined = [replace(s, group=place if s.group is None else s.group) for place, s in enumerate(sources)]
+    for place, first in found.items():
+        joined[place] = replace(joined[place], group=joined[first].group, copy_of=joined[first].video_id)
+    return joined
 
 
 def _named(paths: Sequence[str]) -> list[VideoSource]:

@@ -92,8 +92,7 @@ def caption(study: Study, what: str, output: str = "its output") -> str:
         lines.append(f"dense maps: each cell of the grid in {dense} × {dense}, by {dense**2} shifts of the clip")
     if data := data_name(study):
         lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
-    if study.repeated:
-        lines.append(f"Repeated in time because shorter than a clip: {counted(len(study.repeated), 'video')}")
+    lines += [note[0].upper() + note[1:] for note in study.notes(most=0)]
     if study.has_twin:
         lines.append(_beside(study))
     if study.untrained:

@@ -40,7 +40,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         InputError: If the feature map has a single position; no affinity can be told from chance there.
     """
     mean, grid = StreamingMean(), np.zeros(2, dtype=int)
-    collector = Collector(session, example=partial(_example, session))
+    collector = Collector(session, example=partial(_example, session), moving=True)
     for _, clips in collector.collect(partial(_measure, session, collector.examples), progress):
         mean.add(np.mean([kept["affinity"] for _, kept in clips], axis=0))
         grid = np.array(clips[0][1]["mask"].shape)

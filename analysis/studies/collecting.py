@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,9 +19,11 @@ from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
 
-__all__ = ["Collector", "Examples", "Measured", "groups_of"]
+__all__ = ["NOTHING_MOVES", "Collector", "Examples", "Measured", "groups_of"]
 
 T = TypeVar("T")
+
+NOTHING_MOVES = "nothing moves in it, so there is no motion to compare its features with"
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,15 @@ class Collector:
             video is set against several others (`analysis.measures.chance.choose_partners`).
         truth: Whether clips carry the masks of their objects.
         cell: Of whole frames, instead of squares (`analysis.inputs.clips.center_crop`).
+        moving: Whether every score is of what moves: a video in which nothing does cannot be measured.
+        of_motion: How the names of scores begin that mean nothing where nothing moves (``""``: all of them).
 
     Attributes:
         examples: Which videos are shown.
         skipped: Broken videos of a data set, with the reason.
         repeated: Videos shorter than a clip.
         unscored: Videos of which no clip could be scored.
+        still: Videos with clips in which nothing moves, and so without the scores of motion.
     """
 
     def __init__(
@@ -94,10 +100,13 @@ class Collector:
         against: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         truth: bool = False,
         cell: int = 0,
+        moving: bool = False,
+        of_motion: tuple[str, ...] = (),
     ) -> None:
         self.session, self.examples = session, Examples(len(session.videos), session.settings.show)
         self.unscored: list[str] = []
         self._example, self._against, self._truth, self._cell = example, against, truth, cell
+        self._moving, self._of_motion, self.still = moving, of_motion, dict[str, None]()
         self._scores, self._chance = VideoScores(), VideoScores()
         self._shown: list[dict[str, Any]] = []
         self.repeated: list[str] = []
@@ -126,8 +135,8 @@ class Collector:
             if not scored:
                 self.unscored.append(video.video_id)
                 continue
-            for _, measured in scored:
-                self.add(video, measured)
+            for clip, measured in scored:
+                self.add(video, self._of_what_moves(clip, measured))
             self._show(scored)
             yield video, [(clip, measured.kept) for clip, measured in scored]
 
@@ -144,6 +153,9 @@ class Collector:
         stream = session.stream(place, truth=self._truth, cell=self._cell)
         for video, clips in stream.per_video(session.settings.batch_size, measure):
             self.skipped = stream.skipped
+            if self._moving and all(clip.still for clip, _ in clips):
+                self._refuse(video, NOTHING_MOVES)
+                continue
             if clips[0][0].repeated(session.spec):
                 self.repeated.append(video.video_id)
             found += 1
@@ -184,6 +196,19 @@ class Collector:
         self._chance.add(video.video_id, measured.chance)
         self._videos.setdefault(video.video_id, (video, measured.kept if self._against is not None else None))
 
+    def _refuse(self, video: VideoSource, why: str) -> None:
+        if self.session.settings.data is None:
+            raise InputError(f"{video.path or video.video_id}: {why}")
+        self.skipped[video.video_id] = why
+
+    def _of_what_moves(self, clip: Clip, measured: Measured) -> Measured:
+        """Without the scores that would compare with a motion that is not there."""
+        if not (clip.still and self._of_motion):
+            return measured
+        self.still[clip.video.video_id] = None
+        missing = {name: math.nan for name in measured.scores if name.startswith(self._of_motion)}
+        return replace(measured, scores={**measured.scores, **missing})
+
     def study(
         self,
         measure: str,
@@ -205,7 +230,7 @@ class Collector:
         session = self.session
         self._set_against_others()
         chance = {name: s.mean for name, s in self._chance.summaries().items() if s.num_videos} | dict(levels or {})
-        values, groups = self._scores.per_video(), self._groups()
+        values, groups = self._scores.per_video(), self._groups(self._scores.video_ids)
         scores = {
             name: summarize(column, chance=chance.get(name), groups=groups, limits=find_score(measure, name).limits)
             for name, column in values.items()
@@ -216,7 +241,7 @@ class Collector:
             arrays={**(arrays or {}), **_stack(self._shown), **score_arrays(video_scores, scores)},
             scores=scores,
             video_scores=video_scores,
-            provenance=provenance(session, measure) | dict(source or {}),
+            provenance=provenance(session, measure, still=list(self.still)) | dict(source or {}),
             skipped=self.skipped,
             repeated=self.repeated,
             references=references,
@@ -226,21 +251,24 @@ class Collector:
         """Chance levels of every video by several others."""
         if self._against is None:
             return
-        for name, (_, own) in self._videos.items():
+        for name, (_, own) in self._moving_videos().items():
             for other in self.others(name):
                 self._chance.add(name, self._against(own, other))
 
     def others(self, video_id: str) -> list[Any]:
         """What was kept of the videos that one is set against, once all are measured."""
-        if len(self._partners) != len(self._videos):
-            videos = [video for video, _ in self._videos.values()]
-            self._partners = partners_of(videos, self.session.settings.seed)
-        return [self._videos[other.video_id][1] for other in self._partners[video_id]]
+        moving = self._moving_videos()
+        if len(self._partners) != len(moving):
+            self._partners = partners_of([video for video, _ in moving.values()], self.session.settings.seed)
+        return [moving[other.video_id][1] for other in self._partners[video_id]]
 
-    def _groups(self) -> list[int] | None:
-        """Source recordings of the videos, where all of them are known."""
-        known = [self._videos[video_id][0] for video_id in self._scores.video_ids if video_id in self._videos]
-        return groups_of(known) if len(known) == len(self._scores.video_ids) else None
+    def _moving_videos(self) -> dict[str, tuple[VideoSource, Any]]:
+        return {name: entry for name, entry in self._videos.items() if name not in self.still}
+
+    def _groups(self, video_ids: Sequence[str]) -> list[int] | None:
+        """Source recordings of videos, where all of them are known."""
+        known = [self._videos[video_id][0] for video_id in video_ids if video_id in self._videos]
+        return groups_of(known) if len(known) == len(video_ids) else None
 
     @property
     def _total(self) -> int:

@@ -43,7 +43,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Raises:
         InputError: If there are no masks.
     """
-    collector = Collector(session, example=partial(_example, session), truth=True)
+    collector = Collector(session, example=partial(_example, session), truth=True, of_motion=("motion_", "difference_"))
     scored = [video for video, _ in collector.collect(partial(_measure, session), progress)]
     skipped = collector.skipped
     if not scored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.inputs.sessions import Session
@@ -10,8 +11,14 @@ from analysis.output import versions
 __all__ = ["provenance"]
 
 
-def provenance(session: Session, measure: str) -> dict[str, Any]:
-    """Where a result comes from: enough to repeat it."""
+def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dict[str, Any]:
+    """Where a result comes from: enough to repeat it.
+
+    Args:
+        session: Backbone and videos.
+        measure: Its name.
+        still: Videos with clips in which nothing moves.
+    """
     loaded, settings = session.loaded, session.settings
     report, pathway = loaded.report, session.extractor.pathway
     given = [video.path for video in session.videos] if settings.data is None else None
@@ -31,6 +38,8 @@ def provenance(session: Session, measure: str) -> dict[str, Any]:
             "split": settings.split,
             "num_videos": len(session.videos),
             "concealed_frames": session.concealed,  # by the decoder, of damaged files
+            "copies": {video.video_id: video.copy_of for video in session.videos if video.copy_of},
+            "still": list(still),
         },
         "space": settings.space,
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",

@@ -16,6 +16,7 @@ from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
 from analysis.output import timestamp
 from analysis.studies.files import draw_figure, picture_base64, picture_html, study_folder, write_study
+from analysis.studies.notes import data_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +66,10 @@ class Study:
     def heads(self) -> tuple[str, ...]:
         """What stands in the columns of ``table``."""
         return (*_HEADS, "untrained twin") if self.has_twin else _HEADS
+
+    def notes(self, *, most: int = 3) -> list[str]:
+        """What a reader must know of its videos (`data_notes`), with so many of their names."""
+        return data_notes(self.provenance["inputs"], self.repeated, most=most)
 
     def frame(self) -> pd.DataFrame:
         """A row for each score: ``score``, ``mean``, ``low``, ``high``, ``chance``, ``units`` behind the interval.

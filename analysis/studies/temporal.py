@@ -48,7 +48,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     clips_at = place_clips(spec, session.settings.clips, session.settings.start_seconds)
     windows_at = _windows(session, hop)
     offsets, mean = OffsetSummary(num_bins=_FINE_BINS), StreamingMean()
-    collector = Collector(session)
+    collector = Collector(session, moving=True)
 
     def place(seconds: NDArray[np.float64], duration: float) -> list[int]:
         return sorted({*clips_at(seconds, duration), *windows_at(seconds, duration)})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Any
 
 import torch
@@ -56,12 +57,16 @@ _VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
 #: The least share of an architecture's entries a file must name to be taken for it.
 _ENOUGH = 0.5
 
+#: Networks beside the one that was trained, whose weights are not taken unless there are no others.
+_COPIES = re.compile(r"(?:^|[._])(?:k|key|ema|teacher|target|momentum)[._]")
+
 _REASONS = (
     (r"encoder_k\b|_k\.", "key network"),
     (r"^motion_encoder_q\.", "motion pathway"),
     (r"queue", "queue of keys"),
     (r"transformer_decoder|embedding[12]?\b|cls_token|pos_embedding|motion_decoder", "motion decoder"),
     (r"^(fc|head|classifier|linear)\b|\.(fc|head|classifier|linear)\b", "classifier or head"),
+    (_COPIES.pattern, "copy of the network"),
     (r"projector|projection|id_head|mlp", "projector"),
 )
 
@@ -75,6 +80,7 @@ class Found:
         outer, core: the two parts of the prefix of its keys.
         share: how much of the architecture the file names, in [0, 1].
         source: where it was found.
+        others: prefixes of other networks in the file that have the same entries and are no copies by their names.
     """
 
     arch: str
@@ -83,6 +89,7 @@ class Found:
     core: str
     share: float
     source: Unwrapped
+    others: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -137,17 +144,29 @@ def find_backbone(source: Unwrapped, path: object, arch: str | None = None) -> F
             f"{path}: its keys fit both R3D-18 and TCLR's dilated R3D-18, which share names and shapes; "
             "say which with --arch r3d_18_dilated (TCLR) or --arch r3d_18"
         )
-    return best
+    others = dict.fromkeys(found.prefix for found in candidates if (found.arch, found.share) == (best.arch, best.share))
+    return replace(best, others=tuple(p for p in others if p != best.prefix and not _COPIES.search(p)))
 
 
 def _candidates(source: Unwrapped, arch: str) -> Iterator[Found]:
     for settings in _VARIANTS.get(arch, ({},)):
         shapes = _entries(arch, tuple(settings.items()))
-        for outer in _OUTER:
-            for core in _CORES:
-                share = _share(source.state, outer + core, shapes)
-                if share:
-                    yield Found(arch, dict(settings), outer, core, share, source)
+        for outer, core in (*product(_OUTER, _CORES), *_other_prefixes(source.state, shapes)):
+            share = _share(source.state, outer + core, shapes)
+            if share:
+                yield Found(arch, dict(settings), outer, core, share, source)
+
+
+def _other_prefixes(state: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> Iterator[tuple[str, str]]:
+    """What else stands before the first entries of an architecture: ``model.``, ``net.``, a class of the user's own.
+
+    Copies of the trained network, such as a momentum encoder, come last.
+    """
+    entries = tuple(islice(shapes, 2))
+    ends = [(key, entry) for key in state for entry in entries if key.endswith("." + entry)]
+    prefixes = dict.fromkeys(key.removesuffix(entry) for key, entry in ends)
+    for prefix in sorted(prefixes, key=lambda prefix: bool(_COPIES.search(prefix))):
+        yield "", prefix
 
 
 def _share(state: Mapping[str, Any], prefix: str, shapes: Mapping[str, torch.Size]) -> float:

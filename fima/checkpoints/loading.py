@@ -258,6 +258,9 @@ def _check_native(content: Mapping[str, Any], path: Path, arch: str | None) -> N
 
 def _notes(found: Found, backbone: nn.Module, arch: str | None) -> tuple[str, ...]:
     notes = []
+    if found.others:
+        others = ", ".join(repr(prefix) for prefix in found.others)
+        notes.append(f"the weights are those under {found.prefix!r}; networks of the same entries are under {others}")
     if found.arch == "r3d_18" and arch is None:
         notes.append("TCLR's dilated R3D-18 has the same names and shapes: if this is one, pass --arch r3d_18_dilated")
     if not isinstance(getattr(backbone, "input_spec", None), InputSpec):

@@ -1,12 +1,13 @@
-"""Videos that are in two sets at once, which would make a test of memory. Imports no torch."""
+"""Videos that are in two sets at once, or twice in one, told by their content. Imports no torch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["content_key", "same_videos"]
+__all__ = ["content_key", "copies", "same_videos"]
 
 _HEAD = 1 << 20
 
@@ -26,6 +27,28 @@ def content_key(path: Path) -> str | None:
         return f"{path.stat().st_size}-{digest}"
     except OSError:
         return None
+
+
+def copies(paths: Sequence[Path | None]) -> dict[int, int]:
+    """Which of some files are copies of others: place of a copy → place of the first file of that content.
+
+    Only files of one size are read. A path that is there twice, as for two segments of one film, is no copy.
+
+    Args:
+        paths: Files; None for what has none.
+    """
+    by_size: defaultdict[int, dict[Path, int]] = defaultdict(dict)
+    for place, path in enumerate(paths):
+        if path is not None and path.is_file():
+            by_size[path.stat().st_size].setdefault(path, place)
+    found: dict[int, int] = {}
+    for alike in by_size.values():
+        if len(alike) > 1:
+            first: dict[str | None, int] = {}
+            for path, place in alike.items():
+                original = first.setdefault(content_key(path), place)
+                found |= {place: original} if original != place else {}
+    return found
 
 
 def same_videos(

@@ -85,8 +85,7 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
         f"{f'{data}, ' if data else ''}{counted(videos, 'video')}, the same {same} for all",
         f"{clips}, {sizes} px; {read}",
     ]
-    if first.repeated:
-        lines.append(f"Repeated in time because shorter than a clip: {counted(len(first.repeated), 'video')}")
+    lines += [note[0].upper() + note[1:] for note in first.notes(most=0)]
     if all(study.untrained for study in studies.values()):
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)

@@ -99,8 +99,7 @@ def data_sentences(studies: Mapping[str, Study]) -> str:
     sentences.append(f"clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px")
     sentences.append(f"features of {'the backbone’s output' if layer == 'output' else f'layer {layer}'}")
     text = "; ".join(sentences) + "."
-    if first.repeated:
-        text += f" Shorter than a clip and repeated in time: {counted(len(first.repeated), 'video')}."
+    text += "".join(f" {note[0].upper()}{note[1:]}." for note in first.notes(most=0))
     if first.skipped:
         text += f" Left out because unreadable: {counted(len(first.skipped), 'video')}."
     if untrained := [name for name, study in studies.items() if study.untrained]:

@@ -57,7 +57,11 @@ def run(
     """
     setting = _setting(session, target, stages)
     collector = Collector(
-        session, example=partial(example_of, setting), against=_follows_other, truth=session.has_truth
+        session,
+        example=partial(example_of, setting),
+        against=_follows_other,
+        truth=session.has_truth,
+        moving=target is None and session.settings.target == "motion",
     )
     classes = {
         video.video_id: sorted({name for _, kept in clips for name in kept.classes})

@@ -42,7 +42,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     """
     if session.settings.whole:
         return _run_whole(session, progress)
-    collector = Collector(session, example=partial(_example, session), against=_agreement)
+    collector = Collector(session, example=partial(_example, session), against=_agreement, of_motion=("",))
     collector.run(partial(_measure, session), progress)
     return collector.study("cam")
 
@@ -62,7 +62,7 @@ def _run_whole(session: Session, progress: Progress | None) -> Study:
         windows.done(len(batch))
         return measured
 
-    collector = Collector(session, example=example, against=_agreement, cell=cell)
+    collector = Collector(session, example=example, against=_agreement, cell=cell, of_motion=("",))
     for video, clips in collector.collect(measure, place=windows):
         if video.video_id in shown:
             place = len(arrays.setdefault("whole_video_id", []))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from analysis.inputs.clips import nothing_moves
 from analysis.inputs.sessions import Session
 from analysis.inputs.videos import VideoSource
 from analysis.settings import untrained_seed
+from analysis.studies.collecting import NOTHING_MOVES
 from fima.checkpoints.files import read_checkpoint
 from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import draw_window_starts
@@ -107,6 +109,8 @@ def draw_pairs(session: Session, sampling: Sampling, video: VideoSource, index: 
                 for start in starts
             ])  # fmt: skip
             frames = reader.frames(indices.ravel().tolist(), short_side=sampling.short_side)
+            if nothing_moves(frames):
+                raise InputError(f"{video.path or video.video_id}: {NOTHING_MOVES}")
             window = torch.stack(frames.permute(0, 2, 3, 1).chunk(2))
             views = make_views(
                 [window], keys, size=spec.size, num_slices=0,

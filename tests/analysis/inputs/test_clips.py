@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.inputs.clips import ClipStream, center_crop, place_clips, read_clip, to_batch
+from analysis.inputs.clips import ClipStream, center_crop, nothing_moves, place_clips, read_clip, to_batch
 from analysis.inputs.videos import VideoSource, list_videos, procedural_record
 from analysis.settings import Settings
 from fima.data.readers.base import FrameReader
@@ -185,3 +185,17 @@ def test_real_clip_equals_reading_it_by_hand(clips_dir):
         frames = reader.frames(range(5, 29, 3), short_side=112).numpy()
     left = (frames.shape[-1] - 112) // 2
     np.testing.assert_array_equal(clip.frames.numpy(), frames[..., left : left + 112])
+
+
+class TestStillness:
+    @pytest.mark.parametrize(("side", "level", "still"), [(4, 1, False), (4, 0, True), (2, 3, True), (2, 4, False)])
+    def test_a_block_that_changes_by_a_gray_level_moves(self, side, level, still):
+        frames = torch.full((6, 3, 16, 16), 90, dtype=torch.uint8)
+        frames[3, :, 4 : 4 + side, 8 : 8 + side] += level
+        assert nothing_moves(frames) is still
+
+    def test_noise_of_a_gray_level_is_no_motion(self):
+        frames = torch.full((8, 3, 32, 32), 90, dtype=torch.uint8)
+        frames += torch.randint(0, 2, frames.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        assert nothing_moves(frames)
+        assert nothing_moves(frames[:1])

@@ -278,7 +278,7 @@ def test_short_videos_are_named_as_repeated_and_keep_their_times(clips_dir):
     assert study.repeated == ["h265"]
     assert len(study.arrays["example_video_id"]) == 1
     assert study.arrays["example_seconds"].max() < 1.01  # the video is ten frames long
-    assert "Repeated in time" in study.figure().get_suptitle()
+    assert "repeated in time: 1 video" in study.figure().get_suptitle()
     assert run("cam", Settings(video=str(clips_dir / "dog.mp4"))).repeated == []
 
 

@@ -161,6 +161,24 @@ class TestFamilies:
         assert holds(loaded, state)
         assert loaded.input == MACLR
 
+    @pytest.mark.parametrize(
+        "prefix", ["model.", "net.", "module.module.", "model._orig_mod.", "model.backbone.", "my."]
+    )
+    def test_any_prefix_will_do(self, prefix, tiny_state, save):
+        state = prefixed(tiny_state, prefix)
+        loaded = load_backbone(save({"state_dict": state, "epoch": 1}))
+        accounts_for_everything(loaded, state)
+        assert loaded.report.complete
+        assert holds(loaded, state)
+
+    def test_of_two_networks_the_trained_one_is_taken_and_the_other_is_said(self, tiny_state, save):
+        state = prefixed(tiny_state, "teacher.", "student.")
+        report = load_backbone(save(state)).report
+        assert all(key.startswith("student.") for key in report.loaded)
+        assert set(report.ignored.values()) == {"copy of the network"}
+        state = prefixed(tiny_state, "left.", "right.")
+        assert "'left.'; networks of the same entries are under 'right.'" in load_backbone(save(state)).report.notes[0]
+
     @pytest.mark.parametrize("prefix", ["module.0.", "0."])
     def test_tclr_needs_arch(self, prefix, reference_state, save):
         other = prefix.replace("0", "1")
