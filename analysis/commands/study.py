@@ -62,6 +62,8 @@ def print_study(study: Study, files: list[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from analysis.plotting.fonts import missing_letters
+
     table = Table(*study.heads, title=study.measure)
     for row in study.table():
         table.add_row(*row)
@@ -71,6 +73,9 @@ def print_study(study: Study, files: list[Path]) -> None:
         console.print("untrained weights: these numbers show the tool, not a result", highlight=False)
     for note in study.notes():
         console.print(note, markup=False, highlight=False)
+    names = " ".join([str(study.provenance["checkpoint"]["path"]), *study.video_scores["video_id"]])
+    if letters := missing_letters(names):
+        console.print(f"boxes in the figure: no font here has the letters {letters[:20]}", markup=False)
     for path in files:
         console.print(str(path), markup=False, highlight=False)
     for video, reason in study.skipped.items():

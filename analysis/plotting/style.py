@@ -18,6 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from analysis.measures.numbers import twin_interval
 from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
+from analysis.plotting.fonts import fallbacks
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
@@ -52,7 +53,7 @@ _RC = mpl.rc_params_from_file(str(Path(__file__).with_name("fima.mplstyle")), us
 @contextmanager
 def printed() -> Iterator[None]:
     """Fonts and lines for print, inside the block only."""
-    with mpl.rc_context(_RC):
+    with mpl.rc_context({**_RC, "font.sans-serif": [*_RC["font.sans-serif"], *fallbacks()]}):
         yield
 
 

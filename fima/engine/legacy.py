@@ -20,8 +20,9 @@ def as_today(content: dict[str, Any]) -> dict[str, Any]:
 
     Until version 0.9 ``fima detect`` had a loop of its own, with ``step`` and ``optimizer`` beside the weights.
     """
-    states = content.get("callbacks") or {}
-    content = content | {"callbacks": {_CALLBACKS.get(name, name): state for name, state in states.items()}}
+    states = content.get("callbacks")
+    if isinstance(states, Mapping):
+        content = content | {"callbacks": {_CALLBACKS.get(name, name): state for name, state in states.items()}}
     if "loops" in content or not {"step", "optimizer", "state_dict"} <= content.keys():
         return content
     step = int(content["step"])
@@ -31,6 +32,7 @@ def as_today(content: dict[str, Any]) -> dict[str, Any]:
         "global_step": step,
         "optimizer_states": [content["optimizer"]],
         "lr_schedulers": [],
+        "callbacks": {},
         "loops": {"fit_loop": _progress(step)},
     }
 
@@ -42,7 +44,7 @@ def run_as_today(run: Mapping[str, Any]) -> dict[str, Any]:
         start = known["sha256"] or f"random {known['arch']}"
         decisive = {name: value for name, value in known.items() if name not in ("arch", "sha256")}
         return {"decisive": flatten(decisive), "data": {"start": start}, "world": 1}
-    if "digest" in known.get("data", {}):  # of fima pretrain
+    if "digest" in (known.get("data") or {}):  # of fima pretrain
         known["data"] = {"train": known["data"]}
     return known
 

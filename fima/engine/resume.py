@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from fima.checkpoints.containers import plain_key
 from fima.checkpoints.files import read_checkpoint
 from fima.engine.configuration import RunConfig
-from fima.engine.legacy import run_as_today
+from fima.engine.legacy import as_today, run_as_today
 from fima.errors import CheckpointError, InputError
 from fima.presets.loader import flatten
 
 __all__ = ["LAST", "ResumePoint", "check_same_run", "find_resume", "fingerprint", "saved_state", "step_files"]
 
 LAST = "last.ckpt"
+#: What Lightning restores, and what would make it fail in words that no user understands.
+_PARTS: Mapping[str, type] = {
+    "state_dict": Mapping,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "callbacks": Mapping,
+    "loops": Mapping,
+    "global_step": int,
+}
+_VERSION = "pytorch-lightning_version"
 _STEP_PATTERN = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -29,6 +40,7 @@ class ResumePoint:
         path: The checkpoint.
         run: What it says of its run; None if it is no checkpoint of a run.
         step: Optimizer's steps that it has behind it.
+        weights: Names of its weights.
         note: What the user must know, such as that another file was damaged.
         damaged: Newer checkpoints of the same run that cannot be read.
     """
@@ -36,6 +48,7 @@ class ResumePoint:
     path: Path
     run: Mapping[str, Any] | None
     step: int = 0
+    weights: frozenset[str] = frozenset()
     note: str | None = None
     damaged: tuple[Path, ...] = ()
 
@@ -96,7 +109,9 @@ def find_resume(folder: Path, resume: str) -> ResumePoint | None:
         raise CheckpointError(f"{error}{hint}") from None
 
 
-def check_same_run(point: ResumePoint, config: RunConfig, ours: Mapping[str, Any], *, command: str) -> None:
+def check_same_run(
+    point: ResumePoint, config: RunConfig, ours: Mapping[str, Any], *, command: str, weights: Iterable[str] = ()
+) -> None:
     """Refuse a checkpoint of other settings, other data or another number of samples to a step.
 
     A setting that the checkpoint's version did not have was what its default is now.
@@ -106,9 +121,10 @@ def check_same_run(point: ResumePoint, config: RunConfig, ours: Mapping[str, Any
         config: Configuration of the run.
         ours: As `fima.engine.module.TaskModule.run` gives it.
         command: Name of the command, for messages.
+        weights: Names of what is trained.
 
     Raises:
-        CheckpointError: If it is no checkpoint of such a run.
+        CheckpointError: If it is no checkpoint of such a run, or one without some of the weights.
         InputError: Names the first setting that differs and both values.
     """
     run = point.run
@@ -128,6 +144,8 @@ def check_same_run(point: ResumePoint, config: RunConfig, ours: Mapping[str, Any
     world = run.get("world", 1)
     if world != ours["world"]:
         raise InputError(f"--resume {point.path}: the run was begun with {world} processes, not {ours['world']}")
+    if lacking := sorted(set(weights) - point.weights):
+        raise CheckpointError(f"{point.path}: damaged: without {len(lacking)} of its weights, such as {lacking[0]}")
 
 
 def _other(name: str, theirs: Any, ours: Any) -> str:
@@ -178,6 +196,17 @@ def _read(path: Path) -> ResumePoint:
         if "--trust-checkpoint" in str(error):  # ours never need code
             raise CheckpointError(f"{path}: is no checkpoint of a run: code is needed to read it") from None
         raise
-    run = content.get("run") if isinstance(content, Mapping) else None
-    step = content.get("global_step", content.get("step", 0)) if isinstance(content, Mapping) else 0
-    return ResumePoint(path, run_as_today(run) if isinstance(run, Mapping) else None, int(step))
+    if not (isinstance(content, Mapping) and isinstance(content.get("run"), Mapping)):
+        return ResumePoint(path, None)
+    content, run = as_today(dict(content)), run_as_today(content["run"])
+    _check_parts(path, content, run)
+    return ResumePoint(path, run, int(content["global_step"]), frozenset(map(plain_key, content["state_dict"])))
+
+
+def _check_parts(path: Path, content: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of a run whose parts are not there, or are of another kind."""
+    parts = {name: isinstance(content.get(name), kind) for name, kind in _PARTS.items()}
+    parts["run.data"] = isinstance(run.get("data"), Mapping)
+    parts[_VERSION] = bool(re.match(r"\d+\.\d+", str(content.get(_VERSION))))
+    if lacking := [name for name, there in parts.items() if not there]:
+        raise CheckpointError(f"{path}: damaged: no {lacking[0]} in it, or one of another kind")

@@ -65,7 +65,7 @@ def train_classifier(
         data=identity(videos, loaded),
     )
     if resume is not None:
-        check_same_run(resume, config, module.run(1), command=config.task)
+        check_same_run(resume, config, module.run(1), command=config.task, weights=module.content()["state_dict"])
     if config.trainer.compile:
         classifier.backbone.compile()
     choice = _epoch_choice(videos, config, folder, progress)

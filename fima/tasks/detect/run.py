@@ -75,7 +75,7 @@ def detect(
     module = DetectModule(_detector(config, loaded), config, num_keyframes=len(keyframes), data=start)
     run = module.run(1)
     if resume is not None:
-        check_same_run(resume, config, run, command="detect")
+        check_same_run(resume, config, run, command="detect", weights=module.content()["state_dict"])
 
     def batches(trainer: pl.Trainer) -> Iterable[KeyframeBatch]:
         begin, threads = trainer.global_step, config.threads

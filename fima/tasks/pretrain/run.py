@@ -59,7 +59,7 @@ def pretrain(config: PretrainConfig) -> Path:
     )
     run = module.run(trainer.world_size)
     if resume is not None:
-        check_same_run(resume, config, run, command="pretrain")
+        check_same_run(resume, config, run, command="pretrain", weights=module.content()["state_dict"])
     data = loaded_batches(window_dataset(videos, config), collate_windows, config, last_step=module.last_step)
     settings, inputs = run["decisive"] | run["data"], [name for name in (config.data, config.init) if name]
     leads = trainer.is_global_zero

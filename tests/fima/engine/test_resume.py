@@ -13,12 +13,33 @@ from fima.errors import CheckpointError, InputError
 CONFIG = RunConfig(data="d", out="o")
 RUN = {"decisive": CONFIG.decisive(), "data": {"train": {"videos": 3, "digest": "x"}}, "world": 1}
 
+PARTS = {
+    "run": RUN, "global_step": 1, "state_dict": {"a": torch.zeros(1)}, "optimizer_states": [], "lr_schedulers": [],
+    "callbacks": {}, "loops": {}, "pytorch-lightning_version": "2.5.0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*PARTS.keys() - {"run"}])
+@pytest.mark.parametrize("damage", ["absent", "other"])
+def test_a_part_that_is_not_there_or_of_another_kind_is_named(name, damage, tmp_path):
+    other = {"absent": {}, "other": {name: "x"}}[damage]
+    torch.save({key: value for key, value in PARTS.items() if key != name} | other, tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match=rf"last\.ckpt: damaged: no {name} in it"):
+        find_resume(tmp_path, "auto")
+
+
+def test_weights_that_are_not_there_are_named(folder):
+    point = find_resume(folder, "auto")
+    check_same_run(point, CONFIG, RUN, command="pretrain", weights=["a"])
+    with pytest.raises(CheckpointError, match="without 1 of its weights, such as b"):
+        check_same_run(point, CONFIG, RUN, command="pretrain", weights=["a", "b"])
+
 
 @pytest.fixture
 def folder(tmp_path):
     """Two good checkpoints; the newest is last.ckpt too."""
     for step in (2, 4):
-        torch.save({"run": RUN, "global_step": step}, tmp_path / f"step-{step:08d}.ckpt")
+        torch.save(PARTS | {"global_step": step}, tmp_path / f"step-{step:08d}.ckpt")
     (tmp_path / "last.ckpt").hardlink_to(tmp_path / "step-00000004.ckpt")
     return tmp_path
 
