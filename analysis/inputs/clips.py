@@ -6,8 +6,6 @@ A broken video is skipped whole and listed; nothing of it reaches a result (see 
 from __future__ import annotations
 
 import dataclasses
-import queue
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.inputs.videos import FrameReader, VideoSource
+from fima.data.read_ahead import produce_ahead
 from fima.data.sampling import clip_indices, clip_span, start_from_seconds, uniform_clip_starts
 from fima.errors import InputError
 from fima.input_spec import InputSpec
@@ -202,7 +201,7 @@ class ClipStream:
         self.concealed = {} if concealed is None else concealed
 
     def __iter__(self) -> Iterator[Clip]:
-        return _ahead(self._decode, self._ahead)
+        return produce_ahead(self._decode, self._ahead)
 
     def batches(self, batch_size: int) -> Iterator[list[Clip]]:
         """Clips in lists of ``batch_size`` (the last may be shorter), across videos."""
@@ -295,41 +294,3 @@ class ClipStream:
 
 def _without_frames(clip: Clip) -> Clip:
     return dataclasses.replace(clip, frames=torch.empty(0, dtype=torch.uint8), truth=None)
-
-
-_END = object()
-
-
-def _ahead(produce: Callable[[], Iterator[Clip]], size: int) -> Iterator[Clip]:
-    """Run ``produce()`` in a thread, at most ``size`` items ahead; its errors surface here; closing stops it."""
-    items: queue.Queue[Any] = queue.Queue(maxsize=size)
-    stop = threading.Event()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                items.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in produce():
-                if not put(item):
-                    return
-            put(_END)
-        except BaseException as error:  # handed over, raised by the consumer
-            put(error)
-
-    thread = threading.Thread(target=work, name="clip-decoder", daemon=True)
-    thread.start()
-    try:
-        while (item := items.get()) is not _END:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
