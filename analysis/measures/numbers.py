@@ -12,12 +12,15 @@ __all__ = ["interval", "number", "twin_interval"]
 def number(value: float | None) -> str:
     """Three decimals; two digits of what is smaller than that; an en dash for not-a-number and None.
 
-    >>> number(0.8294), number(0.00123), number(float("nan"))
-    ('0.829', '0.0012', '–')
+    A minus sign is one, not a hyphen.
+
+    >>> number(0.8294), number(0.00123), number(-0.5), number(float("nan"))
+    ('0.829', '0.0012', '−0.500', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
+    text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
+    return text.replace("-", "−")
 
 
 def interval(summary: Summary) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from PIL import Image
 
 from analysis.pages.environment import data_address
 from analysis.plotting.films import overlay
+from analysis.plotting.style import PHOTOS
 from analysis.studies import Study
 from fima.data.transcode.encode import write_video
 
@@ -27,11 +29,19 @@ _SLOWEST = 4.0  # frames per second
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in the page: its data address and size in pixels."""
+    """A figure in the page.
+
+    Attributes:
+        address: Its data address.
+        width: In pixels.
+        height: In pixels.
+        photos: Left, top, right and bottom of what keeps its colors on a dark page, as shares of the figure.
+    """
 
     address: str
     width: int
     height: int
+    photos: list[list[float]]
 
 
 def picture(path: Path) -> Picture:
@@ -43,11 +53,12 @@ def picture(path: Path) -> Picture:
     content, kind = path.read_bytes(), "png"
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
+        photos = json.loads(image.info.get(PHOTOS, "[[0, 0, 1, 1]]"))
         if len(content) > _SMALL:
             buffer = io.BytesIO()
             image.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=2)
             content, kind = buffer.getvalue(), "webp"
-    return Picture(data_address(f"image/{kind}", content), width, height)
+    return Picture(data_address(f"image/{kind}", content), width, height, photos)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from analysis.measures import numbers
+from analysis.measures.numbers import number
 
 __all__ = [
     "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points", "signed",
@@ -26,11 +26,6 @@ def typographic() -> dict[str, Callable[..., Any]]:
         "plural": plural,
         "signed": signed,
     }
-
-
-def number(value: float) -> str:
-    """As `analysis.measures.numbers` writes it, with a minus sign that is one."""
-    return numbers.number(value).replace("-", "−")
 
 
 def signed(value: float) -> str:

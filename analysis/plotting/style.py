@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -12,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATION_CMAP",
     "COLORS",
+    "PHOTOS",
     "SIMILARITY_CMAP",
     "WIDTH",
     "caption",
@@ -46,6 +51,9 @@ SIMILARITY_CMAP = "viridis"
 # Okabe and Ito's colors: told apart by readers with any of the common color-vision deficiencies.
 COLORS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
 _NONE = Summary(math.nan, math.nan, math.nan, math.nan, 0)
+PHOTOS = "fima-photos"
+"""Key of a PNG's text: where its photographs and color maps are."""
+_AFTER_HEADER = 33  # bytes: where chunks may follow in a PNG
 _COMPRESSION = 4  # of PNG: half the time of the usual 6 for 5 % more bytes
 _RC = mpl.rc_params_from_file(str(Path(__file__).with_name("fima.mplstyle")), use_default_template=False)
 
@@ -144,5 +152,30 @@ def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
     }
     with printed(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
-        packing: dict[str, Any] = {"pil_kwargs": {"compress_level": _COMPRESSION}} if kind == "png" else {}
-        figure.savefig(target, format=kind, metadata=dateless[kind], **packing)
+        if kind == "png":
+            _save_png(figure, target, dateless[kind])
+        else:
+            figure.savefig(target, format=kind, metadata=dateless[kind])
+
+
+def _save_png(figure: Figure, target: Path | IO[bytes], metadata: dict[str, Any]) -> None:
+    """A PNG that also says where its photographs and color maps are: a dark page turns all else."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata=metadata, pil_kwargs={"compress_level": _COMPRESSION})
+    content, text = buffer.getvalue(), f"{PHOTOS}\0{json.dumps(_photos(figure))}".encode("latin-1")
+    chunk = len(text).to_bytes(4, "big") + b"tEXt" + text + zlib.crc32(b"tEXt" + text).to_bytes(4, "big")
+    content = content[:_AFTER_HEADER] + chunk + content[_AFTER_HEADER:]
+    if isinstance(target, Path):
+        target.write_bytes(content)
+    else:
+        target.write(content)
+
+
+def _photos(figure: Figure) -> list[list[float]]:
+    """Left, top, right and bottom of the axes with pictures, as shares of the figure."""
+    found = []
+    for ax in figure.axes:
+        if ax.get_visible() and (ax.images or any(isinstance(one, QuadMesh) for one in ax.collections)):
+            (x0, y0), (x1, y1) = figure.transFigure.inverted().transform(ax.get_window_extent().get_points())
+            found.append([round(float(x), 4) for x in (x0, 1 - y1, x1, 1 - y0)])
+    return found

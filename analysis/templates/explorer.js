@@ -11,6 +11,7 @@ function speak() {
       return `${made.name}: same place ${sign(found.own)}, best match ${sign(found.top)} at row ${found.row}, column ${found.column}, off by ${steps(found)}, ${found.verdict}`;
     });
     canvas.setAttribute("aria-label", `RGB frame of ${clip.name}, ${clip.rows} by ${clip.columns} patches; arrow keys choose one`);
+    if (touched) remember();
     status.textContent = `Row ${now.row}, column ${now.column}${now.pinned ? ", pinned" : ""}. ${told.join(". ")}.`;
   }, 350);
 }
@@ -121,10 +122,11 @@ function follow(target, pick) {
     pin(now.row * clipNow().columns + now.column !== before);
   });
 }
-follow(canvas, (event) => {
-  const place = canvas.getBoundingClientRect(), clip = clipNow();
+function chooseAt(frame, event) {
+  const place = frame.getBoundingClientRect(), clip = clipNow();
   choose(Math.floor(((event.clientY - place.top) / place.height) * clip.rows), Math.floor(((event.clientX - place.left) / place.width) * clip.columns));
-});
+}
+follow(canvas, (event) => chooseAt(canvas, event));
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 canvas.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -177,6 +179,26 @@ root.fimaExplorer = {
   facts: (index = 0) => { const clip = clipNow(); return facts(clip, clip.maps[index], now.row * clip.columns + now.column); },
   choose, pin, setTime, setClip, setOnly, setLimits,
 };
+/* What is looked at stands in the page's address, for those who send it on: clip, time, row, column, checkpoint, limits. */
+const KEY = `explorer${[...document.querySelectorAll(".fima-explorer")].indexOf(root) || ""}`;
+function remember() {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  hash.set(KEY, [now.clip, now.time, now.row, now.column, now.only + 1, Number(now.limits === WIDE)].join("-"));
+  try { history.replaceState(null, "", `#${hash.toString().replace(/(^|&)([^&=]+)=(?=&|$)/g, "$1$2")}`); } catch { /* a frame of a notebook has no address */ }
+}
+function recall() {
+  const given = (new URLSearchParams(location.hash.slice(1)).get(KEY) || "").split("-").map(Number);
+  const [clip, time, row, column, only, wide] = given;
+  if (given.length !== 6 || !given.every((n) => Number.isInteger(n) && n >= 0) || clip >= data.clips.length || only > names.length) return;
+  setLimits(wide === 1);
+  setClip(clip);
+  setOnly(only - 1);
+  if (time < data.clips[clip].rgb.length) setTime(time);
+  choose(row, column);
+  pin(true);
+}
+for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, () => { touched = true; });
 setLimits(false);
 setClip(0);
 setOnly(-1);
+recall();

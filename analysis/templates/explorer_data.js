@@ -8,7 +8,7 @@ const names = data.checkpoints, canvas = find("rgb"), status = find("status");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const WIDE = [-1, 1];
 const now = { clip: 0, time: 0, row: 0, column: 0, pinned: false, only: -1, limits: data.limits, opacity: 0.7 };
-let queued = false, fresh = true, drawings = 0, speaking = 0, playing = 0;
+let queued = false, fresh = true, drawings = 0, speaking = 0, playing = 0, touched = false;
 
 function element(tag, className, text) {
   const made = document.createElement(tag);

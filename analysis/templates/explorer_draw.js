@@ -2,14 +2,20 @@
 /* Panels: one of each checkpoint. */
 const panels = names.map((name, index) => {
   const panel = element("div", "fx-panel"), figure = element("figure", "fx-matrix"), read = element("div", "fx-read");
-  const frame = element("canvas", "fx-frame"), matrix = element("canvas", "fx-grid fx-active");
+  const frame = element("canvas", "fx-frame fx-active"), matrix = element("canvas", "fx-grid fx-active");
   const head = element("div", "fx-head"), verdict = element("div", "fx-verdict"), list = element("dl", "");
   const caption = element("figcaption", "fx-head");
   for (const made of [frame, matrix]) made.setAttribute("role", "img");
   const what = element("span", "fx-soft");
   head.append(element("span", "", name), what);
   head.title = name;
-  caption.append(element("span", "", "Affinity matrix"), element("span", "fx-soft", "RGB down, motion across"));
+  caption.append(element("span", "", "Affinity matrix"), element("span", "fx-soft", "patches row by row"));
+  const [down, across] = ["RGB patch", "motion patch"].map((label, i) => {
+    const axis = element("span", i ? "fx-across" : "fx-down"), last = element("span", "");
+    axis.append(element("span", "", "0"), element("span", "", label), last);
+    axis.setAttribute("aria-hidden", "true");
+    return { axis, last };
+  });
   const cells = {};
   for (const [key, label] of [["own", "same place"], ["top", "best match"], ["where", "at"], ["off", "off by"]]) {
     cells[key] = element("dd");
@@ -17,16 +23,17 @@ const panels = names.map((name, index) => {
   }
   const all = element("div", "fx-summary fx-number");
   read.append(verdict, list, all);
-  figure.append(caption, matrix);
+  figure.append(caption, down.axis, matrix, across.axis);
   panel.append(head, frame, read, figure);
   find("maps").append(panel);
-  const made = { index, name, panel, frame, matrix, verdict, cells, all, what, heat: element("canvas"), whole: element("canvas"), stale: "" };
+  const made = { index, name, panel, frame, matrix, verdict, cells, all, what, ends: [down.last, across.last], heat: element("canvas"), whole: element("canvas"), stale: "" };
   const pick = (event) => {
     const box = matrix.getBoundingClientRect(), clip = clipNow();
     const patch = Math.min(clip.cells - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * clip.cells)));
     choose(Math.floor(patch / clip.columns), patch % clip.columns);
   };
   follow(matrix, pick);
+  follow(frame, (event) => chooseAt(frame, event));
   return made;
 });
 
@@ -109,6 +116,7 @@ function drawPanel(made, clip, patch) {
   if (made.stale !== key) {
     made.stale = key;
     map.colors = colors(map);
+    for (const end of made.ends) end.textContent = clip.cells - 1;
     paint(made.whole, map, rowStart(clip, 0), clip.cells, clip.cells);
     const all = summary(clip, map);
     made.all.textContent = `All ${clip.cells} patches: ${(100 * all.top1).toFixed(0)} % right (chance ${(100 / clip.cells).toFixed(1)} %), off by ${all.distance.toFixed(1)} on average`;

@@ -72,11 +72,23 @@ class ExplorerClip:
 
     @property
     def most_moving(self) -> int:
-        """The position, row-major, where the middle motion frame is brightest: a telling patch to begin with."""
+        """The position, row-major, where the middle motion frame is brightest."""
+        return int(np.argmax(self._moving))
+
+    @property
+    def _moving(self) -> np.ndarray:
+        """Brightness ``(P,)`` of the middle motion frame at every position."""
         motion = self.motion[len(self.motion) // 2].astype(np.float64)
         motion = motion if motion.ndim == 2 else motion.mean(axis=-1)
         rows, columns = (np.array_split(np.arange(n), cells) for n, cells in zip(motion.shape, self.grid, strict=True))
-        return int(np.argmax([motion[np.ix_(row, column)].mean() for row in rows for column in columns]))
+        return np.array([motion[np.ix_(row, column)].mean() for row in rows for column in columns])
+
+    @property
+    def opening(self) -> int:
+        """The position to begin with: the most moving one at which the checkpoints disagree, else the most moving."""
+        right = np.stack([matrix.diagonal() >= matrix.max(axis=1) for matrix in self.mean.values()])
+        apart = right.any(axis=0) & ~right.all(axis=0)
+        return int(np.where(apart, self._moving, -1.0).argmax()) if apart.any() else self.most_moving
 
     def _check_frames(self) -> None:
         rgb, motion = self.rgb, self.motion

@@ -89,7 +89,7 @@ def _encode_clip(clip: ExplorerClip) -> dict[str, Any]:
         "name": clip.name,
         "grid": [int(cells) for cells in clip.grid],
         "seconds": seconds,
-        "patch": clip.most_moving,
+        "patch": clip.opening,
         "rgb": [_jpeg(clip.rgb[len(clip.rgb) // 2]), *map(_jpeg, clip.rgb)],
         "motion": [_jpeg(mean_motion), *map(_jpeg, clip.motion)],
         "maps": [

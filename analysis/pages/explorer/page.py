@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from hashlib import sha256
 
 from markupsafe import Markup
 
@@ -67,18 +68,31 @@ class ExplorerView:
     Args:
         clips: Of the same checkpoints.
         title: Of its page.
-        height: Of the frame, in pixels.
+        height: Of the frame, in pixels; by default as tall as what it holds.
     """
 
-    def __init__(self, clips: Sequence[ExplorerClip], *, title: str = "Affinity explorer", height: int = 1000) -> None:
+    def __init__(
+        self, clips: Sequence[ExplorerClip], *, title: str = "Affinity explorer", height: int | None = None
+    ) -> None:
         self.clips, self.title, self.height = list(clips), title, height
 
     def _repr_html_(self) -> str:
-        page = html.escape(explorer_page(self.clips, title=self.title), quote=True)
-        return (
-            f'<iframe title="{html.escape(self.title, quote=True)}" sandbox="allow-scripts" srcdoc="{page}" '
-            f'style="width: 100%; height: {int(self.height)}px; border: 0"></iframe>'
+        page = explorer_page(self.clips, title=self.title)
+        name = f"fima-{sha256(page.encode('utf-8', 'replace')).hexdigest()[:12]}"
+        frame = (
+            f'<iframe id="{name}" title="{html.escape(self.title, quote=True)}" sandbox="allow-scripts" '
+            f'srcdoc="{html.escape(page, quote=True)}" style="width: 100%; height: {self.height or 1100}px; border: 0">'
+            "</iframe>"
         )
+        # The frame tells its height; where scripts are stripped it scrolls.
+        return frame if self.height else f"{frame}<script>{_FOLLOW % name}</script>"
+
+
+_FOLLOW = (
+    'addEventListener("message", (event) => { const frame = document.getElementById("%s"); '
+    "if (frame && event.source === frame.contentWindow && event.data.fimaHeight) "
+    "frame.style.height = `${event.data.fimaHeight}px`; });"
+)
 
 
 def _script() -> str:

@@ -129,7 +129,7 @@ def test_the_sentence(compared):
     assert not replace(row, low=-0.01).clear
     one = replace(row, num_videos=1, low=float("nan"), high=float("nan"))
     assert one.sentence == "B higher on the one video, difference 0.110"
-    assert [number(v) for v in (0.0, 0.00123, -1.5, float("nan"))] == ["0.000", "0.0012", "-1.500", "–"]
+    assert [number(v) for v in (0.0, 0.00123, -1.5, float("nan"))] == ["0.000", "0.0012", "\N{MINUS SIGN}1.500", "–"]
 
 
 def test_all_checkpoints_see_the_same_clips(compared):

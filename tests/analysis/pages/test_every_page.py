@@ -1,8 +1,11 @@
 """What holds for every page, in a browser: the first screen, contrast, targets, keyboard, paper, size."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from analysis.cli import main
 from tests.analysis.downstream.test_study import made_report
@@ -105,6 +108,20 @@ def test_paper_loses_no_column(page, browser):
     assert _wrong(tab, "beyond") == []
     assert tab.evaluate("[...document.querySelectorAll('details')].every(one => one.open)")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+    assert wrong == []
+
+
+def test_a_dark_page_has_no_white_slab(page, browser):
+    tab, wrong = open_page(browser, page, viewport=DESK, color_scheme="dark")
+    sheets = tab.locator(".sheet")
+    for details in tab.locator("details").all():
+        details.evaluate("one => { one.open = true; }")
+    for place in range(min(sheets.count(), 3)):
+        picture = np.asarray(Image.open(io.BytesIO(sheets.nth(place).screenshot())).convert("L"))
+        assert np.median(np.concatenate([picture[8:12, 8:-8].ravel(), picture[-12:-8, 8:-8].ravel()])) < 40
+        # Photographs keep their colors: they are not turned with the paper.
+        shown = tab.evaluate("place => document.querySelectorAll('.sheet')[place].dataset.photos", place)
+        assert sheets.nth(place).locator(".photos").count() == (shown != "[]")
     assert wrong == []
 
 

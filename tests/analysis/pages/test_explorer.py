@@ -461,6 +461,55 @@ def test_a_finger_on_a_phone(tmp_path, browser, scheme):
 
 
 @pytest.mark.slow
+def test_the_address_says_what_is_looked_at(tmp_path, browser):
+    clips = [_clip("a"), _clip("b", seed=4)]
+    tab, wrong = _open(browser, tmp_path / "page.html", explorer_page(clips))
+    assert "#" not in tab.url  # nothing was touched
+    tab.locator("[data-part=clips] button").nth(1).click()
+    tab.get_by_role("button", name="second", exact=True).click()
+    tab.locator("[data-part=rgb]").click(position={"x": 4, "y": 4})
+    _until(tab, "location.hash.startsWith('#explorer=1-0-0-0-2-0')")
+    again, also_wrong = open_page(browser, tmp_path / "page.html")
+    again.goto(tab.url)
+    again.reload()
+    _settle(again)
+    state = _ask(again, "state()")
+    assert [state[key] for key in ("clip", "row", "column", "only", "pinned")] == [1, 0, 0, 1, True]
+    for broken in ("9-0-0-0-0-0", "0-0-x-0-0-0", "0-0", "0-99-99-99-0-0", "<b>"):
+        again.goto("about:blank")
+        again.goto(f"{(tmp_path / 'page.html').as_uri()}#explorer={broken}")
+        _settle(again)
+        assert _ask(again, "state()")["name"] == "a"
+    assert wrong == also_wrong == []
+
+
+@pytest.mark.slow
+def test_the_motion_panel_takes_the_pointer_and_the_matrix_has_axes(tmp_path, browser):
+    tab, wrong = _open(browser, tmp_path / "page.html", explorer_page([_clip("a", (4, 5), 3)]))
+    panel = tab.locator(".fx-maps .fx-panel").nth(1)
+    box = panel.locator(".fx-frame").bounding_box()
+    tab.mouse.move(box["x"] + 3.5 / 5 * box["width"], box["y"] + 2.5 / 4 * box["height"])
+    _settle(tab)
+    assert [_ask(tab, "state()")[key] for key in ("row", "column")] == [2, 3]
+    assert panel.locator(".fx-down").inner_text().split() == ["0", "RGB", "patch", "19"]
+    assert panel.locator(".fx-across").inner_text().split() == ["0", "motion", "patch", "19"]
+    assert wrong == []
+
+
+def test_it_opens_where_checkpoints_disagree():
+    right, wrong = np.eye(9, dtype=np.float32), np.eye(9, dtype=np.float32)
+    wrong[[2, 7]] = wrong[[7, 2]]
+    motion = np.zeros((2, 48, 48), np.uint8)
+    motion[:, :16, :16], motion[:, 32:, 16:32] = 255, 100  # cell 0 moves most, then cell 7
+    clip = _clip(motion=motion, slices=2, affinity={n: np.stack([m, m]) for n, m in (("a", right), ("b", wrong))},
+                 mean={"a": right, "b": wrong}, checkpoints=("a", "b"))  # fmt: skip
+    assert (clip.most_moving, clip.opening) == (0, 7)
+    same = _clip(motion=motion, slices=2, affinity={n: np.stack([right] * 2) for n in "ab"},
+                 mean={"a": right, "b": right}, checkpoints=("a", "b"))  # fmt: skip
+    assert same.opening == 0
+
+
+@pytest.mark.slow
 def test_two_explorers_do_not_meet(tmp_path, browser):
     page = (
         "<!doctype html><html lang='en'><link rel='icon' href='data:,'><body style='margin: 8px'>"
@@ -487,4 +536,9 @@ def test_a_notebooks_frame_runs(tmp_path, browser):
     frame.locator("[data-part=rgb]").click(position={"x": 4, "y": 4})
     frame.get_by_text("row 0, column 0", exact=True).wait_for()
     assert frame.locator("[data-part=patch]").inner_text() == "row 0, column 0"
+    for width in (1300, 700):  # the frame is as tall as what it holds
+        tab.set_viewport_size({"width": width, "height": 800})
+        tab.wait_for_timeout(300)
+        inner = frame.locator("body").evaluate("body => [body.getBoundingClientRect().bottom, innerHeight]")
+        assert inner[0] == pytest.approx(inner[1], abs=1)
     assert wrong == []

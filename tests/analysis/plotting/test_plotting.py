@@ -1,17 +1,21 @@
 """Figures: what is drawn is what was given; nothing global is touched."""
 
+import io
+import json
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from analysis.measures.statistics import summarize
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.films import overlay, safe_name
 from analysis.plotting.frames import MOST_OPAQUE, faded, show_activation
 from analysis.plotting.scores import draw_score
-from analysis.plotting.style import new_figure, printed
+from analysis.plotting.style import PHOTOS, colorbar, new_figure, printed, save_figure
 from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
 from analysis.settings import Settings
 from analysis.studies import CORE, run
@@ -129,3 +133,20 @@ def test_films_show_the_frame_where_nothing_is_active_and_the_color_bars_color_w
 )
 def test_safe_names(text, name):
     assert safe_name(text) == name
+
+
+def test_a_png_says_where_its_photographs_are():
+    figure = new_figure(2.0, 4.0)
+    picture, lines = figure.subplots(1, 2)
+    colorbar(figure, picture.imshow(np.zeros((4, 4))), picture, "x")
+    lines.plot([0, 1])
+    buffer = io.BytesIO()
+    save_figure(figure, buffer, "png")
+    with Image.open(buffer) as image:
+        photos = json.loads(image.info[PHOTOS])
+        drawn = np.asarray(image.convert("L"))
+    assert len(photos) == 2  # the picture and its color bar
+    height, width = drawn.shape
+    left, top, right, bottom = (round(share * side) for share, side in zip(photos[0], (width, height) * 2, strict=True))
+    assert (drawn[top + 3 : bottom - 3, left + 3 : right - 3] < 60).all()  # viridis at its lowest: the picture, whole
+    assert (drawn[:, left - 25 : left - 20] > 200).mean() > 0.9
