@@ -138,7 +138,7 @@ def test_safe_names(text, name):
 def test_a_png_says_where_its_photographs_are():
     figure = new_figure(2.0, 4.0)
     picture, lines = figure.subplots(1, 2)
-    colorbar(figure, picture.imshow(np.zeros((4, 4))), picture, "x")
+    colorbar(figure, picture.imshow(np.zeros((4, 4)), vmin=0, vmax=1), picture, "x")
     lines.plot([0, 1])
     buffer = io.BytesIO()
     save_figure(figure, buffer, "png")
