@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ def fit(
     progress: RunProgress,
     num_videos: int | None = None,
     evaluation: Evaluation | None = None,
+    watches: Sequence[pl.Callback] = (),
 ) -> None:
     """Train until the module's last step, or go on training.
 
@@ -47,6 +48,7 @@ def fit(
         progress: Shows how it goes.
         num_videos: Videos of the data set, whose failures are listed and counted; None: the task lists its own.
         evaluation: What is evaluated at epochs' ends, before the state is saved.
+        watches: What looks at the module after steps, before their row is written.
 
     Raises:
         InputError: If no video can be read.
@@ -67,7 +69,7 @@ def fit(
         last_step=module.last_step,
     )
     # In this order: rows and evaluations are added before the state is saved, and all before anything stops the run.
-    callbacks: list[pl.Callback] = [progress, recorder, AgreementWatch(config.log.every_steps)]
+    callbacks: list[pl.Callback] = [progress, *watches, recorder, AgreementWatch(config.log.every_steps)]
     if num_videos is not None:
         callbacks.insert(
             0, FailureWatch(folder.path / "failures.csv", num_videos, config.loader.max_failed, progress.tell)

@@ -29,6 +29,7 @@ class TaskModule(pl.LightningModule, ABC):
 
     Attributes:
         measured: Scalars of the last batch without gradient, by the names of metrics.csv; "loss" is the trained one.
+        noted: Numbers of what is looked at now and then, for the next row of metrics.csv.
         rate: Learning rate of the last step.
         plateau: State of the schedule "plateau".
         clips_per_sample: How many clips a sample counts for in the pace.
@@ -42,6 +43,7 @@ class TaskModule(pl.LightningModule, ABC):
         super().__init__()
         self.config, self.steps_per_epoch, self.data = config, steps_per_epoch, data
         self.measured: dict[str, Tensor] = {}
+        self.noted: dict[str, float] = {}
         self.rate = 0.0
         self.plateau = Plateau(config.optimizer)
 

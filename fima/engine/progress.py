@@ -53,7 +53,7 @@ class RunProgress(pl.Callback):
 
 def describe(row: dict[str, float], epochs: int) -> str:
     """A row in one line: epoch, loss and its terms, accuracies, spread, pace and waiting."""
-    terms = {k: v for k, v in row.items() if k not in _HIDDEN and not k.startswith("accuracy_")}
+    terms = {k: v for k, v in row.items() if k not in _HIDDEN and not k.startswith(("accuracy_", "probe_"))}
     watched = {k: terms.pop(k) for k in ("spread", "alignment") if k in terms}
     accuracies = {k.removeprefix("accuracy_"): v for k, v in row.items() if k.startswith("accuracy_")}
     inner = f" ({_pairs(terms)})" if len(terms) > 1 else ""

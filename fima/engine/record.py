@@ -127,10 +127,12 @@ class Recorder(pl.Callback):
             "step": float(trainer.global_step),
             "epoch": trainer.global_step / module.steps_per_epoch,
             **means,
+            **module.noted,
             "learning_rate": module.rate,
             "clips_per_second": self._clips / seconds,
             "data_wait": min(max(waited / seconds, 0.0), 1.0),
         }
+        module.noted = {}
         if trainer.is_global_zero:
             self.file.append(row)
             for logger in trainer.loggers:

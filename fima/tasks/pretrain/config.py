@@ -55,18 +55,27 @@ class PretrainConfig(RunConfig):
         split: Split of the data set; null: all of it.
         init: A checkpoint to take the method's weights from, as a start: a method's, or a backbone's.
         recipe: Name or file of the recipe that the settings began with.
+        probe_data: A small data set whose features are looked at on the way: RankMe, LiDAR and, where it has labels,
+            k-NN accuracy; null: none.
+        probe_split: Split of it; null: all of it, of drawn data "val".
+        probe_every_steps: Optimizer's steps between looks.
         method: Name, arch, backbone_settings and the options of that name in `fima.tasks.pretrain.method_options`.
     """
 
     split: str | None = None
     init: str | None = None
     recipe: str | None = None
+    probe_data: str | None = None
+    probe_split: str | None = None
+    probe_every_steps: int = at_least(1, 200)
     method: dict[str, Any] = field(default_factory=dict)
     windows: WindowOptions = field(default_factory=WindowOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
     colors: ColorRanges = field(default_factory=ColorRanges)
 
-    FREE: ClassVar[frozenset[str]] = RunConfig.FREE | {"init", "recipe"}
+    FREE: ClassVar[frozenset[str]] = RunConfig.FREE | {
+        "init", "recipe", "probe_data", "probe_split", "probe_every_steps",
+    }  # fmt: skip
     NOT_WRITTEN: ClassVar[frozenset[str]] = RunConfig.NOT_WRITTEN | {"recipe"}
 
     def __post_init__(self) -> None:

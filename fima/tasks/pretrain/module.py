@@ -11,6 +11,7 @@ from fima.data.windows import WindowBatch
 from fima.engine.health import collapse_measures
 from fima.engine.module import TaskModule, seed_from
 from fima.engine.optimizer import group
+from fima.input_spec import InputSpec
 from fima.methods import Method, method_state
 from fima.tasks.pretrain.config import PretrainConfig
 from fima.transforms.views import make_views
@@ -72,11 +73,14 @@ class PretrainModule(TaskModule):
 
     def content(self) -> dict[str, Any]:
         """The method under its own names, and what the backbone was fed: the global clip's frames and size."""
-        windows, views = self.config.windows, self.config.views
+        return method_state(self.method) | {"input": self.fed.to_dict()}
+
+    @property
+    def fed(self) -> InputSpec:
+        """What the backbone is fed: the global clip."""
+        windows = self.config.windows
         frames = {"num_frames": windows.num_frames // 2, "frame_stride": 2 * windows.frame_stride}
-        return method_state(self.method) | {
-            "input": self.method.input_spec.replace(**frames, size=views.size).to_dict()
-        }
+        return self.method.input_spec.replace(**frames, size=self.config.views.size)
 
     def restored(self, content: dict[str, Any]) -> dict[str, Any]:
         """Names of the method, with this module's prefix."""

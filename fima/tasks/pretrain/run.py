@@ -17,6 +17,7 @@ from fima.engine.resume import LAST, check_same_run, find_resume, fingerprint
 from fima.engine.trainer import make_trainer
 from fima.tasks.pretrain.build import build_method, check_coupling, check_ranges, clip_slices, window_dataset
 from fima.tasks.pretrain.config import PretrainConfig
+from fima.tasks.pretrain.health import HealthProbe
 from fima.tasks.pretrain.module import PretrainModule, compile_encoders
 
 __all__ = ["pretrain"]
@@ -45,6 +46,7 @@ def pretrain(config: PretrainConfig) -> Path:
     check_ranges(videos, config)
     trainer = make_trainer(config, resume)
     progress = RunProgress(config.log.progress, visible=trainer.is_global_zero)
+    probe = None if config.probe_data is None else HealthProbe(config, progress.tell)
     torch.manual_seed(config.seed)
     method = build_method(config, progress.tell)
     num_slices = clip_slices(method, config)
@@ -67,7 +69,10 @@ def pretrain(config: PretrainConfig) -> Path:
         if config.trainer.compile:
             compile_encoders(method)
         progress.tell(_summary(module, videos))
-        fit(trainer, module, data, folder, resume=resume, progress=progress, num_videos=len(videos))
+        watches = [] if probe is None else [probe]
+        fit(
+            trainer, module, data, folder, resume=resume, progress=progress, num_videos=len(videos), watches=watches
+        )  # fmt: skip
     return folder.path / LAST
 
 

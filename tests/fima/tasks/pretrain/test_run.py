@@ -359,3 +359,24 @@ def test_a_run_of_an_earlier_version_goes_on_without_a_record(run, whole, tmp_pa
 def test_a_collapse_is_told_in_words(run, tmp_path, capfd):
     assert run(tmp_path / "b", "--log.collapse", 2) == 0  # a threshold that nothing reaches
     assert capfd.readouterr().err.count("may be collapsing") == 1
+
+
+def test_a_look_at_probe_data_is_in_the_log_and_changes_nothing(run, whole, tmp_path, capfd):
+    probe = "--probe_data=shapes:easy,videos=8,num_frames=16,size=32"
+    assert run(tmp_path / "probed", probe, "--probe_every_steps=4", "--log.tensorboard=true") == 0
+    table = rows(tmp_path / "probed")
+    looked = [row for row in table if row["probe_rank_me"]]
+    assert [row["step"] for row in looked] == ["1", "4"]
+    for row in looked:
+        assert 1 <= float(row["probe_rank_me"]) <= 32
+        assert 1 <= float(row["probe_lidar"]) <= 7
+        assert 0 <= float(row["probe_knn"]) <= 1
+    assert "step 4: shapes:easy,videos=8,num_frames=16,size=32: rank me" in capfd.readouterr().err
+    plain, probed = (
+        torch.load(f / "last.ckpt", weights_only=False)["state_dict"] for f in (whole, tmp_path / "probed")
+    )
+    assert all(torch.equal(plain[name], probed[name]) for name in plain)
+    assert not any(name.startswith("probe_") for name in rows(whole)[0])
+    assert list((tmp_path / "probed").rglob("events*"))
+    assert run(tmp_path / "one", "--probe_data=shapes:easy,videos=1") == 2
+    assert "probe_data shapes:easy,videos=1: expected 2 to 2000 videos" in capfd.readouterr().err
