@@ -49,7 +49,7 @@ def show_activation(frame: np.ndarray, values: np.ndarray, *, ax: Axes, outline:
     """
     show_frame(faded(frame), ax=ax)
     shape = frame.shape[:2]
-    image = overlay_map(values, shape, ax=ax, alpha=MOST_OPAQUE * np.clip(values, 0, 1))
+    image = overlay_map(values, shape, ax=ax, alpha=MOST_OPAQUE * np.clip(np.nan_to_num(values), 0, 1))
     if outline and values.min() < values.max() / 2:
         rows, columns = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in zip(values.shape, shape, strict=True))
         for width, color in ((1.6, "black"), (0.8, "white")):

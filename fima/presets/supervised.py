@@ -28,6 +28,8 @@ OURS: Mapping[str, Any] = {
     "optimizer.algorithm": "sgd",
     "optimizer.lr": None,
     "optimizer.backbone_lr_factor": 1.0,
+    "optimizer.layer_decay": 1.0,
+    "optimizer.decay_norms": True,
     "optimizer.momentum": 0.9,
     "optimizer.weight_decay": 0.0,
     "optimizer.batch_size": 32,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fima.checkpoints.formats import NATIVE
 from fima.engine.module import TaskModule, seed_from
-from fima.engine.optimizer import group
+from fima.engine.optimizer import group, layer_groups
 from fima.input_spec import InputSpec
 from fima.tasks.classify.classifier import Classifier, classifier_extra
 from fima.tasks.classify.clips import ClipBatch, make_clips
@@ -85,5 +85,7 @@ class SupervisedModule(TaskModule):
 
 def classifier_groups(head: nn.Module, backbone: nn.Module | None, options: OptimizerOptions) -> list[dict[str, Any]]:
     """The optimizer's groups: the head at the full rate, a backbone that is trained at its factor of it."""
-    trained = [] if backbone is None else [group(backbone.parameters(), share=options.backbone_lr_factor)]
-    return [group(head.parameters()), *trained]
+    if backbone is None:
+        return [group(head.parameters())]
+    rates = {"share": options.backbone_lr_factor, "layer_decay": options.layer_decay}
+    return [group(head.parameters()), *layer_groups(backbone, **rates, decay_norms=options.decay_norms)]

@@ -55,6 +55,8 @@ class OptimizerOptions(Optimizer):
     Args:
         lr: First (after the warm-up) learning rate; null: chosen on validation by a sweep on cached features.
         backbone_lr_factor: Factor of the backbone's rate.
+        layer_decay: Factor of the rate from one block of a token network to the one before it; 1: all alike.
+        decay_norms: Whether the backbone's biases and norms have weight decay too.
     """
 
     epochs: int = at_least(1, 150)
@@ -63,6 +65,8 @@ class OptimizerOptions(Optimizer):
     batch_size: int = at_least(1, 16)
     lr: float | None = within("(0, inf)", 0.01)
     backbone_lr_factor: float = at_least(0, 1.0)
+    layer_decay: float = within("(0, 1]", 1.0)
+    decay_norms: bool = True
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,13 @@ def test_an_activation_is_as_opaque_as_it_is_strong_and_outlined_at_half_of_its_
     assert (flat.get_alpha() == MOST_OPAQUE).all()
 
 
+def test_an_activation_beside_which_there_is_no_picture_hides_nothing(ax):
+    values = np.full((4, 8), np.nan)
+    values[:, 2:6] = 0.5
+    image = show_activation(np.full((40, 80, 3), 255, np.uint8), values, ax=ax, outline=False)
+    np.testing.assert_allclose(image.get_alpha(), np.where(np.isnan(values), 0, 0.5 * MOST_OPAQUE))
+
+
 def test_frames_under_a_map_keep_half_of_their_color():
     red = np.zeros((2, 2, 3), np.uint8)
     red[..., 0] = 200

@@ -490,3 +490,58 @@ def test_the_backbone_has_a_rate_of_its_own():
 def test_no_rate_is_invented_for_fine_tuning():
     with pytest.raises(InputError, match=r"set one with --optimizer\.lr"):
         parse_supervised(["--data=d", "--ckpt=c", "--optimizer.lr=null"], "finetune")
+
+
+def published_scale(name, num_layers, decay):
+    """The rate's factor as VideoMAE's code assigns it (optim_factory.py, run_class_finetuning.py), written anew."""
+    values = [decay ** (num_layers + 1 - layer) for layer in range(num_layers + 2)]
+    if name.startswith(("patch_embed", "pos_embed", "cls_token", "mask_token")):
+        return values[0]
+    return values[int(name.split(".")[1]) + 1] if name.startswith("blocks") else values[-1]
+
+
+@pytest.mark.parametrize("arch", ["videomae", "vjepa1", "timesformer"])
+def test_layer_decay_is_as_videomae_assigns_it(arch):
+    from fima.models import create_backbone
+
+    backbone = create_backbone(arch, dim=16, depth=3, heads=1)
+    options = OptimizerOptions(algorithm="adamw", lr=1e-3, layer_decay=0.7, decay_norms=False, weight_decay=0.05)
+    optimizer = make_optimizer(classifier_groups(torch.nn.Linear(16, 2), backbone, options), options)
+    head, *groups = optimizer.param_groups
+    assert (head["share"], head["weight_decay"], len(head["params"])) == (1.0, 0.05, 2)
+    found = {id(parameter): group for group in groups for parameter in group["params"]}
+    assert len(found) == sum(len(group["params"]) for group in groups) == len(list(backbone.parameters()))
+    for name, parameter in backbone.named_parameters():
+        group = found[id(parameter)]
+        expected = 0.7**4 if name == "time_embed" else published_scale(name, 3, 0.7)
+        assert group["share"] == pytest.approx(expected), name
+        assert group["weight_decay"] == (0.05 if parameter.ndim > 1 else 0.0), name
+
+
+def test_a_step_moves_early_layers_less():
+    """Adam's first step is its rate: each block moves by its share of it."""
+    from fima.engine.optimizer import set_rates
+    from fima.engine.schedule import Plateau
+    from fima.models import create_backbone
+
+    backbone = create_backbone("videomae", dim=16, depth=3, heads=1)
+    options = OptimizerOptions(algorithm="adam", lr=1e-3, layer_decay=0.5, weight_decay=0.0, schedule="constant")
+    optimizer = make_optimizer(classifier_groups(torch.nn.Linear(16, 2), backbone, options), options)
+    before = {name: parameter.detach().clone() for name, parameter in backbone.named_parameters()}
+    assert set_rates(optimizer, 0, 10, options, Plateau(options)) == 1e-3
+    sum(parameter.sum() for parameter in backbone.parameters()).backward()
+    optimizer.step()
+    for name, share in {"norm.weight": 1, "blocks.2.norm1.weight": 0.5, "blocks.0.norm1.weight": 0.125,
+                        "patch_embed.proj.bias": 0.0625}.items():  # fmt: skip
+        moved = (before[name] - backbone.get_parameter(name)).abs()
+        torch.testing.assert_close(moved, torch.full_like(moved, share * 1e-3), rtol=1e-3, atol=1e-7)
+
+
+def test_layer_decay_needs_blocks():
+    from fima.models import create_backbone
+
+    options = OptimizerOptions(layer_decay=0.7)
+    with pytest.raises(InputError, match=r"--optimizer.layer_decay 0.7: Tiny has no blocks"):
+        classifier_groups(torch.nn.Linear(2, 2), create_backbone("tiny"), options)
+    with pytest.raises(InputError, match="layer_decay"):
+        parse_supervised(["--data=d", "--ckpt=c", "--optimizer.layer_decay=1.2"], "finetune")
