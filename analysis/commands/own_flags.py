@@ -65,6 +65,23 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Name of a setting → its flag."""
+_ATTRIBUTION: dict[str, dict[str, Any]] = {
+    "method": {
+        "choices": ATTRIBUTION_METHODS, "default": ATTRIBUTION_METHODS[0],
+        "help": "method of captum (default: %(default)s)",
+    },
+    "target": {
+        "metavar": "{motion,other,logit,logit:CLASS}", "default": ATTRIBUTION_TARGETS[0],
+        "help": "cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "
+        "class that it ranks first, or the one of an index (default: %(default)s)",
+    },
+    "baseline": {
+        "choices": ATTRIBUTION_BASELINES, "default": ATTRIBUTION_BASELINES[0],
+        "help": "what a clip is compared with (default: %(default)s)",
+    },
+    "steps": {"type": int, "default": 32, "metavar": "N", "help": "gradients per map (default: %(default)s)"},
+}  # fmt: skip
+"""The same of what an attribution map is of."""
 
 
 def add_own_flags(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
@@ -74,29 +91,11 @@ def add_own_flags(parser: argparse.ArgumentParser, names: Collection[str] | None
         parser: Of the command.
         names: Those of the settings that it needs; None: all.
     """
+    attribution = {name: words for name, words in _ATTRIBUTION.items() if names is None or name in names}
     for name, words in _FLAGS.items():
         if names is None or name in names:
             parser.add_argument("--" + name.replace("_", "-"), **words)
-    if names is None or "method" in names:
-        _add_attribution_flags(parser)
-
-
-def _add_attribution_flags(parser: argparse.ArgumentParser) -> None:
-    """What an attribution map is of."""
-    group = parser.add_argument_group("attribution")
-    group.add_argument(
-        "--method",
-        choices=ATTRIBUTION_METHODS,
-        default=ATTRIBUTION_METHODS[0],
-        help="method of captum (default: %(default)s)",
-    )
-    group.add_argument(
-        "--target", metavar="{motion,other,logit,logit:CLASS}", default=ATTRIBUTION_TARGETS[0],
-        help="cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "
-        "class that it ranks first, or the one of an index (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--baseline", choices=ATTRIBUTION_BASELINES, default=ATTRIBUTION_BASELINES[0],
-        help="what a clip is compared with (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument("--steps", type=int, default=32, metavar="N", help="gradients per map (default: %(default)s)")
+    if attribution:
+        group = parser.add_argument_group("attribution")
+        for name, words in attribution.items():
+            group.add_argument("--" + name, **words)

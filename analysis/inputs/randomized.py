@@ -70,10 +70,11 @@ def cascade(
     """
     names = layers_from_top(extractor)
     changed = copy.deepcopy(extractor)
+    layers = dict(changed.backbone.named_modules())
     done = 0
     for count in counts:
         for place in range(done, count):
-            _randomize(changed.backbone.get_submodule(names[place]), seed + place)
+            _randomize(layers[names[place]], seed + place)
         done = max(done, count)
         yield count, changed
 

@@ -84,6 +84,7 @@ def test_what_a_comparison_takes_by_default():
         "mover",
         "attention",
         "attribution",
+        "faithfulness",
         "background",
         "probe",
         "units",

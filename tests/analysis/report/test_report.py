@@ -25,7 +25,17 @@ from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 
-WITH_SETTINGS = ("cam", "affinity", "temporal", "localize", "sensitivity", "attention", "pca", "attribution")
+WITH_SETTINGS = (
+    "cam",
+    "affinity",
+    "temporal",
+    "localize",
+    "sensitivity",
+    "attention",
+    "pca",
+    "attribution",
+    "faithfulness",
+)
 SMALL = Settings(data="shapes:camera,videos=3,size=56", split="test", num_frames=8, size=32)
 OWN = {
     name: [m.name for m in MEASURES.values() if name in m.settings] for m in MEASURES.values() for name in m.settings

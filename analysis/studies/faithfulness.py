@@ -1,0 +1,197 @@
+"""Faithfulness of maps over clips of many videos: do the cells that a map ranks first carry the feature?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from analysis.inputs.clips import Clip, read_clip, to_batch
+from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.randomized import cascade, layers_from_top, stage_counts
+from analysis.inputs.sessions import Progress, Session
+from analysis.measures.attention import received_attention
+from analysis.measures.attribution import attribute, baseline_clip, cosine_target
+from analysis.measures.faithfulness import area, cell_order, center_map, deletion_curve, insertion_curve
+from analysis.measures.sanity import rank_correlation
+from analysis.measures.statistics import StreamingMean
+from analysis.measures.temporal import pool_features
+from analysis.studies.collecting import Collector, Measured
+from analysis.studies.display import display_clip
+from analysis.studies.study import Study
+from fima.methods.activation import class_agnostic_activation_map
+from fima.models.attention import attention_between_slices, attention_layers
+
+__all__ = ["KINDS", "run"]
+
+KINDS = ("", "motion_", "attention_", "attribution_")
+"""Prefix of the scores of a map: RGB activation, motion activation, attention received, attribution."""
+_CENTER = "center_"
+_STEPS = 10
+_RANDOM = 4  # orders that chance is the mean of
+_STAGES = 5
+
+Grid = tuple[int, int, int]
+
+
+def run(session: Session, progress: Progress | None = None) -> Study:
+    """Deletion, insertion and randomization of every map that there is of a clip, on the grid of the features.
+
+    Scores, per video, of each map (``KINDS``; attention of token networks alone) and of a map that is strongest in the
+    center: ``deletion`` and ``insertion``, areas under the cosine with the intact clip's pooled feature; ``gain``, what
+    insertion has more; of the network's own maps ``sanity_correlation``, the rank correlation with the map of the same
+    backbone with all weights randomized. Chance of the first two is the mean of four random orders. (Taking cells away
+    in random order is putting them back in another: one level for both.)
+
+    Cells are replaced by the clip blurred, or by ``settings.baseline``, if that is not ``mean``; attribution is of the
+    cosine with the intact feature, against the same.
+
+    Args:
+        session: Backbone and videos; ``settings.method`` and ``steps`` are those of attribution.
+        progress: Called after each video.
+
+    Returns:
+        The study; ``arrays["curve_<deletion or insertion>_<kind>"]`` is the mean over videos, ``(S + 1,)``, and
+        ``arrays["example_sanity_<kind>"]`` the rank correlation by randomized layers of the shown clips.
+    """
+    curves: dict[str, StreamingMean] = {}
+    maps = _Maps(session)
+    collector = Collector(session, example=partial(_example, maps))
+    for _, clips in collector.collect(partial(_measure_all, maps), progress):
+        for name in clips[0][1].curves:
+            mean = np.mean([kept.curves[name] for _, kept in clips], axis=0)
+            curves.setdefault(f"curve_{name}", StreamingMean()).add(mean)
+    arrays = {name: mean.mean for name, mean in curves.items()} | {"sanity_layers": np.array([0, *maps.counts])}
+    levels = {f"{kind}sanity_correlation": 0.0 for kind in KINDS} | {f"{kind}gain": 0.0 for kind in (*KINDS, _CENTER)}
+    references = frozenset(f"{_CENTER}{name}" for name in ("deletion", "insertion", "gain"))
+    source = {"replaced_by": maps.fill, "method": session.settings.method, "steps": session.settings.steps}
+    return collector.study("faithfulness", arrays, levels=levels, source=source, references=references)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Maps ``(T', H', W')`` by kind, and curves by ``<deletion or insertion>_<kind>``."""
+
+    maps: Mapping[str, Tensor]
+    curves: Mapping[str, NDArray[np.float64]]
+
+
+class _Maps:
+    """What gives the maps of a clip, by the session's backbone and by randomized ones."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.settings = session, session.settings
+        self.fill = "blurred" if session.settings.baseline == "mean" else session.settings.baseline
+        self.layers = layers_from_top(session.extractor)
+        self.counts = stage_counts(len(self.layers), _STAGES)
+        ((_, self.randomized),) = cascade(session.extractor, [len(self.layers)], session.settings.seed)
+        self._attends = bool(attention_layers(session.loaded.backbone))
+
+    def of(self, extractor: FeatureExtractor, clip: Tensor) -> dict[str, Tensor]:
+        """Maps ``(T', H', W')`` on the CPU of one clip ``(1, 3, T, H, W)``, by kind."""
+        features = extractor(clip)
+        grid = (features.rgb.shape[2], features.rgb.shape[3], features.rgb.shape[4])
+        maps = {
+            "": class_agnostic_activation_map(features.rgb)[0],
+            "motion_": class_agnostic_activation_map(features.motion)[0],
+        }
+        if self._attends:
+            layer = self.settings.layer
+            between = attention_between_slices(extractor.backbone, extractor.prepare(clip), layer)
+            maps["attention_"] = received_attention(between).mean(dim=1)[0]
+        maps["attribution_"] = self._attribution(extractor, clip, pool_features(features.rgb)[0], grid)
+        return {kind: found.detach().float().cpu() for kind, found in maps.items()}
+
+    def _attribution(self, extractor: FeatureExtractor, clip: Tensor, feature: Tensor, grid: Grid) -> Tensor:
+        """How much every cell holds up the cosine with the clip's own feature: what deletion asks."""
+        found = attribute(
+            extractor.prepared_map, clip, [cosine_target(feature)], self.replacement(clip),
+            method=self.settings.method, steps=self.settings.steps, internal_batch_size=self.settings.batch_size,
+            seed=self.settings.seed, prepare=extractor.prepare,
+        )  # fmt: skip
+        return F.adaptive_avg_pool3d(found.map[None], grid)[0, 0]
+
+    def replacement(self, clip: Tensor) -> Tensor:
+        """What is shown in cells that are taken away."""
+        return baseline_clip(self.fill, clip)
+
+    def pooled(self, clips: Tensor) -> Tensor:
+        """Pooled features of clips, in batches."""
+        with torch.no_grad():
+            batches = torch.split(clips, self.settings.batch_size)
+            return torch.cat([pool_features(self.session.extractor.feature_map(batch)) for batch in batches])
+
+
+def _measure_all(maps: _Maps, batch: list[Clip]) -> list[Measured]:
+    return [_measure(maps, clip) for clip in batch]
+
+
+def _measure(maps: _Maps, clip: Clip) -> Measured:
+    frames, seed = to_batch([clip], maps.session.extractor.device), maps.settings.seed
+    found, randomized = maps.of(maps.session.extractor, frames), maps.of(maps.randomized, frames)
+    grid = _grid(found[""])
+    orders = {kind: cell_order(values, seed=seed) for kind, values in (found | {_CENTER: center_map(grid)}).items()}
+    curves = {}
+    for kind, order in orders.items():
+        for name, curve in (("deletion", deletion_curve), ("insertion", insertion_curve)):
+            curves[f"{name}_{kind}"] = _along(maps, frames, order, grid, curve)
+    noise = [cell_order(torch.zeros(grid), seed=seed + 1 + i) for i in range(_RANDOM)]
+    level = np.mean([_along(maps, frames, order, grid, deletion_curve) for order in noise], axis=0)
+    curves |= {"deletion_random": level, "insertion_random": level[::-1].copy()}
+    scores: dict[str, float] = {}
+    for kind in orders:
+        deletion, insertion = (area(curves[f"{name}_{kind}"]) for name in ("deletion", "insertion"))
+        scores |= {f"{kind}deletion": deletion, f"{kind}insertion": insertion, f"{kind}gain": insertion - deletion}
+        if kind in found:
+            scores[f"{kind}sanity_correlation"] = _correlation(found[kind], randomized[kind])
+    chance = {f"{kind}{name}": area(level) for kind in orders for name in ("deletion", "insertion")}
+    return Measured(scores, chance, _Kept(found, curves))
+
+
+def _along(
+    maps: _Maps, frames: Tensor, order: Tensor, grid: Grid, curve: Callable[..., NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    return curve(maps.pooled, frames, maps.replacement(frames), order, grid, steps=_STEPS)
+
+
+def _correlation(first: Tensor, second: Tensor) -> float:
+    return float(rank_correlation(first[None], second[None]))
+
+
+def _grid(maps: Tensor) -> Grid:
+    return maps.shape[0], maps.shape[1], maps.shape[2]
+
+
+def _example(maps: _Maps, clip: Clip, measured: Measured) -> dict[str, Any]:
+    """What the figure shows: a frame, the maps at its time, and how they change as layers are randomized."""
+    session, kept = maps.session, measured.kept
+    shown = display_clip(session, clip)[0]
+    with clip.video.open() as reader:
+        frames = read_clip(reader, clip.start, session.spec)
+    batch = (frames[None].movedim(1, 2).float() / 255).to(session.extractor.device)
+    correlations = {kind: [1.0] for kind in kept.maps}
+    for _, extractor in cascade(session.extractor, maps.counts, session.settings.seed):
+        for kind, values in maps.of(extractor, batch).items():
+            correlations[kind].append(_correlation(kept.maps[kind], values))
+    middle = len(shown) // 2
+    slices = {kind: values[middle * len(values) // len(shown)] for kind, values in kept.maps.items()}
+    return {
+        "video_id": clip.video.video_id,
+        "seconds": clip.seconds[middle],
+        "frame": shown[middle],
+        **{f"map_{kind}": _unit(values).numpy() for kind, values in slices.items()},
+        **{f"sanity_{kind}": np.array(values) for kind, values in correlations.items()},
+    }
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Ranks of a frame's cells in [0, 1]: what deletion goes by, and the same for every kind of map."""
+    ranks = values.flatten().argsort().argsort().float()
+    return (ranks / max(1, len(ranks) - 1)).reshape(values.shape)
