@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--measure", action="extend", nargs="+", metavar="MEASURE",
-        help="such as cam, affinity or attribution (default: cam, affinity, temporal, localize, sensitivity)",
+        help="such as cam, affinity or attribution (default: cam, affinity, temporal, localize, mover, sensitivity)",
     )  # fmt: skip
     add_out_flag(parser, "compare")
 

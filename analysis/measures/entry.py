@@ -75,6 +75,8 @@ class Measure:
         core: Whether a comparison takes it by default.
         single: Whether ``analysis.run`` takes it; otherwise it is a command of its own.
         projected: Whether it compares features, so that they may be projected first.
+        several: Whether it is of many videos: where none are given it has drawn ones of its own, and a report leaves it
+            out.
         twin: Whether a report sets the untrained twin beside its scores: receptive fields, padding and contrast alone
             carry them above chance.
         settings: Settings that only this measure and few others have.
@@ -97,6 +99,7 @@ class Measure:
     core: bool = False
     single: bool = True
     projected: bool = False
+    several: bool = False
     twin: bool = False
     settings: tuple[str, ...] = ()
     default_backbone: Mapping[str, Any] = field(default_factory=dict)

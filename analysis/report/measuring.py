@@ -31,6 +31,8 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
     folder = plan.out / label
     if find_measure(measure).twin and not plan.untrained:
         session = replace(session, settings=replace(session.settings, twin=True))
+    if find_measure(measure).several and session.settings.data is None:
+        raise InputError("needs a data set of several videos (--data)")
     if measure == "embedding":
         _check_labels(session)
     if (names := plan.notebooks.get(measure)) is None:
@@ -46,8 +48,6 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
 def _check_labels(session: Session) -> None:
     """The map of a few unlabeled videos says nothing."""
     data = session.settings.data
-    if data is None:
-        raise InputError("needs a data set whose videos have labels (--data)")
     if any(video.label is None for video in session.videos):
         raise InputError(f"{data}: needs videos with labels")
 

@@ -35,6 +35,7 @@ ALL = (
     "affinity",
     "temporal",
     "localize",
+    "mover",
     "sensitivity",
     "attention",
     "pca",

@@ -39,6 +39,7 @@ ENTRY = measure_entry(
     misleads="Cut-out objects leave an edge that no training video has, so SCUBA also falls for features that dislike "
     "pasted pictures: read it beside foreground only. Masks that miss a part leave it in the background. A probe at "
     "chance on unaltered videos makes everything else chance.",
+    several=True,
     figure="A clip and its altered selves, and the accuracy of the probe on each.",
     settings=("masks", "train_split"),
 )

@@ -42,6 +42,7 @@ ENTRY = measure_entry(
     "motion; chance is what shuffled labels give.",
     misleads="The map keeps neighborhoods, not distances: sizes of clusters and gaps between them mean nothing; "
     "few videos of each label make both map and numbers weak.",
+    several=True,
     figure="A map of the clips by their pooled features, by label and background, with the scores.",
     films="analysis.pages.embedding:study_page",
     pages=("index.html",),

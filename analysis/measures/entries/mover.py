@@ -30,5 +30,6 @@ ENTRY = measure_entry(
     "them apart too; a part that the object hides makes the copy smaller. The controls show how much of a score such "
     "things explain; with fewer than ten videos intervals are wide.",
     figure="Frames with the mover outlined in cyan and its copy in orange, the activation over them, and the scores.",
+    core=True,
     settings=("masks", "dense"),
 )

@@ -41,5 +41,6 @@ ENTRY = measure_entry(
     misleads="What is linear need not be used by anything, and what is not linear is not seen. Place and size, a "
     "random projection of the pixels and the untrained twin tell how much needs no learned features. Of one drawn "
     "object on a screen; the camera's motion counts as the object's.",
+    several=True,
     figure="Predicted against true directions, and errors and R² of the features beside their controls.",
 )  # fmt: skip

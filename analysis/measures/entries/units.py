@@ -24,5 +24,6 @@ ENTRY = measure_entry(
     misleads="A channel of how much changes, in whatever order, counts as appearance. Real clips get other looks "
     "by inverted and exchanged colors alone, so that contours stay: a channel of contours then seems to follow "
     "motion. The threshold is a choice; see the scatter. The softmax estimate cannot be below 0.11 or above 0.58.",
+    several=True,
     figure="A dot for each channel by its two correlations, and the shares with intervals beside the untrained twin.",
 )  # fmt: skip

@@ -84,7 +84,7 @@ def test_any_study_of_a_drawn_video_is_the_same_in_a_comparison(measure):
     for name, values in alone.video_scores.items():
         np.testing.assert_array_equal(made.studies[measure]["untrained"].video_scores[name], values)
     own = {"cam": ["cam", "scores"], "affinity": ["affinity"], "temporal": ["temporal", "scores"]}
-    own["localize"] = ["localize", "scores"]
+    own |= {"localize": ["localize", "scores"], "mover": ["mover", "scores"]}
     assert [stem for stem, _ in made.figures()] == [f"compare-{stem}" for stem in own.get(measure, ["scores"])]
 
 

@@ -78,10 +78,9 @@ def test_a_measure_without_an_entry_has_its_name():
 
 
 def test_what_a_comparison_takes_by_default():
-    assert CORE == ("cam", "affinity", "temporal", "localize", "sensitivity")
+    assert CORE == ("cam", "affinity", "temporal", "localize", "mover", "sensitivity")
     assert set(STUDIES) == {
         *CORE,
-        "mover",
         "attention",
         "attribution",
         "faithfulness",

@@ -30,11 +30,15 @@ WITH_SETTINGS = (
     "affinity",
     "temporal",
     "localize",
+    "mover",
     "sensitivity",
     "attention",
     "pca",
     "attribution",
     "faithfulness",
+    "probe",
+    "units",
+    "background",
 )
 SMALL = Settings(data="shapes:camera,videos=3,size=56", split="test", num_frames=8, size=32)
 OWN = {
@@ -240,7 +244,7 @@ def test_each_measure_runs_once_for_each_checkpoint_and_what_does_not_apply_is_n
     assert shares[0] == 0
     assert made.skipped == 0
     page = made.index.read_text()
-    assert page.count("Left out: needs a data set whose videos have labels (--data)") == 1
+    assert page.count("Left out: needs a data set of several videos (--data)") == 1
     assert sorted(path.name for path in out.glob("[!.]*")) == ["compare-cam.png", "index.html", "random", "random_1"]
     assert {"cam.npz", "cam.json", "cam.png"} == {path.name for path in (out / "random").glob("[!.]*")}
 
