@@ -186,6 +186,7 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
     table, names, classes = report.table, report.names, report.videos.class_names
     if not table:
         return {}
+    untrained = [one.name for one in report.checkpoints if not one.trained]
     note = f"INCOMPLETE: {len(report.waiting)} jobs are not finished" if report.waiting else ""
     spoken = "; ".join(
         f"{cell.checkpoint}, {TASKS[cell.task]}, {cell.where}: {percent(cell.summary.mean)} %"
@@ -193,7 +194,9 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
         for cells in tasks.values()
         for cell in cells.values()
     )
-    figures = {"scores": (draw_scores(table, TASKS, names, note), "Accuracies", f"Accuracies. {spoken}")}
+    figures = {
+        "scores": (draw_scores(table, TASKS, names, note, untrained=untrained), "Accuracies", f"Accuracies. {spoken}")
+    }
     for where, every in table.items():
         tasks = {task: cells for task, cells in every.items() if task in ASKED}  # of unaltered clips
         figures[f"confusion-{where}"] = (
@@ -203,7 +206,7 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
             "downstream.json.",
         )
         figures[f"classes-{where}"] = (
-            draw_classes(tasks, TASKS, names, classes, where),
+            draw_classes(tasks, TASKS, names, classes, where, untrained=untrained),
             f"By class: {_WHERE[where].lower()}",
             "Accuracy of every class as bars with 95 % intervals; the numbers are in downstream.json.",
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from analysis.plotting.style import PALETTE
+from analysis.plotting.style import REFERENCE as GRAY
+
 __all__ = ["REFERENCE", "Condition", "Line", "Scale", "mark", "places_of", "strip"]
 
-# Okabe and Ito's colors with a shape each: two ways to tell checkpoints apart.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_GRAY = "#8a8f98"
 REFERENCE = -1
 """The place of untrained weights among trained ones: a gray that no checkpoint has."""
 _SHAPES = (
@@ -127,7 +127,7 @@ def strip(
 def _color(place: int | Condition) -> str:
     if isinstance(place, Condition):
         return "currentColor"
-    return _GRAY if place == REFERENCE else _COLORS[place % len(_COLORS)]
+    return GRAY if place == REFERENCE else PALETTE[place % len(PALETTE)]
 
 
 def _shape(place: int | Condition, hollow: bool) -> Markup:

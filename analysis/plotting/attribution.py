@@ -139,10 +139,10 @@ def draw_over_time(example: dict[str, np.ndarray], times: np.ndarray, *, ax: Axe
     # A clip of a short video starts again: frames, not seconds, go on.
     frames = np.arange(len(example["share"]))
     total = example["energy"].sum()
-    ax.plot(frames, 100 * example["share"], "o-", color=COLORS["misaligned"], markersize=2.5, linewidth=1.2)
+    ax.plot(frames, 100 * example["share"], "o-", color=COLORS["aligned"], markersize=2.5, linewidth=1.2)
     if total > 0:
         energy = 100 * example["energy"] / total
-        ax.plot(frames, energy, "s--", color=COLORS["aligned"], markersize=2.5, linewidth=1.2)
+        ax.plot(frames, energy, "s--", color=COLORS["misaligned"], markersize=2.5, linewidth=1.2)
     ax.axhline(100 / len(frames), color=COLORS["chance"], linewidth=0.6, linestyle=":", zorder=0)
     ax.set_xlim(-0.5, len(frames) - 0.5)
     ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
@@ -150,7 +150,7 @@ def draw_over_time(example: dict[str, np.ndarray], times: np.ndarray, *, ax: Axe
     ax.set_ylabel("% per frame")
     correlation = float(example["time_correlation"])
     agreement = f"r = {correlation:.2f}" if np.isfinite(correlation) else "r: one is flat"
-    key = (("— attribution", "misaligned"), ("- - motion energy", "aligned"), (f"··· even;  {agreement}", "chance"))
+    key = (("— attribution", "aligned"), ("- - motion energy", "misaligned"), (f"··· even;  {agreement}", "chance"))
     for at, (text, color) in zip((0.01, 0.3, 0.64), key, strict=True):
         ax.text(at, 0.97, text, transform=ax.transAxes, va="top", fontsize=7, color=COLORS[color])
     return ax

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.plotting.compare.scores import Marks
 from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 __all__ = ["draw_bias", "draw_gaps"]
 
 _KINDS = {
-    "correlated": ("background as in training", COLORS["aligned"], "o", -0.13),
-    "swapped": ("background of another class, same motion and object", COLORS["misaligned"], "D", 0.13),
+    "correlated": ("filled: background as in training", -0.13),
+    "swapped": ("open: background of another class, same motion and object", 0.13),
 }
 _NAME = 28  # signs
 
@@ -42,11 +43,14 @@ def draw_bias(arrays: Mapping[str, np.ndarray], asked: Mapping[str, Any], untrai
 def draw_gaps(arrays: Mapping[str, np.ndarray], untrained: Sequence[str] = (), *, ax: Axes) -> Axes:
     """The rows of ``draw_bias``; the gaps stand at the right."""
     names = arrays["name"].tolist()
-    for kind, (_, color, marker, aside) in _KINDS.items():
-        mean, low, high, _ = 100 * arrays[f"summary_{kind}"].T
-        rows = np.arange(len(names)) + aside
-        ax.hlines(rows, low, high, color=color, linewidth=2, zorder=3)
-        ax.scatter(mean, rows, s=26, color=color, marker=marker, zorder=4)
+    marks = Marks(names, untrained)
+    for row, name in enumerate(names):
+        for kind, (_, aside) in _KINDS.items():
+            mean, low, high, _ = 100 * arrays[f"summary_{kind}"][row]
+            color = marks.color(name)
+            face = color if kind == "correlated" else "white"
+            ax.hlines(row + aside, low, high, color=color, linewidth=2, zorder=3)
+            ax.scatter(mean, row + aside, s=26, facecolor=face, edgecolor=color, marker=marks.marker(name), zorder=4)
     for row, values in enumerate(100 * arrays["summary_gap"][:, :3]):
         ax.text(1.02, row, _interval(values), transform=ax.get_yaxis_transform(), va="center")
     ax.text(1.02, 1.0, "gap (% points)", transform=ax.transAxes, va="bottom", color=COLORS["chance"])
@@ -79,9 +83,10 @@ def _label(name: str, untrained: bool) -> str:
 
 def _legend() -> list[Line2D]:
     handles = [
-        Line2D([], [], color=color, marker=marker, linewidth=2, markersize=4.5, label=label)
-        for label, color, marker, _ in _KINDS.values()
-    ]
+        Line2D([], [], color=COLORS["chance"], marker="o", linewidth=2, markersize=4.5, label=label,
+               markerfacecolor=COLORS["chance"] if kind == "correlated" else "white")
+        for kind, (label, _) in _KINDS.items()
+    ]  # fmt: skip
     return [*handles, Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance")]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.plotting.compare.scores import Marks
 from analysis.plotting.style import COLORS, SIMILARITY_CMAP, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_classes", "draw_confusions", "draw_scores"]
 
-_CYCLE = ("#6b6b6b", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 _WHERE = {"split": "own test split", "folds": "folds of all videos"}
 _MOST_COUNTS = 12
@@ -26,7 +26,9 @@ Cells = Mapping[str, Mapping[str, "Cell"]]
 """Task → checkpoint → cell."""
 
 
-def draw_scores(table: Table, tasks: Mapping[str, str], names: Sequence[str], note: str = "") -> Figure:
+def draw_scores(
+    table: Table, tasks: Mapping[str, str], names: Sequence[str], note: str = "", *, untrained: Collection[str] = ()
+) -> Figure:
     """Accuracy with its interval over videos; beside it single seeds and folds; dashed: chance, dotted: majority.
 
     Args:
@@ -34,6 +36,7 @@ def draw_scores(table: Table, tasks: Mapping[str, str], names: Sequence[str], no
         tasks: key → name, the columns.
         names: of checkpoints, from left to right.
         note: a line under the title.
+        untrained: those of random weights, the gray reference.
     """
     columns = [task for task in tasks if any(task in part for part in table.values())]
     with printed():
@@ -42,7 +45,7 @@ def draw_scores(table: Table, tasks: Mapping[str, str], names: Sequence[str], no
         for row, (where, part) in enumerate(table.items()):
             for column, task in enumerate(columns):
                 ax = axes[row, column]
-                _draw_accuracies(ax, part.get(task, {}), names)
+                _draw_accuracies(ax, part.get(task, {}), names, Marks(names, untrained))
                 if row == 0:
                     ax.set_title(tasks[task].replace(", ", "\n") if len(columns) > 4 else tasks[task])
                 if column == 0:
@@ -52,14 +55,14 @@ def draw_scores(table: Table, tasks: Mapping[str, str], names: Sequence[str], no
     return figure
 
 
-def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str]) -> None:
+def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str], marks: Marks) -> None:
     for place, name in enumerate(names):
         if name not in cells:
             continue
         cell = cells[name]
         s = cell.summary
-        ax.vlines(place, 100 * s.low, 100 * s.high, color=COLORS["aligned"], linewidth=2)
-        ax.scatter([place], [100 * s.mean], s=22, color=COLORS["aligned"], zorder=3)
+        ax.vlines(place, 100 * s.low, 100 * s.high, color=marks.color(name), linewidth=2)
+        ax.scatter([place], [100 * s.mean], s=22, color=marks.color(name), marker=marks.marker(name), zorder=3)
         if len(cell.seeds) > 1:
             ax.scatter([place + 0.2] * len(cell.seeds), 100 * np.array(cell.seeds), s=7, color=COLORS["misaligned"])
         if cell.folds:
@@ -79,7 +82,7 @@ def _legend() -> list[Any]:
     from matplotlib.lines import Line2D
 
     kinds: list[tuple[str, dict[str, Any]]] = [
-        ("mean, 95 % interval over videos", {"marker": "o", "color": COLORS["aligned"], "markersize": 4.5}),
+        ("mean, 95 % interval over videos", {"marker": "o", "color": COLORS["chance"], "markersize": 4.5}),
         ("a seed", {"marker": "o", "color": COLORS["misaligned"], "markersize": 2.6, "linestyle": ""}),
         (
             "a fold",
@@ -144,9 +147,17 @@ def _draw_confusion(ax: Any, counts: np.ndarray, classes: Sequence[str]) -> Any:
 
 
 def draw_classes(
-    cells: Cells, tasks: Mapping[str, str], names: Sequence[str], classes: Sequence[str], where: str
+    cells: Cells,
+    tasks: Mapping[str, str],
+    names: Sequence[str],
+    classes: Sequence[str],
+    where: str,
+    *,
+    untrained: Collection[str] = (),
 ) -> Figure:
     """Accuracy by class as bars with intervals over videos, a panel for each task; ``where`` as above.
+
+    ``untrained`` names checkpoints of random weights, the gray reference.
 
     Of more than 12 classes those are shown on which the checkpoints differ most, in the mean over tasks.
     """
@@ -161,7 +172,8 @@ def draw_classes(
         for ax, (task, part) in zip(axes.ravel(), cells.items(), strict=False):
             for place, name in enumerate(names):
                 if name in part:
-                    handles[name] = _draw_bars(ax, part[name], shown, place, width, len(names))
+                    color = Marks(names, untrained).color(name)
+                    handles[name] = _draw_bars(ax, part[name], shown, place, width, len(names), color)
             ax.set_title(tasks[task])
             ticks = [shortened(classes[label], 16) for label in shown]
             ax.set_xticks(range(len(shown)), ticks, **_turned(ticks, 4))
@@ -199,12 +211,12 @@ def _turned(labels: Sequence[str], few: int) -> dict[str, Any]:
     return {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
 
 
-def _draw_bars(ax: Any, cell: Cell, shown: Sequence[int], place: int, width: float, total: int) -> Any:
+def _draw_bars(ax: Any, cell: Cell, shown: Sequence[int], place: int, width: float, total: int, color: str) -> Any:
     own = [cell.classes[label] for label in shown]
     means, lows, highs = (100 * np.array([getattr(s, end) for s in own]) for end in ("mean", "low", "high"))
     x = np.arange(len(shown)) + (place - (total - 1) / 2) * width
     bars = ax.bar(
-        x, means, width * 0.92, color=_CYCLE[place % len(_CYCLE)], hatch=_HATCHES[place % len(_HATCHES)],
+        x, means, width * 0.92, color=color, hatch=_HATCHES[place % len(_HATCHES)],
         edgecolor="white", linewidth=0.4,
     )  # fmt: skip
     # A class with one video has no interval.

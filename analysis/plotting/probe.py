@@ -20,10 +20,10 @@ __all__ = ["draw_directions", "draw_errors", "draw_fits", "draw_probe"]
 
 _KINDS = {
     "{}": ("pooled features", "o", COLORS["aligned"]),
-    "cells_{}": ("features of single cells", "s", "#56B4E9"),
-    "{}_backgrounds": ("pooled, new backgrounds", "<", "#009E73"),
-    "{}_textures": ("pooled, new textures", ">", "#009E73"),
-    "{}_speeds": ("pooled, new speeds", "^", "#009E73"),
+    "cells_{}": ("features of single cells", "s", "#333333"),
+    "{}_backgrounds": ("pooled, new backgrounds", "<", "#7FB2D6"),
+    "{}_textures": ("pooled, new textures", ">", "#7FB2D6"),
+    "{}_speeds": ("pooled, new speeds", "^", "#7FB2D6"),
     "twin_{}": ("untrained twin", "D", COLORS["disjoint"]),
     "pixels_{}": ("random projection of pixels", "P", COLORS["disjoint"]),
     "layout_{}": ("place and size alone", "v", COLORS["disjoint"]),

@@ -16,6 +16,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATION_CMAP",
     "COLORS",
+    "MARKERS",
+    "PALETTE",
     "PHOTOS",
+    "REFERENCE",
     "SIMILARITY_CMAP",
     "WIDTH",
     "caption",
@@ -38,6 +42,7 @@ __all__ = [
     "counted",
     "data_name",
     "new_figure",
+    "pair_look",
     "printed",
     "read_at",
     "save_figure",
@@ -48,8 +53,17 @@ WIDTH = 7.2
 """Inches: two columns of a paper."""
 ACTIVATION_CMAP = "inferno"
 SIMILARITY_CMAP = "viridis"
-# Okabe and Ito's colors: told apart by readers with any of the common color-vision deficiencies.
-COLORS = {"aligned": "#0072B2", "misaligned": "#D55E00", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00"}
+# Hues are checkpoints, and Okabe and Ito's: told apart with any of the common color-vision deficiencies. Conditions of
+# one checkpoint are told by fill, hatch and gray.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#000000")
+"""Of the checkpoints, in their order."""
+MARKERS = "os^DvP*"
+"""Of the checkpoints, in the same order."""
+REFERENCE = "#8A8F98"
+"""The color of untrained weights among trained ones."""
+COLORS = {
+    "aligned": PALETTE[0], "misaligned": "#333333", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00",
+}  # fmt: skip
 _NONE = Summary(math.nan, math.nan, math.nan, math.nan, 0)
 PHOTOS = "fima-photos"
 """Key of a PNG's text: where its photographs and color maps are."""
@@ -78,6 +92,20 @@ def colorbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **
     bar.set_label(label)
     bar.ax.ticklabel_format(axis="y", useOffset=False)  # 0.9996, not 4e-4 under a "+1" beside the bar
     bar.outline.set_linewidth(0.4)
+
+
+def pair_look(kind: str, color: str = PALETTE[0]) -> dict[str, Any]:
+    """How the histogram of a kind of pairs is drawn: filled, hatched, dashed, so that no hue is needed.
+
+    Args:
+        kind: ``aligned``, ``misaligned`` or ``disjoint``.
+        color: Of the checkpoint.
+    """
+    if kind == "aligned":
+        return {"fill": True, "facecolor": (*to_rgb(color), 0.45), "edgecolor": color, "linewidth": 0.8}
+    if kind == "misaligned":
+        return {"fill": True, "facecolor": "none", "edgecolor": "#333333", "hatch": "//////", "linewidth": 0.8}
+    return {"fill": True, "facecolor": "none", "edgecolor": "#333333", "linestyle": (0, (3, 1.5)), "linewidth": 0.9}
 
 
 def caption(study: Study, what: str, output: str = "its output") -> str:

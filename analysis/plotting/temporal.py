@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
 from analysis.measures.offsets import pooled_auroc
-from analysis.plotting.style import COLORS, SIMILARITY_CMAP, caption, colorbar, counted, new_figure, printed
+from analysis.plotting.style import COLORS, SIMILARITY_CMAP, caption, colorbar, counted, new_figure, pair_look, printed
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
@@ -124,14 +124,9 @@ def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         if not videos:
             continue
         weights = arrays[f"density_{kind}"] * np.diff(edges)
-        filled = kind != "disjoint"
-        ax.hist(
-            centers, bins=bins.tolist(), weights=weights / (bins[1] - bins[0]),
-            color=COLORS[kind], alpha=0.3 if filled else 1.0,
-            histtype="stepfilled" if filled else "step", linewidth=0.8,
-            label=f"{label} ({counted(videos, 'video')})",
-        )  # fmt: skip
-        if filled:
+        shares = np.histogram(centers, bins, weights=weights / (bins[1] - bins[0]))[0]
+        ax.stairs(shares, bins, label=f"{label} ({counted(videos, 'video')})", **pair_look(kind))
+        if kind != "disjoint":
             _draw_density(centers, weights, np.linspace(low, high, 200), COLORS[kind], ax)
     ax.set_xlabel("cosine similarity")
     ax.set_ylabel("density")

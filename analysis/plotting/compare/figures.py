@@ -25,7 +25,7 @@ from analysis.plotting.compare.scores import (
     grid_height,
     score_names,
 )  # fmt: skip
-from analysis.plotting.style import COLORS, WIDTH, colorbar, counted, new_figure, printed
+from analysis.plotting.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
         shared = above.subplots(rows, beside, squeeze=False, sharex=True, sharey=True)
         axes = list(shared.ravel())
         bins = np.linspace(*similarity_range(studies), _BINS + 1)
-        for ax, (title, study) in zip(axes, _titled(studies, beside), strict=False):
-            draw_shares(study.arrays, bins, ax=ax)
+        marks = Marks.of(studies)
+        for ax, name, (title, study) in zip(axes, studies, _titled(studies, beside), strict=False):
+            draw_shares(study.arrays, bins, ax=ax, color=marks.color(name))
             ax.set_title(title)
         for ax in axes[len(studies) :]:
             ax.remove()
@@ -121,13 +122,14 @@ def similarity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
     return low - margin, min(1.0, high + margin) if high <= 1 else high + margin
 
 
-def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes) -> Axes:
+def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes, color: str = PALETTE[0]) -> Axes:
     """How aligned and misaligned pairs spread over similarities, in percent of each, every video weighing alike.
 
     Args:
         arrays: Arrays of a temporal study.
         bins: Edges ``(B + 1,)``, the same for all checkpoints.
         ax: Where to draw.
+        color: Of the checkpoint.
     """
     edges = arrays["density_edges"]
     centers = (edges[:-1] + edges[1:]) / 2
@@ -136,17 +138,13 @@ def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes) ->
         if not videos:
             continue
         share = np.histogram(centers, bins, weights=arrays[f"density_{kind}"] * np.diff(edges))[0] * 100
-        filled = kind != "disjoint"
-        ax.stairs(
-            share, bins, fill=filled, color=COLORS[kind], alpha=0.45 if filled else 1, linewidth=0.9,
-            label=f"{label} ({counted(videos, 'video')})",
-        )  # fmt: skip
+        ax.stairs(share, bins, label=f"{label} ({counted(videos, 'video')})", **pair_look(kind, color))
     return ax
 
 
 def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str], figure: Any) -> None:
     grid = figure.add_gridspec(1, 1 + len(scores), width_ratios=[3.4, *[1] * len(scores)])
-    marks = Marks(list(studies))
+    marks = Marks.of(studies)
     curve = grid[0].subgridspec(2, 1, height_ratios=[5, 1])
     upper = figure.add_subplot(curve[0])
     lower = figure.add_subplot(curve[1], sharex=upper)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,19 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.measures.registry import find_score
 from analysis.plotting.dots import draw_mean, draw_videos
-from analysis.plotting.style import COLORS, WIDTH, counted, data_name, new_figure, printed, read_at, shortened
+from analysis.plotting.style import (
+    COLORS,
+    MARKERS,
+    PALETTE,
+    REFERENCE,
+    WIDTH,
+    counted,
+    data_name,
+    new_figure,
+    printed,
+    read_at,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from analysis.studies.study import Study
@@ -38,26 +50,34 @@ BESIDE = 4
 """Panels in a row."""
 _ROW = 1.55  # inches
 _MOST_VALUES = 4  # checkpoints whose means are also written as numbers
-# Okabe and Ito's colors in an order of falling contrast with white; yellow, the palest, is left out.
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-_MARKERS = "osD^vP*"
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 
 
 class Marks:
-    """A color, a marker and a dash pattern for each name, so that color is never alone in telling them apart."""
+    """A color, a marker and a dash pattern for each name, so that color is never alone in telling them apart.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    Args:
+        names: Of the checkpoints, in their order.
+        untrained: Those of random weights: among trained ones they are the gray reference.
+    """
+
+    def __init__(self, names: Sequence[str], untrained: Collection[str] = ()) -> None:
         self._places = {name: at for at, name in enumerate(names)}
+        self._gray = set(untrained) if len(set(untrained)) < len(names) else set()
+
+    @classmethod
+    def of(cls, studies: Mapping[str, Study]) -> Marks:
+        """Of the checkpoints of a measure's studies."""
+        return cls(list(studies), [name for name, study in studies.items() if study.untrained])
 
     def color(self, name: str) -> str:
-        """Seven of them, then again."""
-        return _PALETTE[self._places[name] % len(_PALETTE)]
+        """Gray for the reference; otherwise seven of them, then again."""
+        return REFERENCE if name in self._gray else PALETTE[self._places[name] % len(PALETTE)]
 
     def marker(self, name: str) -> str:
         """Another order on every round of the colors."""
         at = self._places[name]
-        return _MARKERS[(at + at // len(_PALETTE)) % len(_MARKERS)]
+        return MARKERS[(at + at // len(PALETTE)) % len(MARKERS)]
 
     def line(self, name: str) -> Any:
         """Four patterns, then again."""
@@ -148,7 +168,7 @@ def draw_score_grid(
         draw_compared_score(measures[measure], score, ax=ax)
         ax.set_title((f"{measure}\n" if names else "") + score_title(measure, score))
     studies = next(iter(measures.values()))
-    add_legend(figure, studies, Marks(list(studies)))
+    add_legend(figure, studies, Marks.of(studies))
 
 
 def score_names(studies: Mapping[str, Study]) -> list[str]:
@@ -185,7 +205,7 @@ def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -
         score: Its name.
         ax: Where to draw.
     """
-    marks = Marks(list(studies))
+    marks = Marks.of(studies)
     written = []
     for at, (name, study) in enumerate(studies.items()):
         if score not in study.scores:

@@ -43,7 +43,8 @@ def draw_training(
         references: Names of checkpoints that are of no run, drawn as dotted levels.
     """
     wanted = [(m, score) for m, studies in measures.items() for score in score_names(studies)]
-    marks = Marks([*training, *references])
+    untrained = [n for n in references if any(of[n].untrained for of in measures.values() if n in of)]
+    marks = Marks([*training, *references], untrained)
     with printed():
         figure = new_figure(grid_height(len(wanted)) * 1.1 + 0.75)
         for at, (ax, (measure, score)) in enumerate(zip(panel_grid(figure, len(wanted)), wanted, strict=True)):

@@ -23,7 +23,7 @@ from analysis.plotting.paper.layouts import (
     text_width,
     untrained_note,
 )  # fmt: skip
-from analysis.plotting.style import COLORS, counted
+from analysis.plotting.style import COLORS, REFERENCE, counted, pair_look
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["draw_similarities"]
 
 _KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
-# Filled, hatched, dashed: told apart in print without color.
-_LOOKS: dict[str, dict[str, Any]] = {
-    "aligned": {"facecolor": "#a6cfe6", "edgecolor": COLORS["aligned"], "linewidth": 0.9},
-    "misaligned": {"facecolor": "none", "edgecolor": COLORS["misaligned"], "hatch": "//////", "linewidth": 0.9},
-    "disjoint": {"facecolor": "none", "edgecolor": "#333333", "linestyle": (0, (3, 1.5)), "linewidth": 0.9},
-}
 _BINS = 20
 _CURVE_LEFT, _SHARE_LEFT, _RIGHT, _FOOT = 0.68, 0.4, 0.16, 0.31  # inches
 _BETWEEN = 0.16
@@ -136,7 +130,7 @@ def _draw_curves(
     behind = counted(int(arrays["0_offset_videos"].max()), "video")
     words = fit(width - _LETTER, f"mean and 95 % band, {behind}", f"mean, {behind}", behind)
     page.text(_CURVE_LEFT + _LETTER, top + LINE + 0.005, words)
-    marks = Marks(list(studies))
+    marks = Marks.of(studies)
     for draw in (ax.axvline, ax.axhline):
         draw(0, color=COLORS["chance"], linewidth=0.5, linestyle=(0, (3, 2)))
     for at, name in enumerate(studies):
@@ -159,6 +153,7 @@ def _draw_shares(
 ) -> None:
     """A panel for each checkpoint in rows of ``beside``, all with the same limits."""
     side = (_free(page.width - left, beside)) / beside
+    marks = Marks.of(studies)
     highest = max(arrays[f"{at}_{kind}_percent"].max() for at in range(len(studies)) for kind in _KINDS)
     for at, (name, study) in enumerate(studies.items()):
         x = left + _SHARE_LEFT + at % beside * (side + _BETWEEN)
@@ -176,7 +171,7 @@ def _draw_shares(
             ),
         )
         for kind in _shown(arrays):
-            ax.stairs(arrays[f"{at}_{kind}_percent"], arrays["bins"], fill=True, **_LOOKS[kind])
+            ax.stairs(arrays[f"{at}_{kind}_percent"], arrays["bins"], **pair_look(kind, marks.color(name)))
         ax.set(xlim=(arrays["bins"][0], arrays["bins"][-1]), ylim=(0, highest * 1.05))
         _label_shares(ax, side, first=at % beside == 0)
         if at % beside == 0:
@@ -197,11 +192,11 @@ def _shown(arrays: dict[str, np.ndarray]) -> list[str]:
 
 
 def _kinds(arrays: dict[str, np.ndarray]) -> list[Patch]:
-    return [Patch(**_LOOKS[kind], label=_KINDS[kind]) for kind in _shown(arrays)]
+    return [Patch(**pair_look(kind, REFERENCE), label=_KINDS[kind]) for kind in _shown(arrays)]
 
 
 def _curve_handles(studies: Mapping[str, Study]) -> list[Line2D]:
-    marks = Marks(list(studies))
+    marks = Marks.of(studies)
     return [
         Line2D([], [], color=marks.color(name), linestyle=marks.line(name), linewidth=1,
                label=fit(2.4, *untrained_note(name, study)))

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 
 from analysis.cli import main
 from analysis.plotting.bias import draw_bias
+from analysis.plotting.style import REFERENCE
 from analysis.reproduction.plan import Budget, Run
 from analysis.reproduction.score import _bias_gap
 from analysis.settings import Settings
@@ -253,8 +256,12 @@ def test_the_figure_shows_the_numbers():
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == ["10.0 [−5.0, 20.0]", "10.0", "gap (% points)"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a $name$", "b (untrained)"]
-    offsets = [dots.get_offsets()[:, 0].tolist() for dots in ax.collections if len(dots.get_offsets()) == 2]
-    assert [50, 30] in [[round(x, 6) for x in one] for one in offsets]
+    dots = [one for one in ax.collections if isinstance(one, PathCollection)]
+    assert [round(float(one.get_offsets()[0, 0]), 6) for one in dots] == [50, 40, 30, 20]
+    filled, open_, gray, _ = (one.get_facecolor()[0] for one in dots)
+    assert (open_ == 1).all()  # of two conditions the changed one is open, in the checkpoint's hue
+    assert not (filled[:3] == 1).all()
+    assert tuple(gray[:3]) == to_rgb(REFERENCE)  # untrained among trained
     assert ax.get_xlim() == (0, 70)
     assert "UNTRAINED" not in figure.get_suptitle()
     assert "UNTRAINED" in draw_bias(arrays, asked, ["a $name$", "b"]).get_suptitle()
