@@ -59,7 +59,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#0
 """Of the checkpoints, in their order."""
 MARKERS = "os^DvP*"
 """Of the checkpoints, in the same order."""
-REFERENCE = "#8A8F98"
+REFERENCE = "#8a8f98"
 """The color of untrained weights among trained ones."""
 COLORS = {
     "aligned": PALETTE[0], "misaligned": "#333333", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00",
