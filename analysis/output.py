@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -17,6 +15,7 @@ import numpy as np
 
 from fima.errors import InputError
 from fima.files.claims import results_folder
+from fima.files.writing import to_plain
 
 __all__ = [
     "output_folder",
@@ -63,23 +62,6 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Save a mapping as readable JSON; NaN and infinities become null."""
     path.write_text(json.dumps(to_plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def to_plain(value: Any) -> Any:
-    """Numpy scalars and arrays, tuples and paths as what JSON has; not-a-number as None."""
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value
 
 
 def versions() -> dict[str, str]:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "classes": classes,
                 "runs": [_about(one, name) for one, name in zip(runs, names, strict=True)],
-                "interval": "95 % percentile bootstrap over videos, 2000 draws",
+                "interval": "95 % over videos",
                 "warnings": warnings,
                 "command": shlex.join(["fima-analyze", *sys.argv[1:]]),
                 "created": timestamp(),

@@ -111,7 +111,7 @@ def build_gallery(
     )
     known = backgrounds_of(train, test)
     ranks = [rank for rank in RANKS if rank <= len(train)]
-    scores = bias_scores(found, ranks, known, seed=request.seed)
+    scores = bias_scores(found, ranks, known)
     content = {
         "about": {
             **about(sets, chosen, seed=request.seed, command=command),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.evaluation.metrics import bootstrap_intervals
+from fima.evaluation.metrics import accuracy_score
 from fima.evaluation.neighbor_report import Neighbors, recall_scores
 from fima.evaluation.neighbors import chance_recall, hits
 
@@ -52,7 +52,7 @@ def shared_background(order: NDArray[np.int64], known: Backgrounds) -> NDArray[n
 
 
 def bias_scores(
-    found: Mapping[str, Neighbors], ranks: Sequence[int], known: Backgrounds | None, *, seed: int = 0
+    found: Mapping[str, Neighbors], ranks: Sequence[int], known: Backgrounds | None
 ) -> dict[str, dict[str, Score]]:
     """How the three inputs compare, all with the same backbone, queries and gallery.
 
@@ -60,7 +60,6 @@ def bias_scores(
         found: input → its neighbors; "rgb" among them.
         ranks: of the recall.
         known: backgrounds; None where they are not known.
-        seed: of the bootstrap over queries.
 
     Returns:
         Input → measure → value, low and high (95 %), and chance. Measures: ``recall@k``; ``same_nearest``, the share of
@@ -72,13 +71,13 @@ def bias_scores(
     """
     scores = {}
     for shown, one in found.items():
-        scores[shown] = recall_scores(one, ranks, seed=seed)[0]
+        scores[shown] = recall_scores(one, ranks)[0]
         if shown != "rgb":
             agree = same_nearest(found["rgb"].order, one.order)
-            scores[shown]["same_nearest"] = _share(agree, 1 / len(one.train), seed)
+            scores[shown]["same_nearest"] = _share(agree, 1 / len(one.train))
         if known is not None:
             chance = chance_recall(known.test, known.train, 1)
-            scores[shown]["same_background"] = _share(shared_background(one.order, known), chance, seed)
+            scores[shown]["same_background"] = _share(shared_background(one.order, known), chance)
     return scores
 
 
@@ -109,7 +108,5 @@ def listed_queries(found: Mapping[str, Neighbors], queries: Sequence[int]) -> li
     return listed
 
 
-def _share(right: NDArray[np.bool_], chance: float, seed: int) -> Score:
-    """The interval draws queries, whatever their class."""
-    low, high = bootstrap_intervals({"": (right, False)}, np.zeros(len(right), np.int64), seed=seed)[""]
-    return {"value": float(right.mean()), "low": low, "high": high, "chance": chance}
+def _share(right: NDArray[np.bool_], chance: float) -> Score:
+    return accuracy_score(right, np.zeros(len(right), np.int64)) | {"chance": chance}

@@ -32,6 +32,7 @@ class Difference:
         high: Upper end.
         share_higher: Share of videos on which the other is higher, equal ones half, in [0, 1].
         num_videos: Videos that have both scores.
+        num_units: Independent units behind the interval: source recordings where they are known, else the videos.
         chance: The score's chance level, of the baseline's videos; NaN where there is none.
         better: ``higher`` or ``lower``, empty where neither is.
         baseline_low: Lower end of the baseline's own 95 % interval.
@@ -57,6 +58,7 @@ class Difference:
     baseline_high: float = math.nan
     other_low: float = math.nan
     other_high: float = math.nan
+    num_units: int | None = None
 
     @property
     def clear(self) -> bool:
@@ -96,8 +98,8 @@ def compare_scores(studies: Mapping[str, Study]) -> Iterator[Difference]:
 
 
 def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str) -> Difference:
-    first, second = _on_the_same_videos(studies[baseline], studies[other], score)
-    paired = paired_difference(first, second)
+    first, second, shared = _on_the_same_videos(studies[baseline], studies[other], score)
+    paired = paired_difference(first, second, groups=_groups(studies[baseline], shared))
     both = np.isfinite(first) & np.isfinite(second)
     ours, theirs = studies[baseline].scores[score], studies[other].scores[score]
     return Difference(
@@ -112,6 +114,7 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
         high=paired.high,
         share_higher=paired.share_higher,
         num_videos=paired.num_videos,
+        num_units=paired.num_units,
         chance=math.nan if ours.chance is None else ours.chance,
         better=find_score(studies[baseline].measure, score).better,
         baseline_low=ours.low,
@@ -121,9 +124,16 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
     )
 
 
-def _on_the_same_videos(first: Study, second: Study, score: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scores ``(V,)`` of the videos that both studies hold, in the order of the first."""
+def _groups(study: Study, videos: list[str]) -> list[int] | None:
+    """Source recordings of the videos, where all of them are known."""
+    known = study.provenance["inputs"].get("groups") or {}
+    return [known[video] for video in videos] if all(video in known for video in videos) else None
+
+
+def _on_the_same_videos(first: Study, second: Study, score: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Scores ``(V,)`` of the videos that both studies hold, in the order of the first, and their ids."""
     places = {str(video): at for at, video in enumerate(second.video_scores["video_id"])}
     shared = [(i, places[str(v)]) for i, v in enumerate(first.video_scores["video_id"]) if str(v) in places]
     ours, theirs = [i for i, _ in shared], [j for _, j in shared]
-    return first.video_scores[score][ours], second.video_scores[score][theirs]
+    ids = [str(first.video_scores["video_id"][place]) for place in ours]
+    return first.video_scores[score][ours], second.video_scores[score][theirs], ids

@@ -40,6 +40,7 @@ def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dic
             "concealed_frames": session.concealed,  # by the decoder, of damaged files
             "copies": {video.video_id: video.copy_of for video in session.videos if video.copy_of},
             "still": list(still),
+            "groups": {video.video_id: video.group for video in session.videos if video.group is not None},
         },
         "space": settings.space,
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             for shown, train in sets.train.items()
         }
         ranks = _within(ranks, min(len(one.train) for one in found.values()))
-        results = {shown: recall_scores(one, ranks, seed=args.seed) for shown, one in found.items()}
+        results = {shown: recall_scores(one, ranks) for shown, one in found.items()}
         write_csv(
             folder / "retrieval.csv",
             ("query", "rank", "neighbor", "similarity", "hit", "shown"),

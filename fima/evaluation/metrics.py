@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fima.errors import InputError
+from fima.evaluation.intervals import Interval, interval
 
 __all__ = [
+    "accuracy_interval",
+    "accuracy_score",
     "average_logits",
-    "bootstrap_intervals",
     "confusion_matrix",
     "mean_class_accuracy",
     "per_class_accuracy",
@@ -86,80 +89,59 @@ def mean_class_accuracy(correct: NDArray[np.bool_], labels: _Ints, classes: int)
     return float(np.nanmean(shares)) if len(labels) else float("nan")
 
 
-def bootstrap_intervals(
-    measures: dict[str, tuple[NDArray[np.bool_], bool]],
-    labels: _Ints,
-    *,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of accuracies, over videos drawn anew with replacement.
+def accuracy_interval(
+    correct: NDArray[np.bool_], labels: _Ints, groups: Sequence[Hashable] | None = None, *, by_class: bool = False
+) -> Interval:
+    """The 95 % interval of an accuracy over videos (`fima.evaluation.intervals.interval`).
 
     Args:
-        measures: name → whether each video is right ``(V,)``, and whether its mean is taken over classes first. All
-            measures see the same draws.
-        labels: ``(V,)``.
-        resamples: number of draws.
-        level: share of them that lies inside.
-        seed: of the draws.
-
-    Returns:
-        Name → (low, high). A class that a draw leaves out is left out of that draw's mean.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile intervals).
+        correct: ``(V,)``.
+        labels: ``(V,)``, looked at only where the mean is taken over classes first.
+        groups: ``(V,)`` source recordings; None: every video is its own.
+        by_class: Of the mean over classes, whose error is that of the videos around their own class's accuracy: a class
+            of one video adds none.
     """
-    videos = len(labels)
-    if not videos:
-        return {name: (float("nan"), float("nan")) for name in measures}
-    rng = np.random.default_rng(seed)
-    present, place = np.unique(labels, return_inverse=True)
-    member = np.zeros((videos, len(present)))
-    member[np.arange(videos), place] = 1
-    drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in measures}
-    for start in range(0, resamples, 250):  # in parts, so that memory stays small
-        weights = rng.multinomial(videos, np.full(videos, 1 / videos), size=min(250, resamples - start))
-        counts = weights @ member
-        for name, (correct, by_class) in measures.items():
-            if by_class:
-                shares = np.divide(
-                    weights @ (member * correct[:, None]), counts, out=np.zeros_like(counts), where=counts > 0
-                )
-                drawn[name].append(shares.sum(axis=1) / (counts > 0).sum(axis=1))
-            else:
-                drawn[name].append(weights @ correct / videos)
-    tail = 50 * (1 - level)
-    return {
-        name: (float(low), float(high))
-        for name, parts in drawn.items()
-        for low, high in [np.percentile(np.concatenate(parts), [tail, 100 - tail])]
-    }
+    if not by_class:
+        return interval(correct.astype(np.float64), groups, limits=(0.0, 1.0))
+    classes, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shares = np.bincount(place, weights=correct) / counts
+    weighted = (correct - shares[place]) * len(labels) / (len(classes) * counts[place])
+    return interval(shares.mean() + weighted, groups, limits=(0.0, 1.0))
 
 
-def scores_of(scores: _Floats, labels: _Ints, *, seed: int = 0, resamples: int = 2000) -> dict[str, dict[str, float]]:
+def scores_of(scores: _Floats, labels: _Ints, groups: Sequence[Hashable] | None = None) -> dict[str, dict[str, float]]:
     """Top-1, top-5 and mean class accuracy with 95 % intervals.
 
     Args:
         scores: ``(V, classes)``.
         labels: ``(V,)``.
-        seed: of the bootstrap.
-        resamples: of the bootstrap.
+        groups: ``(V,)`` source recordings; None: every video is its own.
 
     Returns:
-        "top1", "top5" (with fewer classes: as many as there are) and "mean_class", each with value, low, high.
+        "top1", "top5" (with fewer classes: as many as there are) and "mean_class", each with value, low, high, units.
     """
-    classes = scores.shape[1]
-    first, fifth = top_k_correct(scores, labels, 1), top_k_correct(scores, labels, min(5, classes))
-    values = {
-        "top1": float(first.mean()),
-        "top5": float(fifth.mean()),
-        "mean_class": mean_class_accuracy(first, labels, classes),
-    }
-    measures = {"top1": (first, False), "top5": (fifth, False), "mean_class": (first, True)}
-    intervals = bootstrap_intervals(measures, labels, seed=seed, resamples=resamples)
+    first, fifth = top_k_correct(scores, labels, 1), top_k_correct(scores, labels, min(5, scores.shape[1]))
     return {
-        name: {"value": value, "low": intervals[name][0], "high": intervals[name][1]} for name, value in values.items()
+        "top1": accuracy_score(first, labels, groups),
+        "top5": accuracy_score(fifth, labels, groups),
+        "mean_class": accuracy_score(first, labels, groups, by_class=True),
     }
+
+
+def accuracy_score(
+    correct: NDArray[np.bool_], labels: _Ints, groups: Sequence[Hashable] | None = None, *, by_class: bool = False
+) -> dict[str, float]:
+    """An accuracy as result files hold it: ``value``, ``low`` and ``high`` (NaN for few units), ``units``.
+
+    Args:
+        correct: As of `accuracy_interval`.
+        labels: Likewise.
+        groups: Likewise.
+        by_class: Likewise.
+    """
+    classes = int(labels.max(initial=0)) + 1
+    value = mean_class_accuracy(correct, labels, classes) if by_class else float(correct.mean())
+    return {"value": value, **accuracy_interval(correct, labels, groups, by_class=by_class)._asdict()}
 
 
 def _check(scores: _Floats, labels: _Ints) -> None:

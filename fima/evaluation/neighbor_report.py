@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fima.data.datasets.groups import source_groups
 from fima.evaluation.feature_store import FeatureSet
-from fima.evaluation.metrics import bootstrap_intervals, mean_class_accuracy
+from fima.evaluation.metrics import accuracy_score
 from fima.evaluation.neighbor_sets import Sets
 from fima.evaluation.neighbors import (
     TEMPERATURE,
@@ -57,12 +60,12 @@ def find_neighbors(train: FeatureSet, test: FeatureSet, count: int, *, center: s
     return Neighbors(train, test, *nearest(queries, gallery, count))
 
 
-def recall_scores(found: Neighbors, ranks: Sequence[int], *, seed: int = 0) -> tuple[Scores, NDArray[np.bool_]]:
+def recall_scores(found: Neighbors, ranks: Sequence[int]) -> tuple[Scores, NDArray[np.bool_]]:
     """``recall@k``: value, 95 % interval over test videos and chance; and ``(Q, ranks)``, right or wrong."""
     right = recall(found.hits, ranks)
     measures = {f"recall@{rank}": (right[rank], False) for rank in ranks}
     chance = {f"recall@{rank}": chance_recall(found.test.labels, found.train.labels, rank) for rank in ranks}
-    return _scores(measures, found.test, chance, seed), np.stack(list(right.values()), axis=1)
+    return _scores(measures, found.test, chance), np.stack(list(right.values()), axis=1)
 
 
 def knn_scores(
@@ -74,7 +77,7 @@ def knn_scores(
         found: with as many neighbors as the largest of ``counts``.
         counts: neighbors that vote.
         temperature: of the weighted votes.
-        seed: of intervals and chance.
+        seed: of the chance levels.
 
     Returns:
         ``weighted@k``, ``majority@k`` and their means over classes (``…-mean-class``), each with value, 95 % interval
@@ -93,7 +96,7 @@ def knn_scores(
             chance[name] = chance_of_vote(
                 found.order, found.similarity, found.test.labels, found.train.labels, k=k, temperature=heat, seed=seed
             )
-    return _scores(measures, found.test, chance, seed), predictions
+    return _scores(measures, found.test, chance), predictions
 
 
 def neighbor_rows(found: Neighbors, shown: str) -> Iterator[tuple[object, ...]]:
@@ -135,17 +138,18 @@ def score_lines(scores: Mapping[str, Scores]) -> Iterator[str]:
     for shown, values in scores.items():
         for name, score in values.items():
             chance = f", chance {score['chance']:.1%}" if "chance" in score else ""
-            yield f"{shown:6} {name:24} {score['value']:6.1%} [{score['low']:.1%}, {score['high']:.1%}]{chance}"
+            ends = f" [{score['low']:.1%}, {score['high']:.1%}]" if math.isfinite(score["low"]) else ""
+            yield f"{shown:6} {name:24} {score['value']:6.1%}{ends}{chance}"
 
 
 def _scores(
-    measures: dict[str, tuple[NDArray[np.bool_], bool]], test: FeatureSet, chance: Mapping[str, float], seed: int
+    measures: Mapping[str, tuple[NDArray[np.bool_], bool]], test: FeatureSet, chance: Mapping[str, float]
 ) -> Scores:
-    intervals = bootstrap_intervals(measures, test.labels, seed=seed)
+    folder = (test.metadata.get("data") or {}).get("path")
+    groups = source_groups(Path(folder), test.video_ids) if folder else None
     scores: Scores = {}
     for name, (right, by_class) in measures.items():
-        value = mean_class_accuracy(right, test.labels, len(test.class_names)) if by_class else float(right.mean())
-        scores[name] = {"value": value, "low": intervals[name][0], "high": intervals[name][1]}
+        scores[name] = accuracy_score(right, test.labels, groups, by_class=by_class)
         if name in chance:
             scores[name]["chance"] = chance[name]
     return scores

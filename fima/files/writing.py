@@ -11,6 +11,7 @@ import csv
 import errno
 import itertools
 import json
+import math
 import os
 import platform
 import re
@@ -31,6 +32,7 @@ __all__ = [
     "partial_name",
     "remove_empty",
     "sweep",
+    "to_plain",
     "whole_file",
     "write_csv",
     "write_json",
@@ -91,7 +93,23 @@ def write_text(path: Path, text: str, *, errors: str = "backslashreplace", durab
 
 def write_json(path: Path, content: Any, *, indent: int | None = 2) -> None:
     """A JSON file, which often is what says that a result is complete."""
-    write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n", durable=True)
+    text = json.dumps(to_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    write_text(path, f"{text}\n", durable=True)
+
+
+def to_plain(value: Any) -> Any:
+    """Numpy scalars and arrays, tuples and paths as what JSON has; not-a-number as None."""
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's, which is not imported for this
+        return to_plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
 
 
 def write_csv(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from fima import __version__
 from fima.data.clip_protocol import ClipProtocol
+from fima.data.datasets.groups import source_groups
 from fima.evaluation.metrics import confusion_matrix, per_class_accuracy, scores_of
 from fima.files.reading import read_json
 from fima.files.writing import write_csv, write_json
@@ -64,13 +65,14 @@ def write_results(
     """
     predictions = found.scores.argmax(axis=1)
     own = per_class_accuracy(predictions == found.labels, found.labels, len(class_names))
+    groups = source_groups(Path(config.data), found.video_ids)
     result = {
         **_about_preset(config),
-        **scores_of(found.scores, found.labels, seed=config.seed),
+        **scores_of(found.scores, found.labels, groups),
         "videos": _counts(found, missing),
         "top5_of": min(5, len(class_names)),
         "classes": len(class_names),
-        "interval": "95 % percentile bootstrap over videos, 2000 draws",
+        "interval": f"95 % over {'videos' if groups is None else 'source recordings'}",
         **protocol.to_dict(),
         "centering": None,
         "input": input,
@@ -177,10 +179,14 @@ def describe(result: Path) -> str:
     """The numbers of a result.json in a line or two."""
     content = american_keys(read_json(result))
     names = {"top1": "top-1", "top5": f"top-{content['top5_of']}", "mean_class": "mean class"}
-    percent = {name: {key: f"{100 * share:.1f}" for key, share in content[name].items()} for name in names}
-    parts = [f"{word} {(p := percent[name])['value']} % [{p['low']}, {p['high']}]" for name, word in names.items()]
+    parts = [f"{word} {_percent(content[name])}" for name, word in names.items()]
     videos = content["videos"]
     line = (
         f"{', '.join(parts)} of {videos['tested']} test videos ({videos['listed']} listed); {content['chosen']['how']}"
     )
     return "\n".join([line, *(f"warning: {text}" for text in content["warnings"]), str(result)])
+
+
+def _percent(score: Mapping[str, float | None]) -> str:
+    value, low, high = (None if score[name] is None else 100 * (score[name] or 0) for name in ("value", "low", "high"))
+    return f"{value:.1f} %" + ("" if low is None else f" [{low:.1f}, {high:.1f}]")

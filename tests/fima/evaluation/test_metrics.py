@@ -10,8 +10,8 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from fima.errors import InputError
 from fima.evaluation.metrics import (
+    accuracy_interval,
     average_logits,
-    bootstrap_intervals,
     confusion_matrix,
     mean_class_accuracy,
     per_class_accuracy,
@@ -88,32 +88,42 @@ def test_wrong_averages_and_shapes_are_refused():
         top_k_correct(np.zeros((1, 2)), np.array([2]))
 
 
-def test_bootstrap_is_a_loop_over_resamples():
-    scores, labels = example(25, 4)
-    right = scores.argmax(axis=1) == labels
-    found = bootstrap_intervals({"micro": (right, False), "macro": (right, True)}, labels, resamples=300, seed=3)
-    rng = np.random.default_rng(3)
-    micro, macro = [], []
-    for size in (250, 50):
-        for weights in rng.multinomial(25, np.full(25, 1 / 25), size=size):
-            drawn = np.repeat(np.arange(25), weights)
-            micro.append(right[drawn].mean())
-            macro.append(np.mean([right[drawn][labels[drawn] == c].mean() for c in np.unique(labels[drawn])]))
-    assert found["micro"] == pytest.approx(np.percentile(micro, [2.5, 97.5]))
-    assert found["macro"] == pytest.approx(np.percentile(macro, [2.5, 97.5]))
-
-
-def test_bootstrap_is_near_the_binomials_error():
+def test_an_accuracy_over_videos_has_wilsons_interval():
     right = np.arange(400) % 4 != 0
-    low, high = bootstrap_intervals({"x": (right, False)}, np.zeros(400, int))["x"]
-    error = 1.96 * np.sqrt(0.75 * 0.25 / 400)
-    assert (low, high) == pytest.approx((0.75 - error, 0.75 + error), abs=0.012)
+    low, high, units = accuracy_interval(right, np.zeros(400, int))
+    middle, z = (0.75 + 1.96**2 / 800) / (1 + 1.96**2 / 400), 1.96
+    half = z * np.sqrt(0.75 * 0.25 / 400 + z**2 / (4 * 400**2)) / (1 + z**2 / 400)
+    assert (low, high, units) == (pytest.approx(middle - half, abs=1e-4), pytest.approx(middle + half, abs=1e-4), 400)
+
+
+def test_recordings_are_the_units_where_they_are_known():
+    right, groups = np.repeat([True, False, True, True], 25), np.repeat(range(4), 25)
+    alone, grouped = accuracy_interval(right, np.zeros(100, int)), accuracy_interval(right, np.zeros(100, int), groups)
+    assert grouped.units == 4
+    assert grouped.low < alone.low < 0.75 < alone.high < grouped.high
+
+
+def test_the_mean_over_classes_varies_as_draws_within_classes_do():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [80, 20, 40])
+    chances, means, covered = np.array([0.9, 0.5, 0.7]), [], 0
+    for _ in range(400):
+        right = rng.random(len(labels)) < chances[labels]
+        low, high, _ = accuracy_interval(right, labels, by_class=True)
+        means.append(mean_class_accuracy(right, labels, 3))
+        assert low <= means[-1] <= high
+        covered += low <= chances.mean() <= high
+    assert 0.91 <= covered / 400 <= 0.98
 
 
 def test_scores_hold_their_intervals_and_repeat():
     scores, labels = example(80, 3)
-    found = scores_of(scores, labels, seed=1)
-    assert found == scores_of(scores, labels, seed=1)
-    assert found["top5"] == {"value": 1.0, "low": 1.0, "high": 1.0}  # three classes: as many as there are
+    found = scores_of(scores, labels)
+    assert found["top5"] == {
+        "value": 1.0,
+        "low": pytest.approx(0.954, abs=1e-3),
+        "high": 1.0,
+        "units": 80,
+    }  # three classes: as many as there are
     for numbers in found.values():
         assert numbers["low"] <= numbers["value"] <= numbers["high"]
