@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from analysis.measures.registry import Score, find_measure, find_score
 from analysis.studies import Study
 from analysis.studies.differences import Difference
 
-__all__ = ["headline_differences", "headline_scores", "verdict"]
+__all__ = ["grids_of", "headline_differences", "headline_scores", "verdict"]
 
 _MOST = 9
 _MOST_OF_ONE = 2
@@ -30,11 +30,19 @@ def headline_scores(studies: Mapping[str, Mapping[str, Study]]) -> list[tuple[st
     return [(measure, score) for measure, scores in kept.items() for score in scores]
 
 
-def _directed(measure: str, studies: Iterable[Study]) -> list[Score]:
-    """At most two main scores that some study has and that have a direction, both of one unit and range."""
+def grids_of(studies: Iterable[Study]) -> list[tuple[int, ...]]:
+    """The different grids of studies, as far as they say them."""
+    return sorted({tuple(grid) for study in studies if (grid := study.provenance.get("grid"))})
+
+
+def _directed(measure: str, studies: Collection[Study]) -> list[Score]:
+    """At most two main scores that some study has and that have a direction, both of one unit and range.
+
+    Where the studies have different grids, scores that depend on the grid are left out.
+    """
     had = {name for study in studies for name in study.scores}
     scores = [find_score(measure, name) for name in find_measure(measure).main if name in had]
-    scores = [score for score in scores if score.better]
+    scores = [score for score in scores if score.better and not (score.by_grid and len(grids_of(studies)) > 1)]
     return [score for score in scores if (score.unit, score.axis) == (scores[0].unit, scores[0].axis)][:_MOST_OF_ONE]
 
 

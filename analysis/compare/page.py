@@ -148,6 +148,10 @@ def _warnings(content: Content) -> list[str]:
     skipped = sorted({video for study in every_study for video in study.skipped})
     lines += skipped_note(skipped, "skipped.csv")
     lines += dict.fromkeys(f"{note[0].upper()}{note[1:]}." for study in every_study for note in study.notes())
+    if any(one.by_grid for one in content.differences):
+        grids = {name: studies[0].provenance["grid"] for name, studies in content.every.items()}
+        said = "; ".join(f"{name}: {' × '.join(map(str, grid))}" for name, grid in grids.items() if grid)
+        lines.append(f"Their grids differ ({said}). Scores that depend on the grid (†) say nothing of which is better.")
     if len(content.every) > 1 and not content.differences:
         lines.append("The checkpoints see different clips, so they are not compared in pairs.")
     return lines
@@ -190,7 +194,7 @@ def _difference_rows(differences: Sequence[Difference]) -> dict[str, list[dict[s
     rows: dict[str, list[dict[str, Any]]] = {}
     for one in differences:
         row = {
-            "score": find_score(one.measure, one.score).title,
+            "score": find_score(one.measure, one.score).title + (" †" if one.by_grid else ""),
             "better": one.better or "–",
             "chance": number(one.chance),
             "other": one.other,

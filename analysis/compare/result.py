@@ -110,7 +110,8 @@ class Comparison:
         """Rows of text under ``heads``."""
         return [
             (
-                f"{d.measure}: {find_score(d.measure, d.score).title}", d.better or "–", number(d.chance),
+                f"{d.measure}: {find_score(d.measure, d.score).title}",
+                "grids differ" if d.by_grid else d.better or "–", number(d.chance),
                 number(d.baseline_mean), d.other, number(d.other_mean),
                 number(d.difference) + (f" [{number(d.low)}, {number(d.high)}]" if math.isfinite(d.low) else ""),
                 f"{d.share_higher * 100:.0f} %" if d.num_videos else "–", str(d.num_videos),

@@ -14,7 +14,7 @@ from analysis.inputs.dense import shift_and_stitch
 from fima.checkpoints import LoadedBackbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec
-from fima.methods.activation import foreground_mask
+from fima.methods.activation import channel_mean, foreground_mask
 from fima.models.capture import find_tap, read_maps
 from fima.models.registry import BackboneInfo, backbone_info
 from fima.transforms.motion import frame_difference
@@ -37,7 +37,7 @@ class Features:
 
     def foreground(self) -> Tensor:
         """``(N, H', W')`` bool: `foreground_mask` of the features of a backbone, not of projected ones."""
-        return foreground_mask(self.rgb.mean(dim=1, keepdim=True), self.motion.mean(dim=1, keepdim=True))
+        return foreground_mask(channel_mean(self.rgb), channel_mean(self.motion))
 
 
 @dataclass(frozen=True)

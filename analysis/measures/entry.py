@@ -22,6 +22,7 @@ class Score:
         better: ``higher`` or ``lower``; empty where a score says what is so, not what is better.
         unit: Unit of measurement; empty for a pure number.
         limits: Ends of its range; infinite where it has none.
+        by_grid: Whether it depends on how many cells the feature map has, so that other grids do not compare by it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Score:
     better: str = ""
     unit: str = ""
     limits: tuple[float, float] = (-math.inf, math.inf)
+    by_grid: bool = False
 
     @property
     def axis(self) -> tuple[float, float] | None:
@@ -112,9 +114,9 @@ def measure_entry(name: str, title: str, scores: tuple[Score, ...], **words: Any
     return Measure(name, title, scores={score.name: score for score in scores}, **words)
 
 
-def share(name: str, label: str, meaning: str, chance: str, better: str = "higher") -> Score:
-    """A score in [0, 1]."""
-    return Score(name, label, meaning, chance, better, limits=(0.0, 1.0))
+def share(name: str, label: str, meaning: str, chance: str, better: str = "higher", *, by_grid: bool = False) -> Score:
+    """A score in [0, 1]; arguments as of `Score`."""
+    return Score(name, label, meaning, chance, better, limits=(0.0, 1.0), by_grid=by_grid)
 
 
 def correlation(name: str, label: str, meaning: str, chance: str, better: str = "higher") -> Score:

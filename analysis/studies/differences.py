@@ -39,6 +39,7 @@ class Difference:
         baseline_high: Upper end.
         other_low: Lower end of the other's own.
         other_high: Upper end.
+        by_grid: Whether the score depends on the grid, and the two have different ones; neither is better then.
     """
 
     measure: str
@@ -59,6 +60,7 @@ class Difference:
     other_low: float = math.nan
     other_high: float = math.nan
     num_units: int | None = None
+    by_grid: bool = False
 
     @property
     def clear(self) -> bool:
@@ -102,6 +104,9 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
     paired = paired_difference(first, second, groups=_groups(studies[baseline], shared))
     both = np.isfinite(first) & np.isfinite(second)
     ours, theirs = studies[baseline].scores[score], studies[other].scores[score]
+    entry = find_score(studies[baseline].measure, score)
+    grids = [studies[name].provenance.get("grid") for name in (baseline, other)]
+    by_grid = entry.by_grid and None not in grids and grids[0] != grids[1]
     return Difference(
         measure=studies[baseline].measure,
         score=score,
@@ -116,11 +121,12 @@ def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str
         num_videos=paired.num_videos,
         num_units=paired.num_units,
         chance=math.nan if ours.chance is None else ours.chance,
-        better=find_score(studies[baseline].measure, score).better,
+        better="" if by_grid else entry.better,
         baseline_low=ours.low,
         baseline_high=ours.high,
         other_low=theirs.low,
         other_high=theirs.high,
+        by_grid=by_grid,
     )
 
 

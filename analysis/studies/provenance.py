@@ -42,6 +42,7 @@ def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dic
             "still": list(still),
             "groups": {video.video_id: video.group for video in session.videos if video.group is not None},
         },
+        "grid": _grid(session),
         "space": settings.space,
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",
         "settings": settings.changed(),
@@ -55,3 +56,12 @@ def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dic
         "versions": versions(),
         "command": settings.command(measure),
     }
+
+
+def _grid(session: Session) -> list[int] | None:
+    """Slices, rows and columns of the feature map, as its layer's strides have it; None where they are not known."""
+    tap, spec = session.extractor.tap, session.loaded.input
+    if not tap.temporal_stride:
+        return None
+    side = max(1, round(spec.size / tap.spatial_stride)) * session.settings.dense
+    return [max(1, round(spec.num_frames / tap.temporal_stride)), side, side]

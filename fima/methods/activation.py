@@ -11,7 +11,13 @@ from torch.nn import functional as F
 
 from fima.errors import InputError
 
-__all__ = ["activation_boxes", "check_feature_maps", "class_agnostic_activation_map", "foreground_mask"]
+__all__ = [
+    "activation_boxes",
+    "channel_mean",
+    "check_feature_maps",
+    "class_agnostic_activation_map",
+    "foreground_mask",
+]
 
 _EXTENT = {"frame": (2, 3), "clip": (1, 2, 3)}
 
@@ -42,9 +48,29 @@ def class_agnostic_activation_map(
     check_feature_maps(feature_map=feature_map)
     if normalize not in _EXTENT:
         raise InputError(f"normalize must be one of {', '.join(_EXTENT)}, got {normalize!r}")
-    response = _full_precision(feature_map).mean(dim=1)
+    response = channel_mean(feature_map)[:, 0]
     activation_map = _min_max(response, _EXTENT[normalize], num_channels=feature_map.shape[1])
     return activation_map if size is None else _resize(activation_map, size)
+
+
+def channel_mean(feature_map: Tensor) -> Tensor:
+    """Mean over channels, 0 where it is but the rounding of its sum.
+
+    After a layer norm without learnt weights the mean is 0 everywhere; its rounding would become a lively map.
+
+    Args:
+        feature_map: ``(N, C, T', H', W')``, floating point.
+
+    Returns:
+        ``(N, 1, T', H', W')``, float32 for half precision.
+    """
+    features = _full_precision(feature_map)
+    mean, channels = features.mean(dim=1, keepdim=True), features.shape[1]
+    if channels == 1:
+        return mean
+    with torch.no_grad():
+        rounding = features.abs().mean(dim=1, keepdim=True) * (torch.finfo(mean.dtype).eps * math.log2(channels))
+    return mean.masked_fill(mean.abs() <= rounding, 0)
 
 
 def foreground_mask(rgb: Tensor, motion: Tensor) -> Tensor:
@@ -128,7 +154,7 @@ def _full_precision(feature_map: Tensor) -> Tensor:
 
 def _mean_response(feature_map: Tensor) -> Tensor:
     """Mean over channels, then time: ``(N, H', W')``."""
-    return _full_precision(feature_map).mean(dim=1).mean(dim=1)
+    return channel_mean(feature_map)[:, 0].mean(dim=1)
 
 
 def _min_max(response: Tensor, extent: tuple[int, ...], *, num_channels: int) -> Tensor:

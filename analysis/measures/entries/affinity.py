@@ -11,7 +11,7 @@ ENTRY = measure_entry(
     "Spatial affinity",
     (
         Score("contrast", "contrast", "mean diagonal − mean rest", "0", "higher"),
-        share("top1_agreement", "top-1 agreement", "rows whose largest entry is on the diagonal", "1/P"),
+        share("top1_agreement", "top-1 agreement", "rows whose largest entry is on the diagonal", "1/P", by_grid=True),
         Score(
             "displacement",
             "displacement",
@@ -20,6 +20,7 @@ ENTRY = measure_entry(
             "lower",
             "cells",
             (0.0, math.inf),
+            by_grid=True,
         ),
         share("auroc", "AUROC", "diagonal against the rest", "0.5"),
     ),

@@ -21,7 +21,12 @@ ENTRY = measure_entry(
             "1",
         ),
         share(
-            "spread", "spread over the cells", "exponential of the entropy over the cells, as a share of them", "1", ""
+            "spread",
+            "spread over the cells",
+            "exponential of the entropy over the cells, as a share of them",
+            "1",
+            "",
+            by_grid=True,
         ),
         share("energy", "energy inside", "share of the received attention inside the mask", "the mask's share"),
         share("auroc", "AUROC", "pixels inside against outside", "0.5"),

@@ -8,8 +8,15 @@ ENTRY = measure_entry(
     "pca",
     "Feature colors",
     (
-        share("explained", "in three colors", "share of the features' variance in the first three components", "", ""),
-        share("explained_first", "in the first", "share in the first component", "", ""),
+        share(
+            "explained",
+            "in three colors",
+            "share of the features' variance in the first three components",
+            "",
+            "",
+            by_grid=True,
+        ),
+        share("explained_first", "in the first", "share in the first component", "", "", by_grid=True),
         share(
             "explained_motion",
             "of the motion features",

@@ -9,7 +9,13 @@ ENTRY = measure_entry(
     "Temporal similarity",
     (
         Score("contrast", "contrast of slices", "mean diagonal − mean rest of the slices of a clip", "0", "higher"),
-        share("top1_agreement", "top-1 agreement of slices", "slices most similar to their own motion", "1/T'"),
+        share(
+            "top1_agreement",
+            "top-1 agreement of slices",
+            "slices most similar to their own motion",
+            "1/T'",
+            by_grid=True,
+        ),
         share("offset_auroc", "AUROC of offsets", "aligned against misaligned windows of the same video", "0.5"),
         Score("offset_d_prime", "d′ of offsets", "their distance in standard deviations", "0", "higher"),
         share("offset_auroc_disjoint", "AUROC, no shared frames", "only pairs of windows that share no frame", "0.5"),

@@ -17,7 +17,7 @@ from analysis.studies.cam.whole import Windows, takes_whole_frames, whole_arrays
 from analysis.studies.collecting import Collector, Measured
 from analysis.studies.display import display_clip
 from analysis.studies.study import Study
-from fima.methods.activation import activation_boxes, class_agnostic_activation_map
+from fima.methods.activation import activation_boxes, channel_mean, class_agnostic_activation_map
 
 __all__ = ["run"]
 
@@ -86,7 +86,7 @@ class _Maps:
 def _measure(session: Session, batch: list[Clip]) -> list[Measured]:
     clip = to_batch(batch, session.extractor.device)
     features = session.extractor(clip)
-    rgb, motion = (maps.mean(dim=1, keepdim=True).float().cpu() for maps in (features.rgb, features.motion))
+    rgb, motion = (channel_mean(maps).float().cpu() for maps in (features.rgb, features.motion))
     size = (rgb.shape[2], rgb.shape[3], rgb.shape[4])
     energy = motion_energy(clip, size=size, boundary=session.settings.boundary).cpu()
     maps = [_Maps(rgb[i], motion[i], energy[i : i + 1]) for i in range(len(batch))]

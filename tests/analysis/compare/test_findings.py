@@ -12,7 +12,7 @@ from analysis.compare.headlines import headline_differences, headline_scores, ve
 from analysis.measures.statistics import Summary
 from analysis.pages.strips import REFERENCE
 from analysis.studies import Study
-from analysis.studies.differences import Difference
+from analysis.studies.differences import Difference, compare_scores
 
 
 def _study(measure, scores, *, trained=True, videos=8):
@@ -29,6 +29,28 @@ def _difference(measure, score, value, low=math.nan, high=math.nan, better="high
         measure, score, "a", other, **{"baseline_mean": 0.0, "other_mean": value, **given}, difference=value, low=low,
         high=high, share_higher=0.9, num_videos=8, better=better,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("other", "grids_differ"), [([2, 7, 7], False), ([8, 14, 14], True)])
+def test_networks_of_other_grids_do_not_compare_by_what_depends_on_the_grid(other, grids_differ):
+    values = np.linspace(0.2, 0.4, 8)
+    names = ("auroc_foreground", "top1_agreement_foreground", "displacement")
+    studies = {}
+    for name, grid, shift in (("a", [2, 7, 7], 0.0), ("b", other, 0.3)):
+        study = _study("affinity", {score: _summary(0.3 + shift) for score in names})
+        study.provenance["grid"] = grid
+        study.video_scores.update({"video_id": np.arange(8).astype(str), **dict.fromkeys(names, values + shift)})
+        studies[name] = study
+    found = {one.score: one for one in compare_scores(studies)}
+    assert found["auroc_foreground"].better == "higher"
+    assert not found["auroc_foreground"].by_grid
+    assert verdict(found["auroc_foreground"]) == "better"
+    for name, better in (("top1_agreement_foreground", "higher"), ("displacement", "lower")):
+        assert found[name].by_grid == grids_differ
+        assert found[name].better == ("" if grids_differ else better)
+        assert bool(verdict(found[name])) != grids_differ
+    headlines = [score.name for _, score in headline_scores({"affinity": studies})]
+    assert headlines == ["auroc_foreground"] + ([] if grids_differ else ["top1_agreement_foreground"])
 
 
 @pytest.mark.parametrize(

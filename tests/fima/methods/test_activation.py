@@ -60,6 +60,14 @@ class TestActivationMap:
         feature_map = random_map(3, channels, 1, 1, 1).expand(3, channels, 2, 7, 7).contiguous(memory_format=layout)
         assert not class_agnostic_activation_map(feature_map, normalize=normalize, size=(4, 14, 14)).any()
 
+    @pytest.mark.parametrize("channels", [16, 128, 1000])
+    def test_a_layer_norm_leaves_nothing_to_see(self, channels):
+        """Its mean over channels is 0 but for rounding, which must not become a picture."""
+        tokens = torch.nn.LayerNorm(channels)(torch.randn(2, 3, 5, 5, channels) * 3 + 1)
+        maps = class_agnostic_activation_map(tokens.movedim(-1, 1))
+        assert torch.equal(maps, torch.zeros(2, 3, 5, 5))
+        assert not foreground_mask(tokens.movedim(-1, 1), tokens.movedim(-1, 1)).any()
+
     def test_one_flat_frame_leaves_the_others(self):
         feature_map = random_map(1, 1, 2, 3, 3)
         feature_map[:, :, 0] = 0.3
