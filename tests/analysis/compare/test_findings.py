@@ -38,7 +38,7 @@ def test_networks_of_other_grids_do_not_compare_by_what_depends_on_the_grid(othe
     studies = {}
     for name, grid, shift in (("a", [2, 7, 7], 0.0), ("b", other, 0.3)):
         study = _study("affinity", {score: _summary(0.3 + shift) for score in names})
-        study.provenance["grid"] = grid
+        study.provenance |= {"grid": grid, "inputs": {}}
         study.video_scores.update({"video_id": np.arange(8).astype(str), **dict.fromkeys(names, values + shift)})
         studies[name] = study
     found = {one.score: one for one in compare_scores(studies)}
