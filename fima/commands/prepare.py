@@ -90,6 +90,8 @@ def _tell_plan(todo: Plan) -> None:
     lines = [f"{_videos(len(todo.jobs))} to do ({_megabytes(size)}), {len(todo.done) - todo.gone} done before"]
     if todo.copies:
         lines.append(f"{_plural(len(todo.copies), 'annotation file')} to copy")
+    if todo.changed:
+        lines.append(f"{_plural(len(todo.changed), 'file')} not as written before, kept as ….changed")
     if todo.left_out:
         lines.append(f"{_plural(todo.left_out, 'other file')} left out")
     if todo.gone:

@@ -54,6 +54,7 @@ class Plan:
         gone: how many of ``done`` the source does not hold any more.
         copies: annotation files to copy, relative to both folders.
         left_out: how many other files there are, which are not copied.
+        changed: files in the folder that are not as an earlier run wrote them; they are kept aside.
     """
 
     source: Path
@@ -64,6 +65,7 @@ class Plan:
     gone: int = 0
     copies: tuple[str, ...] = ()
     left_out: int = 0
+    changed: tuple[str, ...] = ()
 
 
 def plan(source: str | Path, folder: str | Path, encoding: Encoding, *, overwrite: bool = False) -> Plan:
@@ -96,8 +98,9 @@ def plan(source: str | Path, folder: str | Path, encoding: Encoding, *, overwrit
     annotations = [name for name in files if _is_annotation(name)] if source.is_dir() else []
     _check_own(folder, {*(job.output for job in jobs), *annotations, FAILED})
     unfinished = [job for job in jobs if not _is_done(job, done.get(job.name), folder)]
-    for job in unfinished:
-        done.pop(job.name, None)
+    earlier = [done.pop(job.name) for job in unfinished if job.name in done]
+    copied = tuple(name for name in annotations if not _is_copied(root / name, folder / name))
+    changed = [entry.output for entry in earlier if _is_changed(folder / entry.output, entry.output_bytes)]
     return Plan(
         source=root,
         folder=folder,
@@ -105,8 +108,9 @@ def plan(source: str | Path, folder: str | Path, encoding: Encoding, *, overwrit
         jobs=tuple(unfinished),
         done=done,
         gone=len(done) - (len(jobs) - len(unfinished)),
-        copies=tuple(name for name in annotations if not _is_copied(root / name, folder / name)),
+        copies=copied,
         left_out=len(files) - len(videos) - len(annotations),
+        changed=(*changed, *(name for name in copied if (folder / name).is_file())),
     )
 
 
@@ -207,6 +211,10 @@ def _is_done(job: Job, entry: Done | None, folder: Path) -> bool:
     with suppress(OSError):
         return (folder / entry.output).stat().st_size == entry.output_bytes
     return False
+
+
+def _is_changed(path: Path, size_bytes: int) -> bool:
+    return path.is_file() and path.stat().st_size != size_bytes
 
 
 def _is_copied(source: Path, target: Path) -> bool:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from fima.data.transcode.encode import WriteError
@@ -54,6 +55,7 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
         scratch.mkdir()
         try:
             manifest = Manifest(todo.folder, todo.encoding.to_dict(), todo.done, _planned(todo))
+            _keep_changed(todo)
             _copy(todo, scratch)
             with closing(_outcomes(todo, scratch, workers)) as outcomes:
                 for outcome in outcomes:
@@ -69,6 +71,14 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
 
 def _planned(todo: Plan) -> list[str]:
     return [*(job.output for job in todo.jobs), *todo.copies, FAILED]
+
+
+def _keep_changed(todo: Plan) -> None:
+    """Files that are not as they were written move aside: they may be somebody's work."""
+    for name in todo.changed:
+        path = todo.folder / name
+        kept = (path.with_name(f"{path.name}.changed{number or ''}") for number in count())
+        path.rename(next(place for place in kept if not place.exists()))
 
 
 def _copy(todo: Plan, scratch: Path) -> None:

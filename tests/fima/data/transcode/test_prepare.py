@@ -194,10 +194,26 @@ def test_only_what_changed_is_done_again(source, tmp_path, harm):
     harm(source, out)
     assert [outcome.source for outcome in run(source, out)] == ["videos/Dive/a.avi"]
     after = states(out)
-    assert [path.name for path in after if after[path] != before[path]] == ["a.mp4"]
+    assert [path.name for path in after if after[path] != before.get(path)] == (
+        ["a.mp4"] if harm is not cut_output else ["a.mp4", "a.mp4.changed"]
+    )
     assert run(source, out) == []
     with VideoReader(out / "videos/Dive/a.mp4") as reader:
         assert len(reader) == (10 if harm is change_source else 8)
+
+
+def test_what_somebody_edited_is_kept(source, tmp_path):
+    out = tmp_path / "out"
+    run(source, out)
+    video, annotation = out / "videos/Dive/a.mp4", next(path for path in out.rglob("*.txt"))
+    for text in ("mine", "mine again"):
+        for path in (video, annotation):
+            path.write_text(text)
+        assert [outcome.source for outcome in run(source, out)] == ["videos/Dive/a.avi"]
+    for path in (video, annotation):
+        assert path.with_name(f"{path.name}.changed").read_text() == "mine"
+        assert path.with_name(f"{path.name}.changed1").read_text() == "mine again"
+    assert run(source, out) == []
 
 
 def test_other_settings_need_another_folder_or_overwrite(source, tmp_path):
