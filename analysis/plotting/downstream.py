@@ -45,7 +45,7 @@ def draw_scores(
         for row, (where, part) in enumerate(table.items()):
             for column, task in enumerate(columns):
                 ax = axes[row, column]
-                _draw_accuracies(ax, part.get(task, {}), names, Marks(names, untrained))
+                _draw_accuracies(ax, part.get(task, {}), names, Marks(names, untrained), upright=len(columns) > 4)
                 if row == 0:
                     ax.set_title(tasks[task].replace(", ", "\n") if len(columns) > 4 else tasks[task])
                 if column == 0:
@@ -55,7 +55,7 @@ def draw_scores(
     return figure
 
 
-def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str], marks: Marks) -> None:
+def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str], marks: Marks, *, upright: bool) -> None:
     for place, name in enumerate(names):
         if name not in cells:
             continue
@@ -75,7 +75,8 @@ def _draw_accuracies(ax: Any, cells: Mapping[str, Cell], names: Sequence[str], m
             ax.hlines(100 * s.chance, *span, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, zorder=1)
             ax.hlines(100 * cell.majority, *span, color=COLORS["chance"], linestyle=(0, (1, 1)), linewidth=1, zorder=1)
     ax.set_xlim(-0.6, len(names) - 0.4)
-    ax.set_xticks(range(len(names)), [shortened(name, 16) for name in names], rotation=35, ha="right")
+    turned = {"rotation": 90} if upright else {"rotation": 35, "ha": "right"}
+    ax.set_xticks(range(len(names)), [shortened(name, 16) for name in names], **turned)
 
 
 def _legend() -> list[Any]:
