@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from analysis.pages.words import percent
 from fima.data.readers.open import open_video
 from fima.errors import InputError
 from fima.evaluation.intervals import interval
+from fima.files.reading import read_rows
+from fima.files.writing import write_csv
 
 __all__ = ["Floor", "metadata_floor", "nearest_answers", "read_facts"]
 
@@ -46,14 +50,15 @@ class Floor:
         )
 
 
-def metadata_floor(videos: Videos, scopes: Mapping[str, Parts]) -> dict[str, Floor]:
+def metadata_floor(videos: Videos, scopes: Mapping[str, Parts], kept: Path | None = None) -> dict[str, Floor]:
     """``split`` and ``folds``, as far as there are such scopes → what metadata tells of their test videos.
 
     Args:
         videos: of the data set; those that cannot be opened are left out.
         scopes: what is learned from and tested.
+        kept: file of the videos' facts, which is made if it is not there: opening thousands of videos takes minutes.
     """
-    facts = read_facts(videos)
+    facts = _facts(videos, kept)
     right: dict[str, NDArray[np.float64]] = {}
     for scope, parts in scopes.items():
         where = SPLIT if scope == SPLIT else "folds"
@@ -67,6 +72,19 @@ def metadata_floor(videos: Videos, scopes: Mapping[str, Parts]) -> dict[str, Flo
 def _floor(values: NDArray[np.float64], videos: Videos) -> Floor:
     by_source = None if videos.groups is None else interval(values, videos.groups, limits=(0, 1))[:2]
     return Floor(summarize(values, limits=(0, 1)), by_source)
+
+
+def _facts(videos: Videos, kept: Path | None) -> NDArray[np.float64]:
+    """Those of the file, if it is whole; the lists beside it, which are checked, say that it is of these videos."""
+    if kept is not None and kept.is_file():
+        with suppress(ValueError):
+            rows = np.array([row for _, row in read_rows(kept)][1:], np.float64)
+            if rows.shape == (len(videos), 4):
+                return rows
+    facts = read_facts(videos)
+    if kept is not None:
+        write_csv(kept, ("log_frames", "fps", "height", "width"), facts.tolist())
+    return facts
 
 
 def read_facts(videos: Videos) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def study(
         table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
         report = Report(
             data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos),
-            metadata_floor(videos, scopes),
+            metadata_floor(videos, scopes, runs / "lists" / "facts.csv"),
         )  # fmt: skip
         write_report(folder, report)
     return report

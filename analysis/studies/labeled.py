@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Session
-from analysis.inputs.videos import list_videos
+from analysis.inputs.videos import VideoSource, list_videos
 from analysis.measures.temporal import pool_features
 from analysis.studies.collecting import Collector
+from fima.data.datasets.groups import source_groups
 from fima.errors import InputError
 
 __all__ = ["check_labeled", "mean_over_clips", "pooled_batch", "training_features", "with_default_data"]
@@ -56,7 +58,13 @@ def mean_over_clips(rows: Sequence[Floats]) -> Floats:
 
 
 def training_features(session: Session) -> tuple[Floats, NDArray[np.int64]] | None:
-    """Features ``(V, C)`` and labels ``(V,)`` of the split that a probe is trained on; None where none is given."""
+    """Features ``(V, C)`` and labels ``(V,)`` of the split that a probe is trained on; None where none is given.
+
+    Videos of recordings that are tested, where the data set tells recordings, are left out.
+
+    Raises:
+        InputError: If a video has no label, is tested itself, or none is left.
+    """
     settings = session.settings
     if settings.train_split is None:
         return None
@@ -65,8 +73,24 @@ def training_features(session: Session) -> tuple[Floats, NDArray[np.int64]] | No
     check_labeled(training, "the training split")
     if shared := {v.video_id for v in training.videos} & {v.video_id for v in session.videos}:
         raise InputError(f"--train-split {settings.split}: holds {min(shared)}, which is tested")
+    training = replace(training, videos=_of_other_recordings(training.videos, session.videos, settings.data))
     rows, labels = [], []
     for video, clips in Collector(training).read(partial(pooled_batch, training), None):
         rows.append(mean_over_clips([features for _, features in clips]))
         labels.append(video.label)
     return np.stack(rows), np.array(labels, np.int64)
+
+
+def _of_other_recordings(
+    training: list[VideoSource], tested: Sequence[VideoSource], data: str | None
+) -> list[VideoSource]:
+    """Numbers of recordings are of one split each, so both are numbered together here."""
+    ids = [video.video_id for video in (*training, *tested)]
+    groups = None if data is None else source_groups(Path(data), ids)
+    if groups is None:
+        return training
+    seen = set(groups[len(training) :])
+    kept = [video for video, group in zip(training, groups, strict=False) if group not in seen]
+    if not kept:
+        raise InputError("--train-split: every recording of it is tested too")
+    return kept

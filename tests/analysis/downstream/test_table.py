@@ -94,8 +94,16 @@ def test_the_floor_is_what_the_number_of_frames_tells(tmp_path: Path) -> None:
     assert nearest_answers(facts, labels, facts[[0, 11]]).tolist() == [0, 1]
     same = np.ones((12, 4))
     assert nearest_answers(same, labels, same[:2]).tolist() == [0, 0]  # the first five, by order alone
-    missing = metadata_floor(SMALL, SMALL_SCOPES)["split"]
+    kept = tmp_path / "facts.csv"
+    missing = metadata_floor(SMALL, SMALL_SCOPES, kept)["split"]
     assert missing.summary.num_videos == 0  # no file is there
+    facts = [[float(label), 25, 8, 8] for label in SMALL.labels]  # as if the class were in the number of frames
+    kept.write_text("log_frames,fps,height,width\n" + "".join(",".join(map(str, row)) + "\n" for row in facts))
+    known = metadata_floor(SMALL, SMALL_SCOPES, kept)["split"]
+    assert known.summary.num_videos == 4
+    assert known.summary.mean == 0.5  # two of three training videos are "yes", and all three vote
+    kept.write_text("log_frames,fps\n1,x\n")
+    assert metadata_floor(SMALL, SMALL_SCOPES, kept)["split"].summary.num_videos == 0
 
 
 def test_differences_of_known_size() -> None:

@@ -13,6 +13,7 @@ from analysis.inputs.sessions import Session, open_session
 from analysis.inputs.videos import VideoSource
 from analysis.settings import Settings
 from analysis.studies.background import run
+from analysis.studies.labeled import _of_other_recordings
 from fima.data.masks.automatic import AutomaticMasks
 from fima.errors import InputError
 from fima.input_spec import InputSpec
@@ -142,3 +143,18 @@ def test_what_cannot_be_asked_is_refused(clips_dir, capsys):
     assert "whose videos have classes" in capsys.readouterr().err
     assert main(["background", "--train-split", "train"]) == 2
     assert "train_split" in capsys.readouterr().err
+
+
+def test_training_videos_of_tested_recordings_are_left_out(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    groups = {"a/v1": "x", "a/v2": "y", "b/v3": "x", "b/v4": "z"}
+    (tmp_path / "annotations" / "groups.csv").write_text(
+        "video,place\n" + "".join(f"{name}.mp4,{place}\n" for name, place in groups.items())
+    )
+    training, tested = (
+        [VideoSource(name, None, 0) for name in names] for names in (["a/v1", "a/v2"], ["b/v3", "b/v4"])
+    )
+    assert [video.video_id for video in _of_other_recordings(training, tested, str(tmp_path))] == ["a/v2"]
+    assert _of_other_recordings(training, tested, str(tmp_path / "none")) == training
+    with pytest.raises(InputError, match="every recording of it is tested too"):
+        _of_other_recordings(training[:1], tested, str(tmp_path))
