@@ -64,8 +64,8 @@ def attention_layers(backbone: nn.Module) -> dict[str, str]:
     for name, module in backbone.named_modules():
         if not callable(getattr(module, "heads_of", None)) or getattr(module, "window", None) is not None:
             continue
-        divided = getattr(backbone, "attention", "joint")
-        found[name] = "time" if name.endswith("temporal_attn") else "cells" if divided == "joint" else "space"
+        within_frames = getattr(backbone, "attention", "joint") in ("divided", "space")
+        found[name] = "time" if name.endswith("temporal_attn") else "space" if within_frames else "cells"
     return found
 
 

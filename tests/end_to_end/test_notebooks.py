@@ -61,7 +61,17 @@ def test_background_bias(repo_dir, tmp_path):
     assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
 
 
-@pytest.mark.parametrize("name", ["1_quick_start", "2_own_checkpoint", "3_own_backbone", "4_two_trainings"])
+FOR_JUPYTERLAB = (
+    "1_quick_start",
+    "2_own_checkpoint",
+    "3_own_backbone",
+    "4_two_trainings",
+    "5_own_token_network",
+    "6_transformer_against_cnn",
+)
+
+
+@pytest.mark.parametrize("name", FOR_JUPYTERLAB)
 def test_for_jupyterlab(repo_dir, tmp_path, name):
     notebook = _papermill(repo_dir, f"notebooks/{name}.ipynb", tmp_path / "done.ipynb")
     data = [output["data"] for output in _outputs(notebook) if "data" in output]
