@@ -8,16 +8,16 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from fima.engine.agreement import AgreementWatch
-from fima.engine.checkpoints import CheckpointKeeper
+from fima.engine.callbacks.agreement import AgreementWatch
+from fima.engine.callbacks.checkpoints import CheckpointKeeper
+from fima.engine.callbacks.failures import FailureWatch
+from fima.engine.callbacks.health import CollapseWatch
+from fima.engine.callbacks.interruption import Interruption
+from fima.engine.callbacks.progress import RunProgress
+from fima.engine.callbacks.record import MetricsFile, Recorder
 from fima.engine.data import RunData
-from fima.engine.failures import FailureWatch
 from fima.engine.folder import RunFolder
-from fima.engine.health import CollapseWatch
-from fima.engine.interruption import Interruption
 from fima.engine.module import Evaluation, TaskModule
-from fima.engine.progress import RunProgress
-from fima.engine.record import MetricsFile, Recorder
 from fima.engine.resume import ResumePoint, saved_state
 from fima.engine.trainer import quiet_lightning
 from fima.errors import CheckpointError, InputError, TrainingError, VideoError, one_line

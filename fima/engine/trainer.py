@@ -16,7 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from fima.engine.checkpoints import AtomicCheckpointIO
+from fima.engine.callbacks.checkpoints import AtomicCheckpointIO
 from fima.engine.configuration import RunConfig
 from fima.engine.resume import ResumePoint
 from fima.errors import InputError, one_line

@@ -10,8 +10,8 @@ import torch
 
 from fima.checkpoints.files import write_checkpoint
 from fima.checkpoints.shipped import checkpoint_name
+from fima.engine.callbacks.progress import RunProgress
 from fima.engine.folder import opened_run
-from fima.engine.progress import RunProgress
 from fima.evaluation.checks import hold_out, take_examples
 from fima.evaluation.feature_store import FeatureSet, read_clip_vectors
 from fima.evaluation.features import ClipFeatures

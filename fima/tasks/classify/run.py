@@ -11,8 +11,8 @@ from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
+from fima.engine.callbacks.progress import RunProgress
 from fima.engine.folder import TRAINED, RunFolder, opened_run
-from fima.engine.progress import RunProgress
 from fima.engine.resume import ResumePoint, check_same_run, find_resume, fingerprint
 from fima.engine.trainer import make_trainer
 from fima.errors import CheckpointError, InputError

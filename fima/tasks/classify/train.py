@@ -8,10 +8,10 @@ from lightning.pytorch import Trainer
 
 from fima.checkpoints import LoadedBackbone
 from fima.engine.batches import steps_per_epoch
+from fima.engine.callbacks.progress import RunProgress
 from fima.engine.data import loaded_batches
 from fima.engine.folder import RunFolder
 from fima.engine.loop import fit
-from fima.engine.progress import RunProgress
 from fima.engine.resume import ResumePoint, check_same_run
 from fima.tasks.classify.choice import EpochChoice
 from fima.tasks.classify.classifier import Classifier

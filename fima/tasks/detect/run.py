@@ -13,10 +13,10 @@ import torch
 from fima.checkpoints import LoadedBackbone
 from fima.checkpoints.shipped import checkpoint_name
 from fima.data.datasets.layouts.ava import AvaDataset
+from fima.engine.callbacks.progress import RunProgress
 from fima.engine.data import RunData
 from fima.engine.folder import TRAINED, opened_run
 from fima.engine.loop import fit
-from fima.engine.progress import RunProgress
 from fima.engine.resume import check_same_run, find_resume
 from fima.engine.trainer import make_trainer
 from fima.errors import InputError

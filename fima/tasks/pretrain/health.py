@@ -16,7 +16,7 @@ from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.datasets.groups import source_groups
 from fima.data.datasets.opening import is_shapes
-from fima.engine.health import lidar, neighbor_accuracy, rank_me
+from fima.engine.callbacks.health import lidar, neighbor_accuracy, rank_me
 from fima.errors import InputError
 from fima.evaluation.features import clip_features
 from fima.tasks.pretrain.config import PretrainConfig

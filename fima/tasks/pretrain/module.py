@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fima.data.windows import WindowBatch
-from fima.engine.health import collapse_measures
+from fima.engine.callbacks.health import collapse_measures
 from fima.engine.module import TaskModule, seed_from
 from fima.engine.optimizer import group
 from fima.input_spec import InputSpec

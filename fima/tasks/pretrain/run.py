@@ -9,10 +9,10 @@ import torch
 from fima.data.datasets import VideoDataset
 from fima.data.windows import collate_windows
 from fima.engine.batches import steps_per_epoch
+from fima.engine.callbacks.progress import RunProgress
 from fima.engine.data import loaded_batches, open_split
 from fima.engine.folder import opened_run
 from fima.engine.loop import fit
-from fima.engine.progress import RunProgress
 from fima.engine.resume import LAST, check_same_run, find_resume, fingerprint
 from fima.engine.trainer import make_trainer
 from fima.tasks.pretrain.build import build_method, check_coupling, check_ranges, clip_slices, window_dataset

@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 
-from fima.engine.checkpoints import CheckpointKeeper
+from fima.engine.callbacks.checkpoints import CheckpointKeeper
 from fima.errors import Interrupted
 
 __all__ = ["Interruption"]

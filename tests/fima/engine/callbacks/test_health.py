@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fima.engine.health import (
+from fima.engine.callbacks.health import (
     alignment,
     collapse_measures,
     feature_spread,

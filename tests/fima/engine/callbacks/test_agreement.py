@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from fima.engine.agreement import checksums, first_difference
+from fima.engine.callbacks.agreement import checksums, first_difference
 from fima.methods.memory import FeatureQueue
 
 

@@ -1,7 +1,7 @@
 import csv
 
-from fima.engine.progress import describe
-from fima.engine.record import MetricsFile
+from fima.engine.callbacks.progress import describe
+from fima.engine.callbacks.record import MetricsFile
 
 
 def table(path):

@@ -13,10 +13,10 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fima.checkpoints.files import read_checkpoint, write_checkpoint
+from fima.engine.callbacks.record import Recorder
 from fima.engine.configuration import Checkpoints
 from fima.engine.folder import RunFolder
 from fima.engine.legacy import as_today
-from fima.engine.record import Recorder
 from fima.engine.resume import LAST, step_files
 from fima.errors import InputError, TrainingError
 from fima.files.writing import whole_file

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fima.engine.failures import FailureWatch
+from fima.engine.callbacks.failures import FailureWatch
 from fima.errors import TrainingError
 
 ONE = SimpleNamespace(world_size=1, is_global_zero=True)
@@ -43,8 +43,8 @@ from pathlib import Path
 from types import SimpleNamespace
 import torch
 import torch.distributed as dist
-from fima.engine.failures import FailureWatch
-from fima.engine.record import Means, Recorder
+from fima.engine.callbacks.failures import FailureWatch
+from fima.engine.callbacks.record import Means, Recorder
 from fima.errors import TrainingError
 
 rank = int(sys.argv[1])
