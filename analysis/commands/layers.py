@@ -23,5 +23,6 @@ def run(args: argparse.Namespace) -> int:
     from analysis.inputs.layers import list_layers, print_layers
     from analysis.studies import open_session
 
-    print_layers(list_layers(open_session(settings_from(args))), as_json=args.json)
+    session = open_session(settings_from(args))
+    print_layers(list_layers(session), session.spec.size, as_json=args.json)
     return 0

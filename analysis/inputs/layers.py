@@ -58,8 +58,25 @@ def _shape(output: Any, to_ncthw: Callable[[Any], Tensor] | None) -> tuple[int, 
     return tuple(found.shape[1:]) if isinstance(found, Tensor) and found.ndim == 5 else None
 
 
-def print_layers(layers: list[Layer], *, as_json: bool = False) -> None:
-    """Print layers to stdout: the published taps as a table, or all of them as JSON."""
+def _about_size(last: Layer, size: int) -> str:
+    """What ``--size`` does to the grid."""
+    rows, columns = last.shape[-2:]
+    cell, double = size / max(rows, columns), 2 * size
+    return (
+        f"at {size} px the last has {rows} x {columns} cells, one for {cell:.3g} pixels of the clip; where the backbone "
+        f"takes other sizes, --size {double} gives {2 * rows} x {2 * columns}: finer maps, of numbers that compare with "
+        "those of the same size only"
+    )
+
+
+def print_layers(layers: list[Layer], size: int, *, as_json: bool = False) -> None:
+    """Print layers to stdout: the published taps as a table, or all of them as JSON.
+
+    Args:
+        layers: Of `list_layers`.
+        size: Pixels of the square clip that they are of.
+        as_json: Print all of them, as JSON.
+    """
     if as_json:
         sys.stdout.write(json.dumps([asdict(layer) for layer in layers], indent=2) + "\n")
         return
@@ -73,5 +90,7 @@ def print_layers(layers: list[Layer], *, as_json: bool = False) -> None:
         table.add_row(layer.name, str(c), str(t), f"{h} x {w}")
     console = Console(soft_wrap=True)
     console.print(table)
+    if layers:
+        console.print(_about_size(layers[-1], size))
     if taps:
         console.print(f"{len(layers) - len(taps)} further modules can be read too: --json lists them")

@@ -13,6 +13,9 @@ from analysis.plotting.style import ACTIVATION_CMAP
 
 __all__ = ["beside_colors", "beside_maps", "mark_region", "overlay", "safe_name"]
 
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_HEAD = 24  # pixels above a film: its panels' names
+
 
 def overlay(frames: np.ndarray, maps: np.ndarray, *, cmap: str = ACTIVATION_CMAP) -> np.ndarray:
     """Color activation maps and lay them over frames, the stronger the more opaque, as figures do.
@@ -67,11 +70,25 @@ def beside_maps(
         motion_map: ``(T, h, w)`` in [0, 1].
 
     Returns:
-        uint8 ``(T, H, 3 W + 8, 3)``.
+        uint8 ``(T, H + 24, 3 W + 8, 3)``: the panels' names stand above them.
     """
-    gap = np.full((*frames.shape[:2], 4, 3), 255, dtype=np.uint8)
-    panels = [frames, gap, overlay(frames, rgb_map), gap, overlay(motion_frames, motion_map)]
-    return np.concatenate(panels, axis=2)
+    named = {
+        "frames": frames,
+        "RGB activation": overlay(frames, rgb_map),
+        "motion activation": overlay(motion_frames, motion_map),
+    }
+    gap = np.full((len(frames), frames.shape[1] + _HEAD, 4, 3), 255, dtype=np.uint8)
+    panels = [np.concatenate([_head(name, panel), panel], axis=1) for name, panel in named.items()]
+    return np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=2)
+
+
+def _head(name: str, panel: np.ndarray) -> np.ndarray:
+    """White strips ``(T, 24, W, 3)`` with a name in black, as large as fits."""
+    width = panel.shape[2]
+    strip = np.full((_HEAD, width, 3), 255, dtype=np.uint8)
+    size = min(0.45, 0.45 * width / cv2.getTextSize(name, _FONT, 0.45, 1)[0][0])
+    cv2.putText(strip, name, (1, 16), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.broadcast_to(strip, (len(panel), *strip.shape))
 
 
 def beside_colors(frames: np.ndarray, *colors: np.ndarray) -> np.ndarray:

@@ -112,7 +112,10 @@ def test_layers_lists_what_layer_takes(capsys):
     assert layers["mixed_5c"]["tap"]
     assert layers["mixed_5c"]["shape"] == [1024, 2, 2, 2]
     assert main(["layers", "--size", "56"]) == 0
-    assert "channels" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "channels" in said
+    assert "7 x 7 cells, one for 8 pixels" in " ".join(said.split())
+    assert "--size 112 gives 14 x 14" in " ".join(said.split())
 
 
 def test_a_layer_changes_the_grid(tmp_path):

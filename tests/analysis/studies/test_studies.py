@@ -163,7 +163,10 @@ def test_cam_films_show_every_frame(tmp_path, clips_dir):
         assert len(film) % 8 == 0
         frame = film.frames([0])[0]
     original = torch.from_numpy(study.arrays["example_frames"][0, 0]).movedim(-1, 0)
-    shown = frame[:, :224, :224]
+    assert frame.shape == (3, 224 + 24, 3 * 224 + 8)
+    assert frame[:, :24].float().mean() > 200  # the names of the panels, black on white
+    assert all(frame[:, :24, at : at + 224].min() < 100 for at in (0, 228, 456))
+    shown = frame[:, 24:, :224]
     assert (shown.float() - original.float()).abs().mean() < 6  # the left panel, but for compression
 
 
