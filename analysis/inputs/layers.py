@@ -63,9 +63,9 @@ def _about_size(last: Layer, size: int) -> str:
     rows, columns = last.shape[-2:]
     cell, double = size / max(rows, columns), 2 * size
     return (
-        f"at {size} px the last has {rows} x {columns} cells, one for {cell:.3g} pixels of the clip; where the backbone "
-        f"takes other sizes, --size {double} gives {2 * rows} x {2 * columns}: finer maps, of numbers that compare with "
-        "those of the same size only"
+        f"at {size} px the last has {rows} x {columns} cells, one for {cell:.3g} pixels of the clip; where the "
+        f"backbone takes other sizes, --size {double} gives {2 * rows} x {2 * columns}: finer maps, of numbers that "
+        "compare with those of the same size only"
     )
 
 
