@@ -59,6 +59,7 @@ _TEXTS = (
     "train_split",
     "masks",
     "layer",
+    "layers",
     "space",
     "boundary",
     "normalize",
@@ -98,6 +99,8 @@ class Settings:
         clips: Clips per video: 1 is the middle, more are uniformly spaced.
         start_seconds: Start of the one clip per video, instead of ``clips``.
         layer: The backbone's layer to read; None is its output.
+        layers: Which layers to read as a curve from input to output: ``all`` that the backbone publishes, or names with
+            commas between them (affinity, cam, temporal, localize and mover only).
         space: Compare features as the ``backbone`` gives them, or ``projected`` by the method in ``ckpt`` (affinity and
             temporal only).
         boundary: First frame of the frame difference: ``repeat`` the second's, or ``wrap`` as in training.
@@ -141,6 +144,7 @@ class Settings:
     clips: int = 1
     start_seconds: float | None = None
     layer: str | None = None
+    layers: str | None = None
     space: str = "backbone"
     boundary: str = "repeat"
     normalize: str = "frame"
@@ -191,6 +195,8 @@ class Settings:
             raise InputError(
                 f"a projector takes the backbone's output; give either layer {self.layer!r} or space projected"
             )
+        if self.layers is not None and (self.layer or self.whole or self.dense > 1 or self.space != "backbone"):
+            raise InputError("layers reads every depth; it goes with none of layer, whole, dense and space projected")
         _check_choice("boundary", self.boundary, BOUNDARIES)
         _check_choice("normalize", self.normalize, NORMALIZATIONS)
         _check_choice("dense", self.dense, DENSE)

@@ -26,6 +26,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "beside every score that of an untrained backbone of the same architecture (twice the passes)",
     },
+    "layers": {
+        "metavar": "all|TAP,TAP",
+        "help": "the scores as a curve over these layers, from input to output, from one pass",
+    },
     "hop": {
         "type": int, "metavar": "N",
         "help": "frames between windows (default: a quarter window; of cam --whole half of one)",

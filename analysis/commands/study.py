@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.commands.beside import add_beside_flag, open_beside, save_beside
 from analysis.commands.flags import (
     SOME_SKIPPED,
     add_backbone_flags,
@@ -30,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     add_backbone_flags(parser)
     add_video_flags(parser)
     add_own_flags(parser, (*MEASURES[measure].settings, "twin"))
+    if "layers" in MEASURES[measure].settings:
+        add_beside_flag(parser)
     add_out_flag(parser, measure)
     parser.set_defaults(measure=measure)
 
@@ -39,20 +42,26 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args).for_measure(args.measure)
     from analysis.inputs.allocator import return_large_blocks
     from analysis.inputs.truth import mask_source
-    from analysis.studies import open_session
     from analysis.studies import run as run_study
     from analysis.studies.files import study_identity, study_names
 
     return_large_blocks()
-    session = open_session(settings)
+    beside = vars(args).get("beside", [])
+    sessions = open_beside(settings, beside)
+    session = next(iter(sessions.values()))
     if settings.masks is not None:  # also of a measure that does not ask for them
         mask_source(settings.masks, session.videos)
     identity = study_identity(session.settings.decisive(), session.loaded.sha256)
-    names = study_names(args.measure, args.format)
+    identity |= {"beside": [s.loaded.sha256 or name for name, s in list(sessions.items())[1:]]} if beside else {}
+    args.out_name, stem = (
+        (args.measure, args.measure) if settings.layers is None else (f"{args.measure}-layers", "layers")
+    )
+    names = study_names(stem, args.format)
     with enough_memory(), results(args, args.measure, identity, names, args.ckpt and [args.ckpt]) as folder:
         with show_progress(args.measure) as progress:
-            study = run_study(args.measure, session, progress)
-        files = study.save(args.out, tuple(dict.fromkeys(args.format)), into=folder)
+            studies = {name: run_study(args.measure, one, progress) for name, one in sessions.items()}
+        files = save_beside(studies, args.out, tuple(dict.fromkeys(args.format)), folder)
+    study = next(iter(studies.values()))
     print_study(study, files)
     return SOME_SKIPPED if study.skipped else 0
 

@@ -133,7 +133,7 @@ class FeatureExtractor:
         Raises:
             InputError: If the clip is not of that shape, or too small for the backbone.
         """
-        clip = self._as_clip(clip)
+        clip = self.as_clip(clip)
         self.backbone.eval()  # a training loop may have left it otherwise
         with torch.set_grad_enabled(self.gradient):
             if self.pathway is not None:
@@ -145,7 +145,7 @@ class FeatureExtractor:
                 return Features(both[:1], both[1:])
             return Features(self.feature_map(clip), self.feature_map(motion))
 
-    def _as_clip(self, clip: Tensor) -> Tensor:
+    def as_clip(self, clip: Tensor) -> Tensor:
         """Any array or tensor of numbers in [0, 1], as the backbone's weights are."""
         clip = torch.as_tensor(clip).to(self.device, torch.float32)
         if clip.numel() and not (clip.min() >= -_OUTSIDE and clip.max() <= 1 + _OUTSIDE):
@@ -163,8 +163,8 @@ class FeatureExtractor:
     def prepared_map(self, inputs: Tensor) -> Tensor:
         """Feature map ``(N, C, T', H', W')`` of inputs that ``prepare`` made."""
         if self.dense == 1:
-            return self._finite(self._read(inputs))
-        return self._finite(shift_and_stitch(self._read, inputs, self.dense, stride=self.tap.spatial_stride))
+            return self.finite(self._read(inputs))
+        return self.finite(shift_and_stitch(self._read, inputs, self.dense, stride=self.tap.spatial_stride))
 
     def coarse(self) -> Self:
         """The same extractor, whose maps have the backbone's own grid."""
@@ -174,28 +174,28 @@ class FeatureExtractor:
 
     def _read(self, inputs: Tensor) -> Tensor:
         inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
-        maps: dict[str, Tensor] = self._fitting(inputs, lambda: read_maps(self.backbone, inputs, [self.tap]))
+        maps: dict[str, Tensor] = self.fitting(inputs, lambda: read_maps(self.backbone, inputs, [self.tap]))
         return maps[self.tap.layer]
 
     def _motion_map(self, clip: Tensor, rgb: torch.Size, pathway: MotionPathway) -> Tensor:
         """The pathway's feature map, averaged over time to the slices of RGB's."""
-        motion: Tensor = self._fitting(clip, lambda: pathway.backbone(pathway.prepare(clip)))
+        motion: Tensor = self.fitting(clip, lambda: pathway.backbone(pathway.prepare(clip)))
         if motion.shape[3:] != rgb[3:] or motion.shape[2] % rgb[2]:
             grids = [" x ".join(map(str, shape[2:])) for shape in (rgb, motion.shape)]
             raise InputError(
                 f"features cannot be compared: RGB's are {grids[0]}, those of the motion pathway {grids[1]}"
             )
-        n, channels, slices, *grid = self._finite(motion).shape
+        n, channels, slices, *grid = self.finite(motion).shape
         return motion.reshape(n, channels, rgb[2], slices // rgb[2], *grid).mean(dim=3)
 
-    def _finite(self, features: Tensor) -> Tensor:
+    def finite(self, features: Tensor) -> Tensor:
         """Features that are numbers; what is not would be drawn, and averaged, as if it were something."""
         if not bool(torch.isfinite(features).all()):
             name = self.loaded.path or self.loaded.arch
             raise InputError(f"{name}: its features are not finite; look at the checkpoint with fima info")
         return features
 
-    def _fitting(self, inputs: Tensor, run: Callable[[], Any]) -> Any:
+    def fitting(self, inputs: Tensor, run: Callable[[], Any]) -> Any:
         """What ``run`` gives; a clip that is too small for it is refused in words."""
         try:
             return run()

@@ -122,6 +122,8 @@ def open_sessions(
     Raises:
         InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
+    if settings.layers is not None:
+        raise InputError("--layers: a curve is of one measure: fima-analyze MEASURE --layers all --beside CKPT …")
     listed = list_videos(settings) if videos is None else videos
     listed = share_videos(listed)
     like: LoadedBackbone | None = None

@@ -40,6 +40,10 @@ def find_score(measure: str, name: str) -> Score:
     >>> find_score("affinity", "auroc_foreground").label
     'AUROC, foreground'
     """
+    base, _, layer = name.rpartition("@")
+    if base:  # of a study of many layers
+        score = find_score(measure, base)
+        return replace(score, name=name, label=f"{score.label} at {layer}")
     entry = find_measure(measure)
     if name in entry.scores:
         return entry.scores[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from analysis.inputs.sessions import Progress, Session, open_session
 from analysis.measures.registry import CORE, MEASURES, STUDIES
@@ -40,5 +41,7 @@ def run(measure: str, session: Session | Settings, progress: Progress | None = N
     if "dense" not in MEASURES[measure].settings:
         session = replace(session, settings=replace(session.settings, dense=1), extractor=session.extractor.coarse())
     study: Callable[[Session, Progress | None], Study] = importlib.import_module(f"analysis.studies.{measure}").run
+    if session.settings.layers is not None and "layers" in MEASURES[measure].settings:
+        study = partial(importlib.import_module("analysis.studies.layers").measure_layers, measure)
     made = study(session, progress)
     return beside_twin(made, session, lambda twin: study(twin, None)) if session.settings.twin else made

@@ -13,13 +13,13 @@ from analysis.inputs.features import Features
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
 from analysis.measures.statistics import StreamingMean
-from analysis.studies.collecting import Collector, Examples, Measured
+from analysis.studies.collecting import ByClip, Collector, Examples, Measured
 from analysis.studies.display import display_clip
 from analysis.studies.study import Study
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 
-__all__ = ["run"]
+__all__ = ["BY_CLIP", "run"]
 
 _MOST_POSITIONS = 56 * 56
 """A matrix of this many rows and columns takes 80 MB; finer grids are for other measures."""
@@ -70,6 +70,10 @@ def _measure(session: Session, shown: Examples, batch: list[Clip]) -> list[Measu
         )
         for i, clip in enumerate(batch)
     ]
+
+
+BY_CLIP = ByClip(lambda session, batch: _measure(session, Examples(1, 0), batch))
+"""At many layers."""
 
 
 def _slices(features: Features, i: int) -> np.ndarray:

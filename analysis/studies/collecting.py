@@ -19,7 +19,7 @@ from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
 from fima.errors import InputError
 
-__all__ = ["NOTHING_MOVES", "Collector", "Examples", "Measured", "groups_of"]
+__all__ = ["NOTHING_MOVES", "ByClip", "Collector", "Examples", "Measured", "groups_of"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,23 @@ class Measured:
 
 Measure = Callable[[list[Clip]], Sequence["Measured | None"]]
 """A batch of clips → what was measured of each; None for a clip that cannot be scored."""
+
+
+@dataclass(frozen=True)
+class ByClip:
+    """A measure that looks at each clip alone, so that it can be read at many layers of one pass.
+
+    Attributes:
+        measure: Session and a batch of its clips → what was measured of each.
+        against: As of ``Collector``.
+        truth: As of ``Collector``.
+        of_motion: Whether its scores mean nothing of a clip in which nothing moves.
+    """
+
+    measure: Callable[[Session, list[Clip]], Sequence[Measured | None]]
+    against: Callable[[Any, Any], Mapping[str, Any]] | None = None
+    truth: bool = False
+    of_motion: bool = True
 
 
 class Examples:

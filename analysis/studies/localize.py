@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,13 @@ from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.localization import SCORES, baseline_maps, chance_levels, localization_scores
 from analysis.measures.rings import ring_auroc
-from analysis.studies.collecting import Collector, Measured
+from analysis.studies.collecting import ByClip, Collector, Measured
 from analysis.studies.display import display_clip
 from analysis.studies.study import Study
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 
-__all__ = ["BASELINES", "run"]
+__all__ = ["BASELINES", "BY_CLIP", "run"]
 
 BASELINES = ("center", "difference")
 """Beside the uniform map, which is the chance level: a Gaussian in the middle, and the size of the frame difference."""
@@ -90,6 +91,19 @@ def _score(clip: Clip, maps: dict[str, Tensor]) -> Measured | None:
     }
     chance = {f"{prefix}{name}": level for prefix in maps for name, level in (levels | {_RING: 0.5}).items()}
     return Measured(scores, chance, {"map": maps[""][0], "mask": truth.mask, "known": truth.known})
+
+
+def _of_the_network(session: Session, batch: list[Clip]) -> list[Measured | None]:
+    """The scores of the network's own maps: the others are the same at every layer."""
+
+    def own(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not name.startswith(BASELINES)}
+
+    return [found and Measured(own(found.scores), own(found.chance)) for found in _measure(session, batch)]
+
+
+BY_CLIP = ByClip(_of_the_network, truth=True, of_motion=False)
+"""At many layers."""
 
 
 def _example(session: Session, clip: Clip, measured: Measured) -> dict[str, Any]:

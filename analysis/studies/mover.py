@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from fima.data.shapes import ShapesRecord
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 
-__all__ = ["run"]
+__all__ = ["LEVELS", "measure_cut", "read_cuts", "run"]
 
 _Maps = Mapping[str, Tensor]
 _SHOWN = ("picture", "world")
@@ -64,12 +64,11 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Raises:
         InputError: If there are no masks, or no video has a place for a copy.
     """
-    reader = _Reader(session)
     twin = untrained_twin(session)
     collector = Collector(session)
     shown: list[dict[str, Any]] = []
     without: list[str] = []
-    for index, (video, cuts) in enumerate(collector.read_videos(lambda _, video: reader.cut(video), progress)):
+    for index, (video, cuts) in enumerate(read_cuts(session, collector, progress)):
         if not any(cut.kinds for cut in cuts):
             without.append(video.video_id)
         for number, cut in enumerate(cuts):
@@ -85,7 +84,6 @@ def run(session: Session, progress: Progress | None = None) -> Study:
                 shown.append(_example(video, cut, maps, measured))
     if len(without) == len(session.videos):
         raise InputError(f"{without[0]}: no clip has a moving object and a free place beside it for a copy")
-    levels = {f"{prefix}{kind}": 0.5 for prefix in _PREFIXES for kind in KINDS}
     references = frozenset(f"{prefix}{kind}" for prefix in _PREFIXES[2:] for kind in KINDS)
     source = {
         "masks": session.settings.masks or "drawn",
@@ -93,10 +91,44 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         "crop": "whole frame",
         "normalize": "frame",
     }
-    return collector.study("mover", _stacked(shown), levels=levels, source=source, references=references)
+    return collector.study("mover", _stacked(shown), levels=LEVELS, source=source, references=references)
 
 
 _PREFIXES = ("", "motion_", "twin_", "difference_", "contrast_", "center_")
+LEVELS = {f"{prefix}{kind}": 0.5 for prefix in _PREFIXES for kind in KINDS}
+"""Chance levels of all scores."""
+
+
+def read_cuts(
+    session: Session, collector: Collector, progress: Progress | None
+) -> Iterator[tuple[VideoSource, list[_Cut]]]:
+    """Clips of all videos with their copies.
+
+    Args:
+        session: Videos and masks.
+        collector: Notes videos that are broken or short.
+        progress: Called after each video.
+    """
+    reader = _Reader(session)
+    return collector.read_videos(lambda _, video: reader.cut(video), progress)
+
+
+def measure_cut(session: Session, cut: _Cut, sessions: Callable[[Tensor], list[Session]]) -> list[Measured | None]:
+    """The scores of the network's own maps of a clip, by each of several sessions, such as one for each layer.
+
+    Args:
+        session: How large a clip is.
+        cut: Of ``read_cuts``.
+        sessions: Clip ``(1, 3, T, H, W)`` → the sessions; the same number for every clip.
+    """
+    at: list[dict[str, _Maps]] = []
+    for kind, pasted in cut.kinds.items():
+        found = sessions(_clip_of(session, pasted))
+        at = at or [{} for _ in found]
+        for maps, one in zip(at, found, strict=True):
+            maps[kind] = _maps(one, None, pasted)
+    own = [_score(cut, maps) for maps in at]
+    return [Measured({n: v for n, v in one.scores.items() if n.removeprefix("motion_") in KINDS}) for one in own]
 
 
 class _Reader:
@@ -158,10 +190,8 @@ def _drawn(video: VideoSource, indices: NDArray[np.int64]) -> Iterator[tuple[str
 
 def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, Tensor]:
     """Maps ``(1, T, H, W)`` of a clip by prefix, and the masks as the network sees them."""
-    height, width = _fitting(session, pasted.frames.shape[1:3])
-    frames = torch.from_numpy(np.ascontiguousarray(pasted.frames)).permute(0, 3, 1, 2).float()
-    clip = F.interpolate(frames, size=(height, width), mode="area").div_(255).transpose(0, 1)[None]
-    size = (clip.shape[2], height, width)
+    clip = _clip_of(session, pasted)
+    size = (clip.shape[2], clip.shape[3], clip.shape[4])
     features = session.extractor(clip)
     maps = {
         "": class_agnostic_activation_map(features.rgb, size=size),
@@ -174,11 +204,16 @@ def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, T
     plain = baseline_maps(clip)
     maps |= {"difference_": plain["motion"], "contrast_": plain_maps(clip)["contrast"], "center_": plain["center"]}
     for name, mask in (("mover", pasted.mover), ("copy", pasted.copy)):
-        share = F.interpolate(
-            torch.from_numpy(np.ascontiguousarray(mask)).float()[:, None], (height, width), mode="area"
-        )
+        share = F.interpolate(torch.from_numpy(np.ascontiguousarray(mask)).float()[:, None], size[1:], mode="area")
         maps[name] = share[:, 0][None] >= 0.5
     return {name: values.cpu() for name, values in maps.items()}
+
+
+def _clip_of(session: Session, pasted: Pasted) -> Tensor:
+    """The clip ``(1, 3, T, H, W)`` in [0, 1] as the network sees it."""
+    frames = torch.from_numpy(np.ascontiguousarray(pasted.frames)).permute(0, 3, 1, 2).float()
+    size = _fitting(session, pasted.frames.shape[1:3])
+    return F.interpolate(frames, size=size, mode="area").div_(255).transpose(0, 1)[None]
 
 
 def _fitting(session: Session, shape: tuple[int, ...]) -> tuple[int, int]:

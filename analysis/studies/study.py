@@ -145,7 +145,7 @@ class Study:
         """Rows of text: label of the score, mean with 95 % interval, chance, number of videos, and the twin's mean."""
         return [
             (
-                find_score(self.measure, name).title,
+                find_score(self.provenance.get("measured", self.measure), name).title,
                 interval(summary),
                 "" if summary.chance is None else number(summary.chance),
                 str(summary.num_videos),

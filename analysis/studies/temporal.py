@@ -21,11 +21,11 @@ from analysis.measures.temporal import (
     similarity_scores,
     temporal_similarity,
 )
-from analysis.studies.collecting import Collector, Measured
+from analysis.studies.collecting import ByClip, Collector, Measured
 from analysis.studies.study import Study
 from fima.data.sampling import clip_span, sliding_window_starts
 
-__all__ = ["run"]
+__all__ = ["BY_CLIP", "run"]
 
 _FINE_BINS = 200_000
 """Over [-1, 1]: the features of a trained backbone often differ in the third decimal only."""
@@ -99,6 +99,18 @@ def _measure(session: Session, batch: list[Clip]) -> list[dict[str, Any]]:
         }
         for i in range(len(batch))
     ]
+
+
+def _slices_alone(session: Session, batch: list[Clip]) -> list[Measured | None]:
+    """The scores of the slices of each clip; of a single slice there are none."""
+    return [
+        Measured(result["scores"], _chance(len(result["similarity"]))) if len(result["similarity"]) > 1 else None
+        for result in _measure(session, batch)
+    ]
+
+
+BY_CLIP = ByClip(_slices_alone)
+"""At many layers."""
 
 
 def _offsets(results: dict[int, dict[str, Any]], starts: list[int], *, span: int, fps: float) -> OffsetStatistics:

@@ -40,6 +40,7 @@ ALL = (
     "attention",
     "pca",
     "attribution",
+    "faithfulness",
     "embedding",
     "mechanism",
 )
@@ -50,6 +51,15 @@ def test_as_they_stand(repo_dir, tmp_path, name):
     notebook = _papermill(repo_dir, f"analysis/{name}.ipynb", tmp_path / "done.ipynb")
     pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]
     assert any("data:image/png;base64," in page and "<table>" in page for page in pages)
+    assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
+
+
+def test_layers_of_two_checkpoints(repo_dir, tmp_path):
+    few = ("-p", "data", "shapes:camera,videos=3,size=56", "-y", "beside: [tiny-vd]")
+    notebook = _papermill(repo_dir, "analysis/layers.ipynb", tmp_path / "done.ipynb", *few)
+    pages = [output["data"].get("text/html", "") for output in _outputs(notebook) if "data" in output]
+    assert any("data:image/png;base64," in page for page in pages)
+    assert any("auroc_foreground@stage3" in page for page in pages)
     assert not [output for output in _outputs(notebook) if output.get("name") == "stderr"]
 
 

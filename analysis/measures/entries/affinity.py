@@ -37,5 +37,5 @@ ENTRY = measure_entry(
     core=True,
     projected=True,
     twin=True,
-    settings=("space",),
+    settings=("space", "layers"),
 )

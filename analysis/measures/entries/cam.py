@@ -31,6 +31,6 @@ ENTRY = measure_entry(
     figure="Rows of frames, the RGB activation over them, and the activation of the motion input over the frame "
     "difference. Bright is strong; the box encloses what is above half of a frame's maximum.",
     core=True,
-    settings=("normalize", "dense", "hop", "whole"),
+    settings=("normalize", "dense", "hop", "whole", "layers"),
     films="analysis.pages.films:activation_films",
 )

@@ -32,5 +32,5 @@ ENTRY = measure_entry(
     "network.",
     core=True,
     twin=True,
-    settings=("masks", "dense"),
+    settings=("masks", "dense", "layers"),
 )

@@ -31,5 +31,5 @@ ENTRY = measure_entry(
     "things explain; with fewer than ten videos intervals are wide.",
     figure="Frames with the mover outlined in cyan and its copy in orange, the activation over them, and the scores.",
     core=True,
-    settings=("masks", "dense"),
+    settings=("masks", "dense", "layers"),
 )

@@ -39,5 +39,5 @@ ENTRY = measure_entry(
     core=True,
     projected=True,
     twin=True,
-    settings=("hop", "space"),
+    settings=("hop", "space", "layers"),
 )

@@ -1,5 +1,5 @@
 """Class-agnostic activation maps over clips of many videos, and over whole videos."""
 
-from analysis.studies.cam.study import run
+from analysis.studies.cam.study import BY_CLIP, run
 
-__all__ = ["run"]
+__all__ = ["BY_CLIP", "run"]

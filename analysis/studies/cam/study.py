@@ -14,12 +14,12 @@ from analysis.inputs.clips import Clip, center_crop, to_batch
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.agreement import map_correlation, motion_energy
 from analysis.studies.cam.whole import Windows, takes_whole_frames, whole_arrays
-from analysis.studies.collecting import Collector, Measured
+from analysis.studies.collecting import ByClip, Collector, Measured
 from analysis.studies.display import display_clip
 from analysis.studies.study import Study
 from fima.methods.activation import activation_boxes, channel_mean, class_agnostic_activation_map
 
-__all__ = ["run"]
+__all__ = ["BY_CLIP", "run"]
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -101,6 +101,10 @@ def _agreement(maps: _Maps, other: _Maps) -> dict[str, float]:
         "rgb_motion_correlation": float(map_correlation(rgb, motion)),
         "motion_energy_correlation": float(map_correlation(rgb, energy)),
     }
+
+
+BY_CLIP = ByClip(_measure, _agreement)
+"""At many layers."""
 
 
 def _like(maps: Tensor, other: Tensor) -> Tensor:
