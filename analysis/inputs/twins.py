@@ -24,7 +24,8 @@ def untrained_twin(session: Session) -> Session | None:
         session: Of the trained backbone; ``settings.seed`` is that of the twin's weights.
 
     Returns:
-        None where the backbone is untrained itself, or where features are projected: a twin has no trained projector.
+        None where the backbone is untrained itself or has no weights, or where features are projected: a
+        twin has no trained projector.
     """
     loaded = session.loaded
     if not loaded.trained or session.space is not None:
@@ -37,8 +38,10 @@ def untrained_twin(session: Session) -> Session | None:
             raise InputError("not a name")
         twin = untrained_backbone(loaded.arch, seed=seed, input_spec=loaded.input, **loaded.settings)
     except InputError:
-        session.forget()  # what it keeps of clips would be copied with it
         every = len(layers_from_top(session.extractor))
+        if not every:
+            return None
+        session.forget()  # what it keeps of clips would be copied with it
         _, changed = next(cascade(session.extractor, [every], seed))
         untrained = replace(loaded, backbone=changed.backbone, trained=False, path=None, sha256=None)
         return make_session(settings, untrained, videos, kind)
