@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from limits import check, finish, timed
+from star import moving_shape
 
 from analysis.inputs.clips import place_clips, read_clip
 from analysis.inputs.features import FeatureExtractor
@@ -21,7 +22,6 @@ from analysis.settings import Settings
 from analysis.studies import Session, run
 from fima.checkpoints import untrained_backbone
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import torch
 from limits import check, finish, medians
+from star import moving_shape
 from torch import Tensor
 
 from analysis.inputs.features import FeatureExtractor
 from analysis.measures.attribution import attribute, baseline_clip, cosine_target
 from analysis.measures.temporal import pool_features
 from fima.checkpoints import untrained_backbone
-from fima.data.shapes import moving_shape
 
 STEPS, AT_ONCE, LIMIT = 32, 8, 1.1
 

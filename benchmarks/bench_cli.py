@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from limits import check, finish, medians
+from star import moving_shape
 
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 
 HELP_LIMIT, MEMORY_LIMIT = 0.3, 1.05

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from limits import check, finish, timed
+from star import moving_shape
 
 from analysis.compare import compare
 from analysis.inputs.clips import place_clips, read_clip
@@ -24,7 +25,6 @@ from analysis.inputs.features import FeatureExtractor
 from analysis.settings import Settings
 from fima.checkpoints import LoadedBackbone, save_backbone, untrained_backbone
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize

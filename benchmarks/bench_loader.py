@@ -24,11 +24,11 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from limits import check, finish
 from numpy.typing import NDArray
+from star import moving_shape
 from torch.utils.data import DataLoader
 
 from fima.data.datasets import VideoRecord
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.transcode.preparation import plan
 from fima.data.transcode.prepare import prepare

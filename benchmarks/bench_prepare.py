@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from limits import check, finish
 from numpy.typing import NDArray
+from star import moving_shape
 
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.transcode.preparation import plan
 from fima.data.transcode.prepare import prepare

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 from limits import check, finish
+from star import moving_shape
 
 from analysis.report import Report, make_report
 from analysis.settings import Settings
 from analysis.studies import open_session, run
 from fima.checkpoints import save_backbone, untrained_backbone
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 
 CLIPS, LIMIT = 8, 1.3

@@ -12,9 +12,9 @@ from pathlib import Path
 import av
 import numpy as np
 from limits import check, finish, medians
+from star import moving_shape
 
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 
 NUM_FRAMES, KEYFRAME_EVERY, HEIGHT, WIDTH = 1400, 48, 240, 320
 WINDOW = range(NUM_FRAMES // 2, NUM_FRAMES // 2 + 32)

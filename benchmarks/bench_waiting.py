@@ -44,7 +44,8 @@ def _prepared(folder: Path) -> Path:
 
 
 def _make_videos(folder: Path, count: int = 64) -> None:
-    from fima.data.shapes import moving_shape
+    from star import moving_shape
+
     from fima.data.transcode.encode import write_video
 
     folder.mkdir()

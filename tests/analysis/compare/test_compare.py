@@ -22,9 +22,9 @@ from analysis.plotting.compare.figures import affinity_range, draw_compared_affi
 from analysis.report import notebook_parameters, notebook_path
 from analysis.settings import Settings
 from analysis.studies import CORE, run
+from benchmarks.star import moving_shape
 from fima.checkpoints import save_backbone, untrained_backbone
 from fima.cli import main as fima
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.errors import CheckpointError, InputError
 

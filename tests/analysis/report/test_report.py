@@ -20,8 +20,8 @@ from analysis.report import Report, make_report, measuring, notebook_parameters,
 from analysis.report.plan import labels
 from analysis.settings import Settings
 from analysis.studies import load_study, run
+from benchmarks.star import moving_shape
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
 

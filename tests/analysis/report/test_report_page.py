@@ -7,7 +7,7 @@ import pytest
 
 from analysis.report import Report, make_report
 from analysis.settings import Settings
-from fima.data.shapes import moving_shape
+from benchmarks.star import moving_shape
 from fima.data.transcode.encode import write_video
 
 pytestmark = pytest.mark.slow

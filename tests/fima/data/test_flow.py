@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks.star import moving_shape
 from fima.data.flow import FlowFolder
-from fima.data.shapes import moving_shape
 from fima.errors import InputError
 from fima.transforms.motion import flow_edges, optical_flow
 from fima.transforms.views import Crops, cut_flow

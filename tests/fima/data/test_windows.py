@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from benchmarks.star import moving_shape
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.flow import FlowFolder
 from fima.data.readers.file import VideoReader
 from fima.data.sampling import clip_indices
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.windows import VideoFailure, WindowDataset, collate_windows, draw_window_starts
 from fima.errors import InputError, VideoError

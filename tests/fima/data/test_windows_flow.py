@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
+from benchmarks.star import moving_shape
 from fima.data.datasets import open_dataset
 from fima.data.flow import FlowFolder
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.windows import WindowDataset, collate_windows, draw_window_starts
 from fima.errors import InputError

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.star import moving_shape
 from fima.data.datasets import VideoRecord, open_dataset
 from fima.data.readers.file import VideoReader
 from fima.data.readers.open import open_video
 from fima.data.readers.picture_names import FrameNamesError, order_frames, template_pattern
 from fima.data.readers.pictures import DEFAULT_FPS, FrameFolderReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError, VideoError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fima.data.transcode.encode as encode
+from benchmarks.star import moving_shape
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import YUV, write_frames, write_video
 from fima.errors import InputError, VideoError, WriteError
 

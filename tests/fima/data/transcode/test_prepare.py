@@ -13,9 +13,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from benchmarks.star import moving_shape
 from fima.data.datasets import open_dataset
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 from fima.data.transcode.manifest import FOLDER, Done, read_manifest
 from fima.data.transcode.preparation import FAILED, plan

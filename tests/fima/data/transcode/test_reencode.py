@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fima.data.transcode.reencode as module
+from benchmarks.star import moving_shape
 from fima.data.readers.file import VideoReader
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import YUV, write_frames, write_video
 from fima.data.transcode.reencode import Encoding, encoded_size, reencode
 from fima.errors import InputError, VideoError

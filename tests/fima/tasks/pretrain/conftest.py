@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from benchmarks.star import moving_shape
 from fima.cli import main
-from fima.data.shapes import moving_shape
 from fima.data.transcode.encode import write_video
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fima.data.shapes import moving_shape
+from benchmarks.star import moving_shape
 from fima.errors import InputError
 
 
