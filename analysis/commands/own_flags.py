@@ -76,7 +76,7 @@ _ATTRIBUTION: dict[str, dict[str, Any]] = {
     },
     "target": {
         "metavar": "{motion,other,logit,logit:CLASS}", "default": ATTRIBUTION_TARGETS[0],
-        "help": "cosine with the clip's own motion feature, or with the video before; with a classifier in --ckpt, the "
+        "help": "cosine with the clip's own motion feature, or with another video; with a classifier in --ckpt, the "
         "class that it ranks first, or the one of an index (default: %(default)s)",
     },
     "baseline": {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import center_crop, place_clips
+from analysis.inputs.clips import center_crop, place_clips, read_clip
 from analysis.inputs.sessions import Session
 from analysis.inputs.truth import drawn_backgrounds
 from analysis.inputs.videos import VideoSource
@@ -15,7 +15,7 @@ from analysis.measures.chance import choose_partners
 from fima.data.sampling import clip_indices
 from fima.errors import InputError
 
-__all__ = ["StillBackgrounds", "partners_of"]
+__all__ = ["OtherVideos", "partners_of"]
 
 
 def partners_of(videos: Sequence[VideoSource], seed: int = 0) -> dict[str, list[VideoSource]]:
@@ -41,8 +41,8 @@ def partners_of(videos: Sequence[VideoSource], seed: int = 0) -> dict[str, list[
     }
 
 
-class StillBackgrounds:
-    """Backgrounds at rest for the clips of a video: of the first of its partners that can be read.
+class OtherVideos:
+    """What a video is compared with, of the first of its partners that can be read.
 
     Args:
         session: Its videos, and how clips are cut.
@@ -53,16 +53,28 @@ class StillBackgrounds:
         self._partners = partners_of(session.videos, session.settings.seed)
         self._place = place_clips(session.spec, session.settings.clips, session.settings.start_seconds)
 
-    def of(self, video: VideoSource) -> Tensor | None:
-        """``(3, size, size)`` uint8; None where no other video can be read."""
+    def clip(self, video: VideoSource) -> Tensor | None:
+        """Its first clip, uint8 ``(T, 3, size, size)``; None where no other video can be read."""
+        return self._first(video, self._clip)
+
+    def background(self, video: VideoSource) -> Tensor | None:
+        """Its background at rest, uint8 ``(3, size, size)``; None where no other video can be read."""
+        return self._first(video, self._still)
+
+    def _first(self, video: VideoSource, read: Callable[[VideoSource], Tensor]) -> Tensor | None:
         for partner in self._partners[video.video_id]:
             try:
-                return self._read(partner)
+                return read(partner)
             except (InputError, OSError):  # a broken one is named where its own clips are read
                 continue
         return None
 
-    def _read(self, video: VideoSource) -> Tensor:
+    def _clip(self, video: VideoSource) -> Tensor:
+        with video.open() as reader:
+            start = self._place(reader.seconds, reader.duration_seconds)[0]
+            return read_clip(reader, start, self._session.spec)
+
+    def _still(self, video: VideoSource) -> Tensor:
         """A drawn video's background alone; otherwise the middle frame of its first clip, with what is in it."""
         spec = self._session.spec
         with video.open() as reader:

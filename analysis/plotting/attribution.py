@@ -42,7 +42,7 @@ _BASELINES = {
 }
 _TARGETS = {
     "motion": "likeness to the clip's own motion feature",
-    "other": "likeness to the feature of the video before",
+    "other": "likeness to the feature of another video",
     "logit": "logit of the class ranked first",
 }
 
@@ -180,11 +180,12 @@ def draw_sanity(example: dict[str, np.ndarray], layers: np.ndarray, *, ax: Axes)
 
 
 def _draw_stage(example: dict[str, np.ndarray], stage: int, num_layers: int, *, ax: Axes) -> None:
-    """Absolute map of one frame at one stage."""
+    """Absolute map of one frame at one stage, on one scale for all stages: what has faded looks faded."""
     shape = (example["frames"].shape[1], example["frames"].shape[2])
     show_frame(np.zeros(shape, np.uint8), ax=ax).set_title(str(num_layers), pad=2)
-    values = _smooth(np.abs(example["sanity_map"][stage]))
-    overlay_map(values, shape, ax=ax, limits=(0, np.quantile(values, 0.995) or 1.0), cmap=ACTIVATION_CMAP, alpha=1)
+    every = _smooth(np.abs(example["sanity_map"]))
+    most = max(np.quantile(every, 0.995, axis=(1, 2))) or 1.0
+    overlay_map(every[stage], shape, ax=ax, limits=(0, most), cmap=ACTIVATION_CMAP, alpha=1)
     if stage == 0:
         ax.set_ylabel("|map|")
 

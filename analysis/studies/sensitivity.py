@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from analysis.inputs.clips import Clip, to_batch
-from analysis.inputs.partners import StillBackgrounds, partners_of
+from analysis.inputs.partners import OtherVideos, partners_of
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.videos import VideoSource
 from analysis.measures.order import CONDITIONS
@@ -89,7 +89,7 @@ class _Measuring:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._backgrounds = StillBackgrounds(session)
+        self._others = OtherVideos(session)
         self._offered = (-1, 0)  # video, and the most alterations of a clip of it so far
         self.example: dict[str, np.ndarray] = {}
 
@@ -111,7 +111,7 @@ class _Measuring:
         for name, alter in ALTERATIONS.items():
             changed = alter(clip, seed)
             strips[name], altered[name] = _moments(changed), self._features(changed)
-        found = {i: self._backgrounds.of(one.video) for i, one in enumerate(batch) if _whole_mask(one) is not None}
+        found = {i: self._others.background(one.video) for i, one in enumerate(batch) if _whole_mask(one) is not None}
         backgrounds = {i: background for i, background in found.items() if background is not None}
         replaced = list(backgrounds)
         if replaced:

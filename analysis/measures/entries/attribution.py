@@ -6,7 +6,7 @@ __all__ = ["BASELINES", "ENTRY", "METHODS", "TARGETS"]
 
 METHODS = ("integrated_gradients", "gradient_shap", "grad_cam", "occlusion")
 TARGETS = ("motion", "other", "logit")
-"""Cosine of the pooled RGB feature with the clip's own motion feature, or with the RGB feature of the video before; or
+"""Cosine of the pooled RGB feature with the clip's own motion feature, or with the RGB feature of another video; or
 the class that the checkpoint's classifier ranks first (``logit:CLASS``: the class of that index)."""
 BASELINES = ("mean", "black", "blurred", "frozen")
 """What a clip is compared with (see ``analysis.measures.attribution.baseline_clip``)."""

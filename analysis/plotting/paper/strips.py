@@ -134,8 +134,8 @@ def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str
         score_sentence(
             studies,
             "rgb_motion_correlation",
-            "Correlation of a clip’s RGB map with its motion map, mean over videos (chance: with the motion of the "
-            "video before)",
+            "Correlation of a clip’s RGB map with its motion map, mean over videos (chance: with the motion of "
+            "three other videos)",
         ),
         score_sentence(studies, "motion_energy_correlation", "Of the RGB map with the size of the frame difference"),
         clips_sentence(arrays["video_id"]),

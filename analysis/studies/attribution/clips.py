@@ -11,6 +11,7 @@ from torch import Tensor
 
 from analysis.inputs.clips import Clip, read_clip, to_batch
 from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.partners import OtherVideos
 from analysis.inputs.randomized import cascade
 from analysis.inputs.sessions import Session
 from analysis.measures.agreement import motion_energy
@@ -77,46 +78,43 @@ class MeasuredMap:
         map: Its attribution ``(1, T, H, W)``.
         energy: Its motion energy, of that shape.
         grid: ``(T', H', W')`` of the features.
-        other: The clip that it was compared with, where the target needs one.
+        other: The clip ``(T, 3, size, size)`` that it was compared with, where the target needs one.
         classes: Labels of the explained classes.
     """
 
     map: Tensor
     energy: Tensor
     grid: tuple[int, ...]
-    other: Clip | None
+    other: Tensor | None
     classes: list[str]
 
 
 class Measuring:
-    """A batch of clips → results, with what is carried from batch to batch: the last clip of the video before."""
+    """A batch of clips → results."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         session = setting.session
         ((_, self._randomized),) = cascade(session.extractor, [len(setting.layers)], session.settings.seed)
-        self._before: Clip | None = None
+        self._others = OtherVideos(session)
 
     def __call__(self, batch: list[Clip]) -> list[Measured | None]:
-        """Results of clips; None for one without a video before it that it needs."""
+        """Results of clips; None for one without another video that it needs."""
         return [self._measure(clip) for clip in batch]
 
     def _measure(self, clip: Clip) -> Measured | None:
-        other = None
-        if self._setting.needs_other:
-            other = self._before
-            self._before = clip if clip.last else self._before  # a broken video does not come so far
-            if other is None:
-                return None
+        other = self._others.clip(clip.video) if self._setting.needs_other else None
+        if self._setting.needs_other and other is None:
+            return None
         device = self._setting.session.extractor.device
         frames = to_batch([clip], device)
-        others = None if other is None else to_batch([other], device)
+        others = None if other is None else _batch_of(other, device)
         attribution = self._setting.maps(self._setting.session.extractor, frames, others)
         kept = self._kept(attribution, frames, other)
         located, chance = _located(clip, attribution.map)
         return Measured(self._scores(attribution, kept, frames, others) | located, chance, kept)
 
-    def _kept(self, attribution: Attribution, frames: Tensor, other: Clip | None) -> MeasuredMap:
+    def _kept(self, attribution: Attribution, frames: Tensor, other: Tensor | None) -> MeasuredMap:
         session = self._setting.session
         with torch.no_grad():
             grid = tuple(session.extractor.feature_map(frames).shape[2:])
@@ -183,8 +181,8 @@ def _randomize(setting: Setting, clip: Clip, kept: MeasuredMap) -> tuple[Tensor,
     device = session.extractor.device
     with clip.video.open() as reader:
         frames = read_clip(reader, clip.start, session.spec)
-    batch = (frames[None].movedim(1, 2).float() / 255).to(device)
-    others = None if kept.other is None else to_batch([kept.other], device)
+    batch = _batch_of(frames, device)
+    others = None if kept.other is None else _batch_of(kept.other, device)
     counted = can_differ(batch, setting.start(batch), setting.method)
     maps, correlations = [kept.map[0]], [1.0]
     for _, extractor in cascade(session.extractor, setting.counts, session.settings.seed):
@@ -192,3 +190,8 @@ def _randomize(setting: Setting, clip: Clip, kept: MeasuredMap) -> tuple[Tensor,
         correlations.append(float(rank_correlation(kept.map, randomized, counted)))
         maps.append(randomized[0])
     return torch.stack(maps), correlations
+
+
+def _batch_of(frames: Tensor, device: torch.device) -> Tensor:
+    """Frames ``(T, 3, H, W)`` uint8 as clips ``(1, 3, T, H, W)`` in [0, 1]."""
+    return (frames[None].movedim(1, 2).float() / 255).to(device)

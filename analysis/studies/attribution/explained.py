@@ -71,7 +71,7 @@ def choose_explained(session: Session, target: str | Target) -> Explained:
 
 @dataclass(frozen=True)
 class _Likeness:
-    """Cosine with the clip's own motion feature, or with the RGB feature of the video before."""
+    """Cosine with the clip's own motion feature, or with the RGB feature of another video."""
 
     name: str
     boundary: str

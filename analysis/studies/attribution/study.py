@@ -53,7 +53,7 @@ def run(
 
     Raises:
         InputError: For a setting that cannot be used (a logit needs a checkpoint with a classifier), or when no clip
-            has a video before it that ``other`` needs.
+            has the other video that ``other`` needs.
     """
     setting = _setting(session, target, stages)
     collector = Collector(
@@ -68,7 +68,7 @@ def run(
         for video, clips in collector.collect(Measuring(setting), progress)
     }
     if not classes:
-        raise InputError("target other: compares with the video before; give at least two videos that can be read")
+        raise InputError("target other: compares with another video; give at least two that can be read")
     settings = session.settings
     source = {
         **{name: getattr(settings, name) for name in ("method", "baseline", "steps")},

@@ -98,11 +98,15 @@ def test_scores_are_those_of_the_maps_that_are_shown():
         assert study.scores[name].mean == pytest.approx(float(located[name]))
 
 
-def test_another_videos_feature_needs_a_video_before():
-    study = run(_session(target="other"), **SMALL)
-    assert study.provenance["without_reference"] == ["shape 0"]
-    assert study.video_scores["video_id"].tolist() == ["shape 1", "shape 2"]
-    with pytest.raises(InputError, match="target other: compares with the video before"):
+def test_another_videos_feature_needs_another_video():
+    session = _session(target="other")
+    study = run(session, **SMALL)
+    assert study.provenance["without_reference"] == []
+    turned = run(replace(session, videos=session.videos[::-1]), **SMALL)
+    np.testing.assert_allclose(
+        study.video_scores["motion_correlation"], turned.video_scores["motion_correlation"][::-1], atol=1e-5
+    )
+    with pytest.raises(InputError, match="target other: compares with another video"):
         run(_session(videos=1, target="other"), **SMALL)
 
 
