@@ -35,7 +35,7 @@ def conclude(studies: Studies, differences: Sequence[Difference], names: Sequenc
     sentences = _few(studies)
     if not sentences:
         sentences = _against(headline, names) if len(names) > 1 else []
-        sentences += _floor(studies, names)
+        sentences += _floor(studies)
     sentences += _unequal(headline)
     sentences += _untrained(studies, names)
     if any(math.isfinite(one.low) for one in headline):
@@ -92,7 +92,7 @@ def _lower(title: str) -> str:
     return title[0].lower() + title[1:]
 
 
-def _floor(studies: Studies, names: Sequence[str]) -> list[str]:
+def _floor(studies: Studies) -> list[str]:
     """Which headline scores are not better than chance by their interval."""
     short: dict[str, list[str]] = {}
     count = 0

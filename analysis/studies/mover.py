@@ -75,7 +75,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
             maps = {kind: _maps(session, twin, pasted) for kind, pasted in cut.kinds.items()}
             if not maps:
                 continue
-            measured = _score(cut, maps)
+            measured = _score(maps)
             collector.add(video, measured)
             if set(_SHOWN) <= maps.keys() and (
                 (len(session.videos) == 1 and number < session.settings.show)
@@ -127,7 +127,7 @@ def measure_cut(session: Session, cut: _Cut, sessions: Callable[[Tensor], list[S
         at = at or [{} for _ in found]
         for maps, one in zip(at, found, strict=True):
             maps[kind] = _maps(one, None, pasted)
-    own = [_score(cut, maps) for maps in at]
+    own = [_score(maps) for maps in at]
     return [Measured({n: v for n, v in one.scores.items() if n.removeprefix("motion_") in KINDS}) for one in own]
 
 
@@ -223,7 +223,7 @@ def _fitting(session: Session, shape: tuple[int, ...]) -> tuple[int, int]:
     return height, width
 
 
-def _score(cut: _Cut, maps: Mapping[str, _Maps]) -> Measured:
+def _score(maps: Mapping[str, _Maps]) -> Measured:
     scores = {f"{prefix}{kind}": np.nan for prefix in _PREFIXES for kind in KINDS}
     for kind, found in maps.items():
         for prefix in _PREFIXES:

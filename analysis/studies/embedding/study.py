@@ -81,7 +81,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     if not np.isfinite(features).all():
         broken = next(c for c, row in zip(clips, features, strict=True) if not np.isfinite(row).all())
         raise InputError(f"{broken.video.video_id}: its features are not finite; look at the checkpoint")
-    arrays = _describe(clips, session)
+    arrays = _describe(clips)
     arrays["thumbnail"] = np.stack([result["thumbnail"] for result in measured])
     if (count := len(measured[0]["film"])) > 1:
         arrays["film"] = np.stack([result["film"] for result in measured])
@@ -163,7 +163,7 @@ def _small(frames: Tensor, places: Sequence[int] | NDArray[np.int64]) -> NDArray
     return some.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _describe(clips: list[Clip], session: Session) -> dict[str, np.ndarray]:
+def _describe(clips: list[Clip]) -> dict[str, np.ndarray]:
     """What is known of the clips."""
     videos = list({clip.video_index: clip.video for clip in clips}.values())
     place = {index: at for at, index in enumerate(dict.fromkeys(clip.video_index for clip in clips))}

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.sessions import Session
 from analysis.inputs.videos import VideoSource
 from analysis.measures.mechanism import Trace, box_overlap, positive_pairs
 from analysis.studies.display import DISPLAY_SIZE
@@ -53,13 +52,10 @@ class Shown:
         if trace.attention is not None:
             self._example["attention"] = trace.attention[0, shown, 0]
 
-    def arrays(
-        self, session: Session, sampling: Sampling, others: Callable[[str], list[Trace]]
-    ) -> dict[str, np.ndarray]:
+    def arrays(self, sampling: Sampling, others: Callable[[str], list[Trace]]) -> dict[str, np.ndarray]:
         """What the figure draws, named ``example_*``; the frames are read again, large enough to look at.
 
         Args:
-            session: Size of the clips.
             sampling: How they were cut.
             others: Name of a video → the traces of those that it is set against; the first is shown.
         """

@@ -64,7 +64,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         "method": {"class": type(method).__name__, **method.settings},
         "windows": vars(sampling),
     }
-    return collector.study("mechanism", shown.arrays(session, sampling, collector.others), source=source)
+    return collector.study("mechanism", shown.arrays(sampling, collector.others), source=source)
 
 
 def _with_other(radius: float, trace: Trace, other: Trace) -> dict[str, float]:

@@ -64,7 +64,7 @@ def prepare(todo: Plan, *, workers: int) -> Generator[Done | Failed, None, None]
                     else:
                         failures.append(outcome)
                     yield outcome
-            _write_failures(todo.folder, scratch, failures)
+            _write_failures(todo.folder, failures)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -143,7 +143,7 @@ def _failed(task: _Task, reason: str) -> Failed:
     return Failed(task.job.name, " ".join(reason.split()))
 
 
-def _write_failures(folder: Path, scratch: Path, failures: list[Failed]) -> None:
+def _write_failures(folder: Path, failures: list[Failed]) -> None:
     if not failures:
         (folder / FAILED).unlink(missing_ok=True)
         return
