@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--out", required=True, metavar="DIR", help="the report's folder; its page is index.html")
     group.add_argument(
         "--measure", action="extend", nargs="+", choices=STUDIES, metavar="MEASURE",
-        help=f"which of {', '.join(STUDIES)} (default: all that apply)",
+        help=f"which of {', '.join(STUDIES)} (default: all that apply, but faithfulness)",
     )  # fmt: skip
     notebooks = group.add_mutually_exclusive_group()
     notebooks.add_argument(

@@ -79,6 +79,7 @@ class Measure:
         projected: Whether it compares features, so that they may be projected first.
         several: Whether it is of many videos: where none are given it has drawn ones of its own, and a report leaves it
             out.
+        on_request: Whether a report takes it only where it is asked for by name, since it costs many passes a clip.
         twin: Whether a report sets the untrained twin beside its scores: receptive fields, padding and contrast alone
             carry them above chance.
         settings: Settings that only this measure and few others have.
@@ -102,6 +103,7 @@ class Measure:
     single: bool = True
     projected: bool = False
     several: bool = False
+    on_request: bool = False
     twin: bool = False
     settings: tuple[str, ...] = ()
     default_backbone: Mapping[str, Any] = field(default_factory=dict)

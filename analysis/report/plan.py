@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.inputs.checkpoints import Source, newest_checkpoint, short_names
 from analysis.inputs.sessions import open_sessions
+from analysis.measures.registry import MEASURES
 from analysis.plotting.films import safe_name
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
@@ -33,7 +34,7 @@ class Report:
         out: The report's folder.
         parameters: Further settings (or parameters of the notebooks) as text, read as YAML.
         overwrite: Write into a folder that holds a report already.
-        measures: Keys of ``analysis.studies.STUDIES``; None is all that apply.
+        measures: Keys of ``analysis.studies.STUDIES``; None is all that apply, but for those that cost most.
     """
 
     settings: Settings
@@ -109,7 +110,8 @@ def _measures(report: Report) -> list[str]:
         notebook_path(name)
         if report.measures is not None and name not in report.measures:
             raise InputError(f"--notebook {name}: is not among the measures {', '.join(report.measures)}")
-    return [name for name in STUDIES if report.measures is None or name in report.measures]
+    asked = {*(report.measures or ()), *(report.notebooks or ())}
+    return [n for n in STUDIES if n in asked or (report.measures is None and not MEASURES[n].on_request)]
 
 
 def _as_notebook(name: str, report: Report) -> bool:

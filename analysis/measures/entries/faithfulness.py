@@ -52,5 +52,6 @@ ENTRY = measure_entry(
     "has no right order: then all maps are near chance, and none of them is wrong.",
     figure="A frame with the maps ranked over it, the cosine while cells are taken away and put back, and rank "
     "correlation as layers are randomized from the top.",
+    on_request=True,
     settings=("method", "baseline", "steps"),
 )

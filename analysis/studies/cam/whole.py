@@ -31,11 +31,18 @@ class Windows:
     Args:
         session: Its ``settings.hop`` is the hop; by default half a window.
         progress: Called after each batch with (windows done, windows in all, as far as videos have been opened).
+
+    Raises:
+        InputError: For a hop that is longer than a window.
     """
 
     def __init__(self, session: Session, progress: Progress | None) -> None:
         self._span = clip_span(session.spec.num_frames, session.spec.frame_stride)
         self.hop = session.settings.hop or max(1, self._span // 2)
+        if self.hop > self._span:
+            raise InputError(
+                f"--hop {self.hop}: windows of {self._span} frames would leave frames out; give at most that"
+            )
         self._progress, self._done, self._total = progress, 0, 0
 
     def __call__(self, seconds: NDArray[np.float64], duration: float) -> Sequence[int]:

@@ -267,3 +267,9 @@ def test_the_untrained_twin_stands_beside_scores_that_an_architecture_alone_has(
     assert "An untrained twin&#39;s scores stand beside" in page or "An untrained twin's scores stand beside" in page
     make_report(Report(checkpoints=("tiny-fima", "random"), out=tmp_path / "two", **given))
     assert not load_study(tmp_path / "two" / "tiny-fima" / "affinity").has_twin
+
+
+def test_what_costs_most_is_only_measured_on_request(tmp_path):
+    given = {"settings": SMALL, "checkpoints": ("random",), "out": tmp_path}
+    assert "faithfulness" not in plan.make_plan(Report(notebooks=(), **given)).measures
+    assert plan.make_plan(Report(notebooks=(), measures=("faithfulness",), **given)).measures == ["faithfulness"]

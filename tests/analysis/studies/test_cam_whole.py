@@ -137,6 +137,8 @@ def test_what_does_not_go_together_is_refused():
     for other in ({"clips": 2}, {"start_seconds": 1.0}):
         with pytest.raises(InputError, match="whole takes all of a video"):
             Settings(whole=True, **other)
+    with pytest.raises(InputError, match="--hop 9: windows of 8 frames would leave frames out"):
+        analysis.run("cam", "random", whole=True, hop=9, **SMALL)
     with pytest.raises(InputError, match="whole must be true or false"):
         Settings(whole="yes")
 
