@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench gpu gpu-wheels clean
+.PHONY: help setup docs demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench gpu gpu-wheels clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,5 +63,9 @@ gpu-wheels:  ## wheels that such a machine may lack, into wheels/ (PYVERSION=3.1
 bench: setup  ## speed and memory, each as a ratio measured in one run
 	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
+docs: setup  ## the documentation as a site that needs no network: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open $(CURDIR)/site/index.html"
+
 clean:  ## remove the environment and caches (not runs/)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

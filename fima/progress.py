@@ -22,7 +22,7 @@ class Progress:
         style: "bar", "lines", "none", or "auto": a bar where stderr is a terminal, else lines.
         ends: whether the last line is written however quick the work was.
 
-    Example:
+    Examples:
         >>> with Progress("draw", unit="videos", style="none") as progress:
         ...     progress(1, 2)
     """

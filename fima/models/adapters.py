@@ -159,7 +159,7 @@ def feature_map_of(
     Raises:
         InputError: if there is no such reading; the message says what is missing.
 
-    Example:
+    Examples:
         >>> tokens = torch.zeros(2, 1 + 8 * 4 * 4, 64)
         >>> feature_map_of(tokens, (2, 3, 16, 64, 64), grid=(8, 4, 4), num_prefix_tokens=1).shape
         torch.Size([2, 64, 8, 4, 4])

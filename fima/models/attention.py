@@ -36,7 +36,7 @@ def attention_received(query: Tensor, key: Tensor, *, rows: Sequence[int] | None
     Returns:
         ``(N, heads, K)``, not negative, summing to 1.
 
-    Example:
+    Examples:
         >>> attention_received(torch.zeros(1, 1, 4, 2), torch.zeros(1, 1, 5, 2))
         tensor([[[0.2000, 0.2000, 0.2000, 0.2000, 0.2000]]])
     """

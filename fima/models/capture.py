@@ -38,7 +38,7 @@ def capture(model: nn.Module, layers: Iterable[str], keep: Keep = _output) -> It
     Raises:
         InputError: if the model has no such layer.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
         >>> with capture(model, ["0"]) as seen:

@@ -204,7 +204,7 @@ class _CrossAttention(nn.Module):
 def sinusoidal_positions(count: int, width: int, *, device: torch.device | str | None = None) -> Tensor:
     """Vaswani et al.'s positions 0 … count − 1: ``(count, width)``, sine on even channels, cosine on odd ones.
 
-    Example:
+    Examples:
         >>> sinusoidal_positions(2, 2)
         tensor([[0.0000, 1.0000],
                 [0.8415, 0.5403]])

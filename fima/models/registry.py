@@ -124,7 +124,7 @@ def create_backbone(name: str, **settings: Any) -> nn.Module:
         InputError: if the name is unknown (the message lists the known ones), if the user's module cannot be imported
             or its factory does not return a module, or if a setting is not one of the backbone's.
 
-    Example:
+    Examples:
         >>> create_backbone("tiny").channels
         128
     """
