@@ -43,7 +43,8 @@ def test_nothing_is_loaded_from_elsewhere(site):
 def test_it_is_read_and_searched_from_the_file(site, browser):
     tab, wrong = open_page(browser, site / "tour.html", viewport={"width": 1400, "height": 900})
     assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    tab.locator(".md-search__input").fill("half-maximum affinity")
-    found = tab.locator(".md-search-result__item").first
-    found.wait_for(timeout=20_000)
+    search = tab.locator(".md-search__input")
+    search.click()
+    search.press_sequentially("affinity")
+    tab.locator(".md-search-result__item").first.wait_for(state="attached", timeout=60_000)
     assert wrong == []
