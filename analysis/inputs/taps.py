@@ -17,7 +17,7 @@ from fima.models.capture import find_tap, read_maps
 from fima.models.registry import FeatureTap
 from fima.transforms.motion import frame_difference
 
-__all__ = ["features_at", "find_taps", "sessions_at"]
+__all__ = ["features_at", "find_taps", "pooled_at", "sessions_at"]
 
 
 def find_taps(extractor: FeatureExtractor, layers: str) -> list[FeatureTap]:
@@ -65,6 +65,18 @@ def features_at(extractor: FeatureExtractor, clip: Tensor, taps: Sequence[Featur
             return [Features(maps[:1], maps[1:]) for maps in both]
         rgb, moved = (_read(extractor, inputs, taps) for inputs in (clip, motion))
     return [Features(*maps) for maps in zip(rgb, moved, strict=True)]
+
+
+def pooled_at(extractor: FeatureExtractor, clip: Tensor, taps: Sequence[FeatureTap]) -> list[Tensor]:
+    """Features of every layer, averaged over time and cells, from one pass of the clips: ``(N, C)`` each.
+
+    Args:
+        extractor: Of the backbone.
+        clip: ``(N, 3, T, H, W)`` in [0, 1].
+        taps: Of `find_taps`.
+    """
+    with torch.no_grad():
+        return [maps.mean(dim=(2, 3, 4)) for maps in _read(extractor, extractor.as_clip(clip), taps)]
 
 
 def _read(extractor: FeatureExtractor, clip: Tensor, taps: Sequence[FeatureTap]) -> list[Tensor]:

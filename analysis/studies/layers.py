@@ -14,7 +14,7 @@ from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.taps import find_taps, sessions_at
 from analysis.inputs.videos import VideoSource
 from analysis.measures.statistics import Summary
-from analysis.studies import affinity, cam, localize, mover, temporal
+from analysis.studies import affinity, cam, localize, mover, probe, temporal
 from analysis.studies.collecting import ByClip, Collector, Measured
 from analysis.studies.provenance import provenance
 from analysis.studies.study import Study, score_arrays
@@ -29,7 +29,7 @@ _BY_CLIP: dict[str, ByClip] = {
     "temporal": temporal.BY_CLIP,
     "localize": localize.BY_CLIP,
 }
-AT_LAYERS = (*_BY_CLIP, "mover")
+AT_LAYERS = (*_BY_CLIP, "mover", "probe")
 """The measures that can be read at every depth."""
 
 Rows = Iterator[tuple[VideoSource, list[list[Measured | None]]]]
@@ -41,7 +41,7 @@ def measure_layers(measure: str, session: Session, progress: Progress | None = N
 
     One pass of each clip, and one of its frame difference, reads all layers. Features are averaged to the grid of the
     last layer, so that the same is asked, with the same chance level, at every depth. Of `temporal` the slices of a
-    clip are compared, not windows; of `mover` the two maps of the network.
+    clip are compared, not windows; of `mover` the two maps of the network; of `probe` the pooled features.
 
     Args:
         measure: One of ``AT_LAYERS``.
@@ -57,6 +57,9 @@ def measure_layers(measure: str, session: Session, progress: Progress | None = N
     if measure not in AT_LAYERS:
         raise InputError(f"layers: {measure} is not read at every depth; {', '.join(AT_LAYERS)} are")
     taps = find_taps(session.extractor, str(session.settings.layers))
+    if measure == "probe":  # a score of all clips together
+        reader, studies = probe.run_at(session, taps, progress)
+        return _together(measure, reader, studies)
     reader = Collector(session, truth=measure in _BY_CLIP and _BY_CLIP[measure].truth)
     by_clip = _BY_CLIP.get(measure)
     rows = (
@@ -78,7 +81,7 @@ def measure_layers(measure: str, session: Session, progress: Progress | None = N
                     collector.add(video, measured)
     levels = mover.LEVELS if measure == "mover" else {}
     studies = {tap.layer or "output": c.study(measure, levels=levels) for tap, c in zip(taps, collectors, strict=True)}
-    return _together(measure, session, reader, studies)
+    return _together(measure, reader, studies)
 
 
 def _by_clip(
@@ -101,7 +104,7 @@ def _by_cut(session: Session, reader: Collector, taps: Sequence[FeatureTap], pro
         )
 
 
-def _together(measure: str, session: Session, reader: Collector, studies: dict[str, Study]) -> Study:
+def _together(measure: str, reader: Collector, studies: dict[str, Study]) -> Study:
     """One study of the scores at all layers."""
     ids = next(iter(studies.values())).video_scores["video_id"]
     if not len(ids):
@@ -119,7 +122,7 @@ def _together(measure: str, session: Session, reader: Collector, studies: dict[s
         arrays=arrays,
         scores=scores,
         video_scores=values,
-        provenance=provenance(session, measure) | about,
+        provenance=provenance(reader.session, measure) | about,
         skipped=reader.skipped,
         repeated=reader.repeated,
     )

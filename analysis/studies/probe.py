@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 
 from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.taps import pooled_at
 from analysis.inputs.twins import untrained_twin
 from analysis.measures.probe import CHANCE_ERROR, VARIABLES, motion_variables, probe_scores
 from analysis.measures.temporal import pool_features
@@ -21,15 +24,17 @@ from analysis.studies.study import Study
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError
+from fima.models.registry import FeatureTap
 
-__all__ = ["DEFAULT_DATA", "run"]
+__all__ = ["DEFAULT_DATA", "LEVELS", "run", "run_at"]
 
 DEFAULT_DATA = ("shapes:easy,videos=400,period=50-90", "test")
 """So slow that a clip sees a part of a way, which has a direction."""
 _GRID = 7  # cells along a side that features of single cells are averaged to, at most
 _PIXELS = (8, 16, 16)  # frames, rows and columns that pixels are averaged to before they are projected
 _BINS = 4  # of speed, each held out in turn
-_NEW = ("backgrounds", "textures", "speeds")
+LEVELS = {"direction_error": CHANCE_ERROR} | {f"{name}_r2": 0.0 for name in VARIABLES[1:]}
+"""Chance levels, whatever the features."""
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -51,12 +56,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     Raises:
         InputError: If a video is not drawn, or there are fewer than two.
     """
-    session = with_default_data(session, DEFAULT_DATA)
-    for video in session.videos:
-        if not isinstance(video.record, ShapesRecord):
-            raise InputError(f"probe needs drawn videos, whose motion is known (--data shapes:…); got {video.video_id}")
-    if len(session.videos) < 2:
-        raise InputError("probe needs at least two videos, to hold one out")
+    session = _with_drawn(session)
     measuring = _Measuring(session)
     collector = Collector(session)
     clips = [(video, found) for video, some in collector.read(measuring, progress) for _, found in some]
@@ -81,6 +81,53 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     return collector.study("probe", arrays, levels=levels, references=references)
 
 
+def run_at(
+    session: Session, taps: Sequence[FeatureTap], progress: Progress | None
+) -> tuple[Collector, dict[str, Study]]:
+    """The scores of pooled features alone, at each of several layers of one pass.
+
+    Args:
+        session: Backbone and drawn videos; without any, ``DEFAULT_DATA``.
+        taps: The layers.
+        progress: Called after each video.
+
+    Returns:
+        What read the videos, and name of the layer → study.
+    """
+    session = _with_drawn(session)
+
+    def measure(batch: list[Clip]) -> list[tuple[list[NDArray[Any]], dict[str, float]]]:
+        pooled = pooled_at(session.extractor, to_batch(batch, session.extractor.device), taps)
+        rows = [layer.float().cpu().numpy() for layer in pooled]
+        return [([layer[i] for layer in rows], _truth(session, clip)) for i, clip in enumerate(batch)]
+
+    reader = Collector(session)
+    clips = [(video, found) for video, some in reader.read(measure, progress) for _, found in some]
+    truth = {name: np.array([found[1][name] for _, found in clips]) for name in VARIABLES}
+    own = np.unique([video.video_id for video, _ in clips], return_inverse=True)[1]
+    studies = {}
+    for place, tap in enumerate(taps):
+        collector = Collector(
+            replace(session, settings=replace(session.settings, layer=tap.layer or None, layers=None))
+        )
+        scores, _ = probe_scores(np.stack([found[0][place] for _, found in clips]), truth, own)
+        for number, (video, _) in enumerate(clips):
+            collector.add(video, Measured({name: column[number] for name, column in scores.items()}))
+        studies[tap.layer or "output"] = collector.study("probe", levels=LEVELS)
+    return reader, studies
+
+
+def _with_drawn(session: Session) -> Session:
+    """The session, if its videos are drawn and two or more."""
+    session = with_default_data(session, DEFAULT_DATA)
+    for video in session.videos:
+        if not isinstance(video.record, ShapesRecord):
+            raise InputError(f"probe needs drawn videos, whose motion is known (--data shapes:…); got {video.video_id}")
+    if len(session.videos) < 2:
+        raise InputError("probe needs at least two videos, to hold one out")
+    return session
+
+
 class _Measuring:
     """A batch of clips → features of each kind, and how its object moves.
 
@@ -101,12 +148,10 @@ class _Measuring:
             if self._twin is not None:
                 found["twin_"] = pool_features(self._twin.extractor.feature_map(clip))
         arrays = {kind: tensor.float().cpu().numpy() for kind, tensor in found.items()}
-        paths = [_path(self._session, one) for one in batch]
-        spec = self._session.spec
         return [
             {kind: rows[i] for kind, rows in arrays.items()}
-            | {"layout_": _layout(path), "truth": motion_variables(path, stride=spec.frame_stride, side=spec.size)}
-            for i, path in enumerate(paths)
+            | {"layout_": _layout(_path(self._session, one)), "truth": _truth(self._session, one)}
+            for i, one in enumerate(batch)
         ]
 
     def _project(self, clip: Tensor, channels: int) -> Tensor:
@@ -132,6 +177,11 @@ def _path(session: Session, clip: Clip) -> NDArray[np.float64]:
     indices = clip_indices(len(drawn), clip.start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
     mover = drawn.layers[-1]
     return np.asarray(mover.path[indices] * np.array([1, 1, 1, mover.sprite.radius]), np.float64)
+
+
+def _truth(session: Session, clip: Clip) -> dict[str, float]:
+    """How the object of a clip moves."""
+    return motion_variables(_path(session, clip), stride=session.spec.frame_stride, side=session.spec.size)
 
 
 def _layout(path: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -43,4 +43,5 @@ ENTRY = measure_entry(
     "object on a screen; the camera's motion counts as the object's.",
     several=True,
     figure="Predicted against true directions, and errors and R² of the features beside their controls.",
+    settings=("layers",),
 )  # fmt: skip

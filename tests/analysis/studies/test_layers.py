@@ -26,7 +26,7 @@ def _settings(**more):
     return Settings(**{"ckpt": "tiny-fima", **SMALL, **more})
 
 
-@pytest.mark.parametrize("measure", AT_LAYERS)
+@pytest.mark.parametrize("measure", [name for name in AT_LAYERS if name != "probe"])  # a fit of three videos
 def test_the_last_layer_has_the_numbers_of_the_measure_alone(measure):
     alone = run(measure, _settings())
     curve = run(measure, _settings(layers="all"))

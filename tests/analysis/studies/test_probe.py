@@ -9,6 +9,8 @@ import torch
 
 import analysis
 from analysis.cli import main
+from analysis.settings import Settings
+from analysis.studies import run
 from fima.checkpoints import load_backbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec
@@ -66,3 +68,16 @@ def test_what_is_not_drawn_is_refused(clips_dir):
         analysis.run("probe", "random", video=str(clips_dir / "dog.mp4"), size=32)
     with pytest.raises(InputError, match="at least two videos"):
         analysis.run("probe", "random", data="shapes:easy,videos=1", size=32)
+
+
+def test_at_every_layer_it_is_what_it_is_alone():
+    settings = Settings(data=DATA.replace("80", "20"), num_frames=8, size=32, ckpt="tiny-vd")
+    together = run("probe", replace(settings, layers="stage1,stage3"))
+    assert together.arrays["layer"].tolist() == ["stage1", "stage3"]
+    for layer in ("stage1", "stage3"):
+        alone = run("probe", replace(settings, layer=layer))
+        for name in ("direction_error", "speed_r2", "rotation_r2"):
+            found = together.scores[f"{name}@{layer}"]
+            assert found.mean == pytest.approx(alone.scores[name].mean, rel=1e-3, nan_ok=True)
+            assert found.chance == alone.scores[name].chance
+    assert together.figure().axes
