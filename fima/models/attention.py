@@ -19,19 +19,22 @@ from fima.models.capture import capture
 
 __all__ = ["attention_between_slices", "attention_layers", "attention_received", "attention_rollout", "read_attention"]
 
-_BLOCK = 512
+_MOST_WEIGHTS = 2**23
+"""Softmax weights at a time: 34 MB."""
 
 Cell = tuple[int, int, int]
 
 
-def attention_received(query: Tensor, key: Tensor, *, rows: Sequence[int] | None = None, block: int = _BLOCK) -> Tensor:
+def attention_received(
+    query: Tensor, key: Tensor, *, rows: Sequence[int] | None = None, block: int | None = None
+) -> Tensor:
     """How much attention each key gets, the mean over queries of the softmax weights.
 
     Args:
         query: ``(N, heads, Q, D)``.
         key: ``(N, heads, K, D)``.
         rows: of these queries only; None: of all.
-        block: queries at a time.
+        block: queries at a time; None: as many as fit into 34 MB.
 
     Returns:
         ``(N, heads, K)``, not negative, summing to 1.
@@ -45,13 +48,14 @@ def attention_received(query: Tensor, key: Tensor, *, rows: Sequence[int] | None
     return _paid(query, key, even, block)
 
 
-def _paid(query: Tensor, key: Tensor, weights: Tensor, block: int = _BLOCK) -> Tensor:
+def _paid(query: Tensor, key: Tensor, weights: Tensor, block: int | None = None) -> Tensor:
     """``(N, heads, K)``: the softmax weights of the queries, summed with their ``weights`` ``(N, Q)``."""
-    total = torch.zeros_like(key[..., 0], dtype=torch.float32)
+    total, columns = torch.zeros_like(key[..., 0], dtype=torch.float32), key.float().mT
+    block = block or max(1, _MOST_WEIGHTS // max(1, total.numel()))
     for start in range(0, query.shape[2], block):
-        part = query[:, :, start : start + block].float()
-        rows = (part @ key.float().mT * part.shape[-1] ** -0.5).softmax(dim=-1)
-        total += torch.einsum("nhqk,nq->nhk", rows, weights[:, start : start + block])
+        part = query[:, :, start : start + block].float() * query.shape[-1] ** -0.5
+        rows = (part @ columns).softmax(dim=-1)
+        total += (weights[:, None, None, start : start + block] @ rows)[:, :, 0]
     return total
 
 
