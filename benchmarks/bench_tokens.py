@@ -2,7 +2,7 @@
 
 Times are ratios of one run, parts and whole in turn: what a study does with a batch of clips over the forward passes
 that it needs, of RGB and of motion, or of RGB alone for attention. Memory is the peak of a process of its own: a
-measure of 8,192 tokens over the features that it is made of; the weights of all queries at once would take 805 MB a layer.
+measure of 8,192 tokens over the features that it is made of; the weights of all queries at once would take 805 MB.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from limits import check, finish, medians
@@ -28,9 +29,9 @@ from fima.models.attention import attention_between_slices
 from fima.transforms.motion import frame_difference
 
 CLIPS, SIZE, ROUNDS = 2, 160, 3
-ARCHS: dict[str, dict[str, int]] = {"videomae-small": {}, "timesformer": {"dim": 384, "depth": 12}}
+ARCHS: dict[str, dict[str, Any]] = {"videomae-small": {}, "timesformer": {"dim": 384, "depth": 12}}
 MOST_TIME, MOST_MEMORY = 1.05, 1.25
-LONG = {"dim": 192, "depth": 2, "heads": 3, "num_frames": 64, "size": 256}
+LONG: dict[str, Any] = {"dim": 192, "depth": 2, "heads": 3, "num_frames": 64, "size": 256}
 
 
 def main() -> None:

@@ -217,7 +217,7 @@ def attention_rollout(backbone: nn.Module, clip: Tensor, *, cell: Cell | None = 
     flow = torch.cat((start.new_zeros(count, frames), start.flatten(1)), dim=1)
     for name in reversed(kinds):
         layer: Any = modules[name]
-        query, key, _ = layer.heads_of(*seen[name][0])
+        query, key = _query_and_key(layer, seen[name][0], None)
         flow = (flow + _step_back(flow, query, key, kinds[name], grid, frames)) / 2
         if getattr(backbone, "attention", "") == "divided":  # one class token that all frames share
             flow[:, :frames] = flow[:, :frames].mean(dim=1, keepdim=True)
@@ -243,7 +243,8 @@ def _step_back(flow: Tensor, query: Tensor, key: Tensor, kind: str, grid: Sequen
 
 
 def _query_and_key(layer: Any, inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, Tensor]:
-    query, key, _ = layer.heads_of(*inputs)
+    own = getattr(layer, "queries_and_keys", None)  # without the values, a third of the work
+    query, key = own(*inputs) if callable(own) else layer.heads_of(*inputs)[:2]
     return query, key
 
 
