@@ -219,6 +219,17 @@ class Comparison:
             tables=("compare.csv", "compare.json"),
         )
 
+    def origin(self) -> str:
+        """Where each checkpoint's results come from, in at most ten lines each."""
+        firsts: dict[str, Study] = {}
+        for of in self.studies.values():
+            firsts = {**of, **firsts}
+        return "\n\n".join(f"{name}\n{firsts[name].origin()}" for name in self.names if name in firsts)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        _, figure = next(iter(self.figures()))
+        return {"text/plain": repr(self), "image/png": picture_base64(figure), "text/html": self._repr_html_()}
+
     def _repr_html_(self) -> str:
         pictures = [picture_html(picture_base64(figure), f"{stem} figure") for stem, figure in self.figures()]
         head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)

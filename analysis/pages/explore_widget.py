@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis.inputs.clips import ClipStream, place_clips, to_batch
 from analysis.inputs.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.frames import mark_cell, overlay_map, show_frame
-from analysis.plotting.style import colorbar, new_figure, printed
+from analysis.plotting.style import COLORS, colorbar, new_figure, printed
 from analysis.settings import Settings
 from analysis.studies import Session, open_session
 from analysis.studies.display import display_clip
@@ -23,6 +25,10 @@ from fima.data.sampling import clip_span
 from fima.methods.activation import class_agnostic_activation_map
 
 __all__ = ["Explorer", "View", "explore"]
+
+_SIDE = "16rem"
+_MOST_CELLS = 256
+_EDGE = "1px solid rgba(255, 255, 255, 0.25)"
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,7 @@ def explore(settings: Settings | None = None) -> Any:
     row = ipywidgets.IntSlider(min=0, max=0, description="patch row", layout=wide, style=style)
     column = ipywidgets.IntSlider(min=0, max=0, description="column", layout=wide, style=style)
     picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+    cells = _Cells(lambda r, c: (setattr(row, "value", r), setattr(column, "value", c)))
 
     def on_video(_change: Any = None) -> None:
         start.max = explorer.latest_start(videos[video.value])
@@ -148,6 +155,7 @@ def explore(settings: Settings | None = None) -> Any:
         view = explorer.view(videos[video.value], start.value, layer.value)
         rows, columns = view.activation.shape
         row.max, column.max = rows - 1, columns - 1
+        cells.show(view, row.value, column.value)
         buffer = io.BytesIO()
         explorer.picture(view, row.value * columns + column.value).savefig(buffer, format="png", dpi=130)
         picture.value = buffer.getvalue()
@@ -159,4 +167,49 @@ def explore(settings: Settings | None = None) -> Any:
     video.observe(on_video, "value")
     for control in (video, start, layer, row, column):
         control.observe(on_patch, "value")
-    return ipywidgets.VBox([video, start, layer, row, column, picture])
+    return ipywidgets.VBox([video, start, layer, row, column, cells.box, picture])
+
+
+class _Cells:
+    """The RGB frame under a grid of buttons, one for each patch: a click chooses it, and so do Tab and the space bar.
+
+    Args:
+        choose: Called with row and column.
+    """
+
+    def __init__(self, choose: Callable[[int, int], object]) -> None:
+        self._choose = choose
+        self._frame = ipywidgets.Image(format="png", layout=_layer(width="100%", height="100%"))
+        self._grid = ipywidgets.GridBox([], layout=_layer(grid_gap="0", width="100%", height="100%"))
+        self.box = ipywidgets.GridBox(
+            [self._frame, self._grid], layout=ipywidgets.Layout(width=_SIDE, height=_SIDE, grid_template_columns="100%")
+        )
+
+    def show(self, view: View, row: int, column: int) -> None:
+        """The frame of a view with a button on each patch, the chosen one outlined; sliders alone if there are many."""
+        rows, columns = view.activation.shape
+        self.box.layout.display = "none" if rows * columns > _MOST_CELLS else None
+        if rows * columns > _MOST_CELLS:
+            return
+        buffer = io.BytesIO()
+        Image.fromarray(view.frame).save(buffer, "PNG")
+        self._frame.value = buffer.getvalue()
+        if len(self._grid.children) != rows * columns:
+            self._grid.layout.grid_template_columns = f"repeat({columns}, 1fr)"
+            self._grid.layout.grid_template_rows = f"repeat({rows}, 1fr)"
+            self._grid.children = [self._button(*divmod(at, columns)) for at in range(rows * columns)]
+        for at, button in enumerate(self._grid.children):
+            button.layout.border = f"2px solid {COLORS['mark']}" if at == row * columns + column else _EDGE
+
+    def _button(self, row: int, column: int) -> Any:
+        button = ipywidgets.Button(
+            tooltip=f"row {row}, column {column}", style={"button_color": "transparent"},
+            layout=ipywidgets.Layout(width="auto", height="auto", margin="0", padding="0", border=_EDGE),
+        )  # fmt: skip
+        button.on_click(lambda _: self._choose(row, column))
+        return button
+
+
+def _layer(**layout: Any) -> Any:
+    """Layout of one of several things that lie on each other."""
+    return ipywidgets.Layout(grid_area="1 / 1", margin="0", **layout)

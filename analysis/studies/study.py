@@ -16,7 +16,7 @@ from analysis.measures.registry import find_measure, find_score
 from analysis.measures.statistics import Summary
 from analysis.output import timestamp
 from analysis.studies.files import draw_figure, picture_base64, picture_html, study_folder, write_study
-from analysis.studies.notes import data_notes
+from analysis.studies.notes import data_notes, in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +87,10 @@ class Study:
             twins = [(s.twin_mean, s.twin_low, s.twin_high) for s in self.scores.values()]
             table[["twin", "twin_low", "twin_high"]] = pd.DataFrame(twins, dtype=float)
         return table.astype({"chance": float})
+
+    def origin(self) -> str:
+        """Where it comes from, in at most ten lines; ``provenance`` has all of it."""
+        return in_words(self.provenance)
 
     def per_video(self) -> pd.DataFrame:
         """A row for each video: ``video_id`` and its scores, NaN where it has none."""

@@ -150,6 +150,10 @@ class BiasResult:
     def _folder(self, out: str | Path, *, overwrite: bool) -> AbstractContextManager[Path]:
         return output_folder(out, "bias", {"command": self.command}, names=BIAS_FILES, overwrite=overwrite)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        text = "\n".join(self.lines())
+        return {"text/plain": text, "image/png": picture_base64(self.figure()), "text/html": self._repr_html_()}
+
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
         return picture_html(picture_base64(self.figure()), "accuracies of the motion probe") + f"<ul>{lines}</ul>"

@@ -47,3 +47,18 @@ def test_every_widget_redraws(control):
     chosen = widgets[control]
     chosen.value = chosen.options[0][1] if control == "layer" else type(chosen.value)(1)
     assert bytes(picture.value) != before
+
+
+def test_a_click_on_the_picture_chooses_the_patch():
+    box = explore(Settings(**SMALL))
+    row, column = box.children[3:5]
+    frame, grid = box.children[5].children
+    picture = box.children[-1]
+    assert bytes(frame.value).startswith(b"\x89PNG")
+    assert len(grid.children) == 49
+    before = bytes(picture.value)
+    grid.children[7 * 2 + 5].click()
+    assert (row.value, column.value) == (2, 5)
+    assert bytes(picture.value) != before
+    outlined = [at for at, button in enumerate(grid.children) if "2px" in str(button.layout.border_top)]
+    assert outlined == [7 * 2 + 5]

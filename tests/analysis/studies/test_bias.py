@@ -1,5 +1,6 @@
 """The background-bias gap: features whose gap is known, the videos, the command."""
 
+import base64
 import json
 
 import numpy as np
@@ -210,6 +211,9 @@ def test_without_a_checkpoint_it_is_the_one_that_comes_along():
     result = compare_bias(Settings(num_frames=4, size=32), videos=(30, 4))
     assert list(result.gaps) == ["tiny-fima"]
     assert result.differences() == {}
+    shown = result._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")  # where html is stripped
+    assert shown["text/plain"].startswith("tiny-fima: ")
     named = compare_bias(Settings(arch="tiny", num_frames=4, size=32), videos=(30, 4))
     assert named.untrained == ["untrained"]
 

@@ -142,3 +142,14 @@ def test_a_study_is_read_without_any_drawing(saved):
         "assert not {'matplotlib', 'captum', 'jinja2'} & {name.split('.')[0] for name in sys.modules}, 'draws'"
     )
     subprocess.run([sys.executable, "-c", code, str(saved["cam"][1])], check=True)
+
+
+def test_where_it_comes_from_is_told_in_ten_lines():
+    said = run("cam", Settings(data="shapes:camera,videos=2,size=56", split="test", num_frames=4, size=32)).origin()
+    lines = dict(line.split(":", 1) for line in said.splitlines())
+    assert len(said.splitlines()) <= 10
+    assert lines["checkpoint"].strip() == "tiny-fima"
+    assert "nothing missing, nothing unexpected" in lines["weights"]
+    assert "shapes:camera,videos=2,size=56 (test), 2 in all" in lines["videos"]
+    assert lines["command"].strip().startswith("fima-analyze cam ")
+    assert "untrained, seed 3" in run("cam", Settings(ckpt="random", seed=3, num_frames=4, size=32)).origin()
