@@ -146,7 +146,11 @@ def explore(settings: Settings | None = None) -> Any:
     row = ipywidgets.IntSlider(min=0, max=0, description="patch row", layout=wide, style=style)
     column = ipywidgets.IntSlider(min=0, max=0, description="column", layout=wide, style=style)
     picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-    cells = _Cells(lambda r, c: (setattr(row, "value", r), setattr(column, "value", c)))
+
+    def choose(at_row: int, at_column: int) -> None:
+        row.value, column.value = at_row, at_column
+
+    cells = _Cells(choose)
 
     def on_video(_change: Any = None) -> None:
         start.max = explorer.latest_start(videos[video.value])
@@ -177,7 +181,7 @@ class _Cells:
         choose: Called with row and column.
     """
 
-    def __init__(self, choose: Callable[[int, int], object]) -> None:
+    def __init__(self, choose: Callable[[int, int], None]) -> None:
         self._choose = choose
         self._frame = ipywidgets.Image(format="png", layout=_layer(width="100%", height="100%"))
         self._grid = ipywidgets.GridBox([], layout=_layer(grid_gap="0", width="100%", height="100%"))
