@@ -109,7 +109,7 @@ def draw_mover_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
             ax.scatter([x], [mean], marker=marker, s=20, color=color, zorder=4)
             ax.annotate(
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
-                textcoords="offset points", ha="center", va="bottom", fontsize=5.8,
+                textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
     ax.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
     ax.set_ylabel("mover more active than copy\n(probability)")

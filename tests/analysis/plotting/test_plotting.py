@@ -34,14 +34,22 @@ def test_figures_leave_pyplot_and_settings_alone(measure):
     assert not plt.get_fignums()
 
 
-@pytest.mark.parametrize("measure", [*CORE, "attribution"])
+@pytest.mark.parametrize("measure", [*CORE, "attribution", "faithfulness"])
 @pytest.mark.parametrize("videos", [1, 3], ids=["one video", "three videos"])
 def test_nothing_is_cut_off_or_smaller_than_print_allows(measure, videos, clips_dir):
     names = ["dog.mp4", "arm_wrestling.mp4", "bear.mp4"][:videos]
     shown = {"video": [str(clips_dir / name) for name in names]}
-    if measure == "localize":  # which needs masks
+    if measure in ("localize", "mover"):  # which need masks
         shown = {"data": f"shapes:camera,videos={videos}"}
-    figure = run(measure, Settings(**shown, num_frames=8, size=56, steps=2)).figure()
+    _check_printed(run(measure, Settings(**shown, num_frames=8, size=56, steps=2)).figure())
+
+
+@pytest.mark.parametrize("settings", [{"layers": "all"}, {"whole": True}, {"dense": 2, "twin": True}], ids=str)
+def test_nor_of_curves_and_whole_videos(settings, clips_dir):
+    _check_printed(run("cam", Settings(video=str(clips_dir / "dog.mp4"), num_frames=8, size=56, **settings)).figure())
+
+
+def _check_printed(figure):
     with printed():
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

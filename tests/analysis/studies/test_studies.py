@@ -22,7 +22,7 @@ from fima.errors import InputError, VideoError
 
 SHAPE = {"num_frames": 8, "frame_stride": 2, "size": 56}
 SMALL = {"ckpt": "random", **SHAPE}
-WITHOUT_MASKS = [measure for measure in CORE if measure != "localize"]
+WITHOUT_MASKS = [measure for measure in CORE if measure not in ("localize", "mover")]
 
 
 def _by_hand(path, start):
