@@ -52,8 +52,8 @@ class Attention(nn.Module):
         """The first two of `heads_of`, without the work of the third."""
         rows = 2 * self.qkv.out_features // 3
         bias = None if self.qkv.bias is None else self.qkv.bias[:rows]
-        both = F.linear(x, self.qkv.weight[:rows], bias).flatten(1, -2).unflatten(2, (2, self.heads, -1))
-        query, key = both.permute(2, 0, 3, 1, 4)
+        both = F.linear(x, self.qkv.weight[:rows], bias)
+        query, key = both.reshape(len(x), -1, 2, self.heads, x.shape[-1] // self.heads).permute(2, 0, 3, 1, 4)
         return (query, key) if rotation is None else (turn(query, *rotation), turn(key, *rotation))
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None = None) -> Tensor:
