@@ -129,7 +129,11 @@ def summarize(
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, *, groups: Sequence[Hashable] | None = None
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> PairedDifference:
     """Compare two checkpoints on the same videos: second minus first.
 
@@ -137,6 +141,7 @@ def paired_difference(
         first: ``(V,)`` scores of one checkpoint, one for each video.
         second: ``(V,)`` scores of the other, the same videos in the same order. A video with a NaN is left out.
         groups: ``(V,)``, the source recording of each video; None: every video is its own.
+        limits: Ends of the scores' range; no difference is larger than it.
 
     Raises:
         InputError: If the two are not 1-D and of one length.
@@ -144,7 +149,8 @@ def paired_difference(
     first, second = _vector(first, "first"), _vector(second, "second")
     if len(first) != len(second):
         raise InputError(f"first and second must have the same videos, got {len(first)} and {len(second)}")
-    low, high, units = interval(second - first, groups)
+    most = limits[1] - limits[0]
+    low, high, units = interval(second - first, groups, limits=(-most, most))
     difference = (second - first)[~np.isnan(second - first)]
     some = len(difference) > 0
     return PairedDifference(

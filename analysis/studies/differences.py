@@ -101,10 +101,10 @@ def compare_scores(studies: Mapping[str, Study]) -> Iterator[Difference]:
 
 def _compare(studies: Mapping[str, Study], score: str, baseline: str, other: str) -> Difference:
     first, second, shared = _on_the_same_videos(studies[baseline], studies[other], score)
-    paired = paired_difference(first, second, groups=_groups(studies[baseline], shared))
+    entry = find_score(studies[baseline].measure, score)
+    paired = paired_difference(first, second, groups=_groups(studies[baseline], shared), limits=entry.limits)
     both = np.isfinite(first) & np.isfinite(second)
     ours, theirs = studies[baseline].scores[score], studies[other].scores[score]
-    entry = find_score(studies[baseline].measure, score)
     grids = [studies[name].provenance.get("grid") for name in (baseline, other)]
     by_grid = entry.by_grid and None not in grids and grids[0] != grids[1]
     return Difference(

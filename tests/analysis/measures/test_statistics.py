@@ -72,6 +72,8 @@ class TestPairedDifference:
         assert one.share_higher == pytest.approx(1 - other.share_higher)
 
     def test_no_video(self):
+        wide = paired_difference([0.1, 0.9, 0.2], [0.9, 0.1, 0.8], limits=(0.0, 1.0))
+        assert (wide.low, wide.high) == (-1.0, 1.0)  # no two scores in [0, 1] differ by more
         difference = paired_difference([], [])
         assert difference.num_videos == 0
         assert math.isnan(difference.mean)
