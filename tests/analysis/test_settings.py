@@ -71,3 +71,17 @@ def test_command_repeats_the_settings():
 def test_what_papermill_makes_of_names(value, hint):
     with pytest.raises(InputError, match=f"^video.*{hint}"):
         Settings(video=value)
+
+
+def test_a_measure_may_have_a_backbone_of_its_own_where_none_is_asked_for():
+    assert Settings().for_measure("attention") == Settings(arch="videomae-tiny")
+    assert Settings().for_measure("mechanism") == Settings(ckpt="random")
+    for settings in (Settings(ckpt="x.pth"), Settings(arch="vjepa2")):
+        assert settings.for_measure("attention") == settings
+    assert Settings().for_measure("cam") == Settings()
+
+
+@pytest.mark.parametrize("cell", ["1,2", "a,b,c", "1,2,-3", 3])
+def test_a_cell_is_three_numbers(cell):
+    with pytest.raises(InputError, match="cell must be"):
+        Settings(cell=cell)

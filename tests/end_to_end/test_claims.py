@@ -52,7 +52,17 @@ COMMANDS = {
     ),
     **{
         measure: (analyze, (measure, *SMALL, "--out", "."), f"{measure}.json")
-        for measure in ("cam", "affinity", "temporal", "localize", "sensitivity", "attribution", "mechanism")
+        for measure in (
+            "cam",
+            "affinity",
+            "temporal",
+            "localize",
+            "sensitivity",
+            "attention",
+            "pca",
+            "attribution",
+            "mechanism",
+        )
     },
     "embed": (analyze, ("embed", *SMALL, *DRAWN[:2], "--out", "."), "embedding.npz"),
     "compare": (analyze, ("compare", *SMALL, "--out", "."), "index.html"),

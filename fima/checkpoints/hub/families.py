@@ -201,7 +201,7 @@ def _inside(key: str, prefix: str) -> bool:
 
 
 def _as_told(found: str, family: str, arch: str | None, path: Path) -> tuple[str, str]:
-    told = "videomae" if arch == "videomae-small" else arch
+    told = "videomae" if arch in ("videomae-small", "videomae-tiny") else arch
     if told is None or told == found:
         return found, family
     if told in _SAME_KEYS and found in _SAME_KEYS:

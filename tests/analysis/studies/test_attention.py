@@ -118,7 +118,10 @@ def test_one_color_scale(file):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--ckpt", "tiny-fima"], "attention: tiny has no attention over its cells; it is for token networks"),
+        (
+            ["--ckpt", "tiny-fima"],
+            "attention: tiny has no attention over its cells that can be read; it is for token networks",
+        ),
         ([*SMALL, "--cell", "1,2"], "cell must be t,y,x of the grid, three whole numbers, got '1,2'"),
         ([*SMALL, "--cell", "0,0,7"], "cell 0,0,7 is outside the grid 4 x 2 x 2"),
         ([*SMALL, "--layer", "patch_embed"], "no one attention in layer patch_embed; there is blocks.0.attn"),
