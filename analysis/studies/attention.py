@@ -49,8 +49,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     """
     if not attention_layers(session.loaded.backbone):
         raise InputError(
-            f"attention: {session.loaded.arch} has no attention over its cells that can be read; it is for token networks, such as "
-            "VideoMAE, V-JEPA and TimeSformer, or --arch videomae-tiny"
+            f"attention: {session.loaded.arch} has no attention over its cells that can be read; it is for token "
+            "networks, such as VideoMAE, V-JEPA and TimeSformer, or --arch videomae-tiny"
         )
     reader = _Reader(session, untrained_twin(session))
     collector = Collector(session, example=reader.example, against=_agreement, truth=session.has_truth)
