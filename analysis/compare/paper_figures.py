@@ -71,8 +71,10 @@ class Made:
         for kind in dict.fromkeys(formats):
             save_paper(self.drawn.figure, folder / f"{stem}.{kind}")
         write_npz(folder / f"{stem}.npz", self.drawn.arrays)
-        (folder / f"{stem}.txt").write_text(self.drawn.caption + "\n", encoding="utf-8", errors="backslashreplace")
-        latex = to_latex(self.drawn.caption, stem, both_columns=self.layout["width"] == "text")
+        words = f"{self.drawn.caption}\n\n{self.drawn.details}\n"
+        (folder / f"{stem}.txt").write_text(words, encoding="utf-8", errors="backslashreplace")
+        latex = to_latex(self.drawn.caption, stem, both_columns=self.layout["width"] == "text",
+                         details=self.drawn.details)  # fmt: skip
         (folder / f"{stem}.tex").write_text(latex, encoding="utf-8", errors="backslashreplace")
         write_json(folder / f"{stem}.json", self.report())
         return [f"{stem}.{kind}" for kind in (*dict.fromkeys(formats), "npz", "txt", "tex", "json")]
@@ -84,6 +86,7 @@ class Made:
             **self.layout,
             "inches": self.drawn.figure.get_size_inches(),
             "caption": self.drawn.caption,
+            "details": self.drawn.details,
             "checkpoints": {
                 name: {"scores": {key: vars(summary) for key, summary in study.scores.items()}, **study.provenance}
                 for name, study in self.studies.items()

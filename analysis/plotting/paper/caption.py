@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from analysis.measures.statistics import Summary
     from analysis.studies.study import Study
 
-__all__ = ["checkpoint_names", "clips_sentence", "data_sentences", "lettered", "score_sentence", "short", "to_latex"]
+__all__ = [
+    "checkpoint_names", "clips_sentence", "count_sentence", "detail_sentences", "lettered", "score_sentence", "short",
+    "to_latex",
+]  # fmt: skip
 
 
 def checkpoint_names(studies: Mapping[str, Study]) -> str:
@@ -84,26 +87,31 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def data_sentences(studies: Mapping[str, Study]) -> str:
-    """How many videos, of what; how the intervals were made; what a reader must know of the clips and weights."""
+def count_sentence(studies: Mapping[str, Study]) -> str:
+    """How many videos, of what, how the intervals were made, and which weights are untrained."""
     first = next(iter(studies.values()))
-    inputs, spec = first.provenance["inputs"], first.provenance["input"]
-    videos = len(first.video_scores["video_id"])
+    inputs, videos = first.provenance["inputs"], len(first.video_scores["video_id"])
     where = f" of {PurePath(inputs['data'].partition(',')[0]).name}" if inputs["data"] else ""
     where += f", split {inputs['split']}" if inputs["split"] else ""
+    parts = [f"N = {counted(videos, 'video')}{where}"]
+    if videos > 1:
+        parts.append("brackets: 95 % interval over videos")
+    if untrained := [name for name, study in studies.items() if study.untrained]:
+        parts.append(f"untrained weights: {', '.join(untrained)}")
+    return "; ".join(parts) + "."
+
+
+def detail_sentences(studies: Mapping[str, Study]) -> str:
+    """What a reader must know of clips and features."""
+    first = next(iter(studies.values()))
+    spec = first.provenance["input"]
     sizes = " or ".join(dict.fromkeys(str(s.provenance["input"]["size"]) for s in studies.values()))
     layer = first.provenance["layer"]
-    sentences = [f"N = {counted(videos, 'video')}{where}"]
-    if videos > 1:
-        sentences.append("brackets: 95 % interval over videos")
-    sentences.append(f"clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px")
-    sentences.append(f"features of {'the backbone’s output' if layer == 'output' else f'layer {layer}'}")
-    text = "; ".join(sentences) + "."
+    read = "the backbone’s output" if layer == "output" else f"layer {layer}"
+    text = f"Clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px; features of {read}."
     text += "".join(f" {note[0].upper()}{note[1:]}." for note in first.notes(most=0))
     if first.skipped:
         text += f" Left out because unreadable: {counted(len(first.skipped), 'video')}."
-    if untrained := [name for name, study in studies.items() if study.untrained]:
-        text += f" Untrained weights: {', '.join(untrained)}."
     return text
 
 
@@ -114,13 +122,14 @@ _LATEX = {
 }  # fmt: skip
 
 
-def to_latex(caption: str, picture: str, *, both_columns: bool) -> str:
+def to_latex(caption: str, picture: str, *, both_columns: bool, details: str = "") -> str:
     """A figure environment to paste, every special sign escaped.
 
     Args:
         caption: Plain text.
         picture: File to include, without its ending.
         both_columns: ``figure*``.
+        details: Plain text, kept as a comment.
     """
     star = "*" if both_columns else ""
     width = r"\textwidth" if both_columns else r"\columnwidth"
@@ -132,5 +141,6 @@ def to_latex(caption: str, picture: str, *, both_columns: bool) -> str:
         rf"  \caption{{{text}}}",
         rf"  \label{{fig:{picture}}}",
         rf"\end{{figure{star}}}",
+        *([f"% {' '.join(details.split())}"] if details else []),
         "",
     ])  # fmt: skip

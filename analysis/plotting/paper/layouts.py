@@ -17,7 +17,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from analysis.plotting.frames import overlay_map, show_frame
 from analysis.plotting.style import printed, shortened
 from fima.errors import InputError
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from analysis.studies.study import Study
 
 __all__ = [
-    "LABEL", "LETTER", "LINE", "Page", "PaperFigure", "checkpoint_arrays", "fit", "paper", "save_paper", "show_map",
+    "LABEL", "LETTER", "LINE", "Page", "PaperFigure", "checkpoint_arrays", "fit", "paper", "save_paper",
     "untrained_note",
 ]  # fmt: skip
 
@@ -39,8 +38,6 @@ LINE = 0.145
 """Inches that a line of ``LABEL`` text takes with the space around it."""
 _DPI = 400
 """Every journal's width is a whole number of pixels at this."""
-_CONTRAST, _STRENGTH = 0.6, 0.62
-"""Of the frame under a map, and of the map over it."""
 _INK = "#1a1a1a"
 _RC: dict[str, Any] = {
     "font.size": LABEL,
@@ -82,13 +79,15 @@ class PaperFigure:
 
     Attributes:
         figure: As wide as asked for.
-        caption: Suggested, in plain text.
+        caption: Suggested, in plain text: what is shown, the first score, of how many videos.
+        details: What else is to be known, for the text or the supplement.
         arrays: Everything that is drawn, and the numbers of the caption.
     """
 
     figure: Figure
     caption: str
     arrays: dict[str, np.ndarray]
+    details: str = ""
 
 
 class Page:
@@ -158,19 +157,6 @@ def untrained_note(name: str, study: Study) -> tuple[str, ...]:
     if not study.untrained or name.lower().startswith(("untrained", "random")):
         return (name,)
     return f"{name} (untrained)", f"{name} (untr.)"
-
-
-def show_map(frame: np.ndarray, values: np.ndarray, *, ax: Axes) -> AxesImage:
-    """An activation map ``(h, w)`` in [0, 1] over a frame ``(H, W, 3)`` or ``(H, W)`` in gray of half the contrast.
-
-    So every color, and in print without color what is lightest, is the map's.
-
-    Returns:
-        The map, for a color bar.
-    """
-    gray = frame if frame.ndim == 2 else frame @ np.array([0.299, 0.587, 0.114])
-    show_frame((gray * _CONTRAST + 127.5 * (1 - _CONTRAST)).astype(np.uint8), ax=ax)
-    return overlay_map(values, gray.shape[:2], ax=ax, alpha=_STRENGTH)
 
 
 def checkpoint_arrays(studies: Mapping[str, Study], names: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

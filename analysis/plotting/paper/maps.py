@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.image import AxesImage
 
-from analysis.plotting.frames import show_frame
+from analysis.plotting.frames import show_activation, show_frame
 from analysis.plotting.localize import outline_mask
-from analysis.plotting.paper.caption import checkpoint_names, clips_sentence, data_sentences, score_sentence
+from analysis.plotting.paper.caption import (
+    checkpoint_names,
+    clips_sentence,
+    count_sentence,
+    detail_sentences,
+    score_sentence,
+)
 from analysis.plotting.paper.layouts import (
     LINE,
     Page,
@@ -18,14 +24,11 @@ from analysis.plotting.paper.layouts import (
     checkpoint_arrays,
     fit,
     paper,
-    show_map,
     untrained_note,
 )  # fmt: skip
 from fima.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from analysis.studies.study import Study
 
 __all__ = ["draw_maps"]
@@ -66,7 +69,8 @@ def draw_maps(studies: Mapping[str, Study], width: float) -> PaperFigure:
                 _draw_heads(page, studies, left, side)
         label = f"activation (min–max per {_normalization(studies)})"
         page.bar(_GUTTER, page.height - _FOOT + 0.06, width - _GUTTER, image, fit(width - 1.2, label, "activation"))
-    return PaperFigure(page.figure, _caption(studies, arrays), arrays)
+    caption, details = _words(studies, arrays)
+    return PaperFigure(page.figure, caption, arrays, details)
 
 
 def _grid(width: float, count: int, columns: int) -> tuple[int, float]:
@@ -127,8 +131,9 @@ def _draw_clip(page: Page, arrays: dict[str, np.ndarray], clip: int, left: float
     frame = arrays["frames"][clip]
     show_frame(frame, ax=axes[0])
     for at, ax in enumerate(axes[1:]):
-        image = show_map(frame, arrays[f"{at}_maps"][clip], ax=ax)
-        _draw_mark(arrays, at, clip, ax)
+        image = show_activation(frame, arrays[f"{at}_maps"][clip], ax=ax, outline="masks" not in arrays)
+        if "masks" in arrays:
+            outline_mask(arrays["masks"][clip], ax=ax)
     if "masks" in arrays:
         shares = [arrays["uniform"][clip], *(arrays[f"{at}_inside"][clip] for at in range(columns))]
         for column, (word, share) in enumerate(zip(["uniform", *["inside"] * columns], shares, strict=True)):
@@ -137,36 +142,20 @@ def _draw_clip(page: Page, arrays: dict[str, np.ndarray], clip: int, left: float
     return image
 
 
-def _draw_mark(arrays: dict[str, np.ndarray], at: int, clip: int, ax: Axes) -> None:
-    """The object's outline, where it is known; else that of the region above half of the maximum."""
-    if "masks" in arrays:
-        outline_mask(arrays["masks"][clip], ax=ax)
-        return
-    values, (height, width) = arrays[f"{at}_maps"][clip], arrays["frames"].shape[1:3]
-    extent = (-0.5, width - 0.5, -0.5, height - 0.5)  # rows from the top, as of a picture
-    for color, thickness in (("black", 1.4), ("white", 0.6)):
-        ax.contour(values, levels=[values.max() / 2], colors=[color], linewidths=[thickness], extent=extent)
-
-
 def _normalization(studies: Mapping[str, Study]) -> str:
     return str(next(iter(studies.values())).provenance["normalize"])
 
 
-def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
-    parts = [
-        f"Class-agnostic activation maps of {checkpoint_names(studies)}: mean over the channels of the RGB features, "
-        f"min–max over each {_normalization(studies)}, over the middle frame of a clip. Bright: strong."
-    ]
+def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple[str, str]:
+    """Caption and details."""
     if "masks" in arrays:
-        parts.append(
-            "Cyan: true outline of the object; below, the share of the clip’s activation inside it, and what a "
-            "uniform map has there."
-        )
-        parts.append(score_sentence(studies, "energy", "Share inside, mean over videos"))
+        mark = "cyan: true outline of the object; below, the share of the activation inside (uniform: of a flat map)"
+        score = score_sentence(studies, "energy", "Share inside, mean over videos")
     else:
-        parts.append("White line: half of the frame’s maximum.")
-        parts.append(score_sentence(studies, "motion_energy_correlation", "Correlation of the map with the size of "
-                                    "the frame difference, mean over videos"))  # fmt: skip
-    parts.append(clips_sentence(arrays["video_id"]))
-    parts.append(data_sentences(studies))
-    return " ".join(parts)
+        mark = "white line: half of the frame’s maximum"
+        score = score_sentence(studies, "motion_energy_correlation", "Correlation of the map with the size of the "
+                               "frame difference, mean over videos")  # fmt: skip
+    what = f"Class-agnostic activation maps of {checkpoint_names(studies)} over the middle frame of a clip; {mark}."
+    how = f"Maps: mean over the channels of the RGB features, min–max over each {_normalization(studies)}."
+    details = [how, clips_sentence(arrays["video_id"]), detail_sentences(studies)]
+    return " ".join([what, score, count_sentence(studies)]), " ".join(details)

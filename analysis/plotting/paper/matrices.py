@@ -10,7 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.affinity import draw_matrix
 from analysis.plotting.compare.figures import affinity_range
-from analysis.plotting.paper.caption import checkpoint_names, data_sentences, lettered, score_sentence, short
+from analysis.plotting.paper.caption import (
+    count_sentence,
+    detail_sentences,
+    lettered,
+    score_sentence,
+    short,
+)
 from analysis.plotting.paper.layouts import (
     LINE,
     Page,
@@ -59,7 +65,8 @@ def draw_matrices(studies: Mapping[str, Study], width: float) -> PaperFigure:
         long = f"position in the motion map (row of its {rows_} × {columns} cells)"
         words = fit(across, long, "motion position (row)", "motion (row)")
         page.text(_LEFT + across / 2, page.height - 0.02, words, ha="center", va="bottom")
-    return PaperFigure(page.figure, _caption(studies, limits), arrays)
+    caption, details = _words(studies, limits)
+    return PaperFigure(page.figure, caption, arrays, details)
 
 
 def _grid(width: float, count: int) -> tuple[int, float]:
@@ -103,17 +110,21 @@ def _draw_bar(page: Page, image: AxesImage, left: float, side: float) -> None:
     bar.outline.set_linewidth(0.4)
 
 
-def _caption(studies: Mapping[str, Study], limits: tuple[float, float]) -> str:
+def _words(studies: Mapping[str, Study], limits: tuple[float, float]) -> tuple[str, str]:
+    """Caption and details."""
     rows, columns = next(iter(studies.values())).arrays["grid"]
     low, high = (f"{value:.3f}".replace("-", "−") for value in limits)
-    parts = [
-        f"Spatial affinity of RGB to motion features of {checkpoint_names(studies)}: {lettered(list(studies))}. Row: "
-        f"position in the RGB map, column: position in the motion map, row by row over {rows} × {columns} cells; mean "
-        f"over time, clips and videos. A bright diagonal matches a place with its own motion. The same color limits, "
-        f"{low} to {high}.",
+    caption = [
+        f"Spatial affinity of RGB (rows) to motion features (columns) of {lettered(list(studies))}: a bright diagonal "
+        "matches a place with its own motion.",
         score_sentence(studies, "auroc", "AUROC of diagonal against other entries, mean over videos"),
+        count_sentence(studies),
+    ]
+    details = [
+        f"Positions row by row over {rows} × {columns} cells; mean over time, clips and videos. The same color limits, "
+        f"{low} to {high}.",
         score_sentence(studies, "contrast", "Contrast, mean of the diagonal minus that of the others"),
         score_sentence(studies, "top1_agreement", "Rows whose largest entry is the diagonal’s"),
-        data_sentences(studies),
+        detail_sentences(studies),
     ]
-    return " ".join(parts)
+    return " ".join(caption), " ".join(details)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.compare.figures import similarity_range
 from analysis.plotting.compare.scores import Marks
-from analysis.plotting.paper.caption import checkpoint_names, data_sentences, score_sentence, short
+from analysis.plotting.paper.caption import checkpoint_names, count_sentence, detail_sentences, score_sentence, short
 from analysis.plotting.paper.layouts import (
     LINE,
     Page,
@@ -68,7 +68,8 @@ def draw_similarities(studies: Mapping[str, Study], width: float) -> PaperFigure
     with paper():
         draw = _draw_in_a_row if one_row else _draw_below
         figure = draw(studies, arrays, width).figure
-    return PaperFigure(figure, _caption(studies, arrays), arrays)
+    caption, details = _words(studies, arrays)
+    return PaperFigure(figure, caption, arrays, details)
 
 
 def _free(room: float, beside: int) -> float:
@@ -221,24 +222,26 @@ def _legend(page: Page, handles: Sequence[Any], left: float, top: float, width: 
     )  # fmt: skip
 
 
-def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
+def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple[str, str]:
+    """Caption and details."""
     unit = {"video": "videos", "window pair": "window pairs"}[str(arrays["0_offset_unit"])]
     fewest, most = int(arrays["0_offset_videos"].min()), int(arrays["0_offset_videos"].max())
     behind = f"{fewest} at every offset" if fewest == most else f"{fewest} to {most}, fewer at large offsets"
-    apart = ", and of misaligned ones that share no frame (dashed)" if "disjoint" in _shown(arrays) else ""
-    parts = [
-        f"Temporal similarity of RGB to motion features of {checkpoint_names(studies)}. (a) Cosine of the RGB window "
-        f"at a time with the motion window Δ later, minus that at Δ = 0: mean and 95 % band over {unit} "
-        f"(videos: {behind}). A peak at Δ = 0 tells the moment.",
-        f"({_letters(len(studies))}) Cosines of aligned (Δ = 0) and misaligned (|Δ| ≥ ½ window) pairs of each "
-        f"video{apart}, every video weighing alike, on the same axes.",
-        score_sentence(
-            studies, "offset_auroc", "AUROC of aligned against misaligned pairs of the same video, mean over videos"
-        ),
-        score_sentence(studies, "offset_d_prime", "Their d′"),
-        data_sentences(studies),
+    apart = "; dashed: misaligned pairs that share no frame" if "disjoint" in _shown(arrays) else ""
+    caption = [
+        f"Temporal similarity of RGB to motion features of {checkpoint_names(studies)}: (a) over the offset Δ of the "
+        f"motion, where a peak at Δ = 0 tells the moment; ({_letters(len(studies))}) of aligned (Δ = 0) and misaligned "
+        f"(|Δ| ≥ ½ window) pairs{apart}.",
+        score_sentence(studies, "offset_auroc", "AUROC of aligned against misaligned pairs, mean over videos"),
+        count_sentence(studies),
     ]
-    return " ".join(parts)
+    details = [
+        f"(a) Cosine of RGB and motion windows minus that at Δ = 0: mean and 95 % band over {unit} (videos: {behind}). "
+        "Distributions: pairs of each video, every video weighing alike, on the same axes.",
+        score_sentence(studies, "offset_d_prime", "d′ of aligned and misaligned pairs"),
+        detail_sentences(studies),
+    ]
+    return " ".join(caption), " ".join(details)
 
 
 def _letters(count: int) -> str:

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.image import AxesImage
 
-from analysis.plotting.frames import show_frame
-from analysis.plotting.paper.caption import checkpoint_names, clips_sentence, data_sentences, score_sentence
+from analysis.plotting.frames import show_activation, show_frame
+from analysis.plotting.paper.caption import (
+    checkpoint_names,
+    clips_sentence,
+    count_sentence,
+    detail_sentences,
+    score_sentence,
+)
 from analysis.plotting.paper.layouts import (
     LINE,
     Page,
@@ -17,7 +23,6 @@ from analysis.plotting.paper.layouts import (
     checkpoint_arrays,
     fit,
     paper,
-    show_map,
     untrained_note,
 )  # fmt: skip
 from fima.errors import InputError
@@ -59,7 +64,8 @@ def draw_strips(studies: Mapping[str, Study], width: float) -> PaperFigure:
             image = _draw_strip(page, studies, arrays, clip, clip * (strip + _CLIPS), side)
         label = f"activation (min–max per {_normalization(studies)})"
         page.bar(_GUTTER, height - _FOOT + 0.06, width - _GUTTER, image, fit(width - 1.2, label, "activation"))
-    return PaperFigure(page.figure, _caption(studies, arrays), arrays)
+    caption, details = _words(studies, arrays)
+    return PaperFigure(page.figure, caption, arrays, details)
 
 
 def _grid(width: float, count: int, length: int, *, lines: int) -> tuple[int, float, float]:
@@ -104,7 +110,7 @@ def _draw_strip(
             if at is None:
                 show_frame(frame, ax=ax)
             else:
-                image = show_map(frame, arrays[f"{at}_{kind}_maps"][clip, column], ax=ax)
+                image = show_activation(frame, arrays[f"{at}_{kind}_maps"][clip, column], ax=ax, outline=False)
     return image
 
 
@@ -125,20 +131,21 @@ def _normalization(studies: Mapping[str, Study]) -> str:
     return str(next(iter(studies.values())).provenance["normalize"])
 
 
-def _caption(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> str:
-    parts = [
-        f"Activation over time of {checkpoint_names(studies)}. From the top: frames, and over them in gray the "
-        "activation of the RGB features; size of the frame difference (scaled over the clip), and over it the "
-        f"activation of the motion features. Maps: mean over channels, min–max over each {_normalization(studies)}; "
-        "bright: strong.",
-        score_sentence(
-            studies,
-            "rgb_motion_correlation",
-            "Correlation of a clip’s RGB map with its motion map, mean over videos (chance: with the motion of "
-            "three other videos)",
-        ),
-        score_sentence(studies, "motion_energy_correlation", "Of the RGB map with the size of the frame difference"),
+def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple[str, str]:
+    """Caption and details."""
+    caption = [
+        f"Activation over time of {checkpoint_names(studies)}: frames with the activation of the RGB features, and "
+        "frame differences with that of the motion features.",
+        score_sentence(studies, "rgb_motion_correlation", "Correlation of a clip’s RGB map with its motion map, mean "
+                       "over videos"),
+        count_sentence(studies),
+    ]  # fmt: skip
+    details = [
+        f"Maps: mean over channels, min–max over each {_normalization(studies)}; the frame difference is scaled over "
+        "the clip. Chance: with the motion of three other videos.",
+        score_sentence(studies, "motion_energy_correlation",
+                       "Correlation of the RGB map with the size of the frame difference"),
         clips_sentence(arrays["video_id"]),
-        data_sentences(studies),
-    ]
-    return " ".join(parts)
+        detail_sentences(studies),
+    ]  # fmt: skip
+    return " ".join(caption), " ".join(details)

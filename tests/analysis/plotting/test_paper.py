@@ -196,7 +196,7 @@ def test_shown_clips_are_named_as_themselves(made):
         drawn = made[name].drawn
         shown = made[name].studies["tiny-vd"].arrays["example_video_id"].tolist()
         assert drawn.arrays["video_id"].tolist() == shown == ["test/00000", "test/00002"]
-        assert "(a) test/00000, (b) test/00002." in drawn.caption
+        assert "(a) test/00000, (b) test/00002." in drawn.details
 
 
 def test_shares_under_the_maps_are_the_clips_scores(made):
@@ -230,13 +230,15 @@ def _written(value):
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_numbers_of_the_caption_are_those_of_the_arrays(made, name):
     drawn = made[name].drawn
+    assert drawn.caption.count(". ") == 2  # three sentences; the first score is in the second
     for score in SCORES[name]:
+        told = drawn.caption if score == SCORES[name][0] else drawn.details
         for at, checkpoint in enumerate(("tiny-vd", "tiny-fima")):
             mean, low, high, chance = drawn.arrays[f"{at}_summary_{score}"]
-            assert f"{checkpoint} {_written(mean)} [{_written(low)}, {_written(high)}]" in drawn.caption
-            assert f"chance {_written(chance)}" in drawn.caption
+            assert f"{checkpoint} {_written(mean)} [{_written(low)}, {_written(high)}]" in told
+            assert f"chance {_written(chance)}" in told
         first, second = (study.video_scores[score] for study in made[name].studies.values())
-        assert f"tiny-fima minus tiny-vd, paired: {_written(np.mean(second - first))} [" in drawn.caption
+        assert f"tiny-fima minus tiny-vd, paired: {_written(np.mean(second - first))} [" in told
     assert "N = 3 videos of shapes:camera, split test" in drawn.caption
 
 
@@ -253,7 +255,7 @@ def test_one_video_has_no_interval_and_one_checkpoint_no_difference():
 @pytest.mark.slow
 def test_untrained_weights_are_named(real):
     for name in FIGURES:
-        assert "Untrained weights: untrained." in real[name].drawn.caption
+        assert "untrained weights: untrained." in real[name].drawn.caption
 
 
 def test_untrained_weights_are_named_above_their_panel():
@@ -315,10 +317,10 @@ def test_command_leaves_picture_caption_numbers_and_where_they_come_from(tmp_pat
     names = {path.name for path in out.parent.glob("[!.]*")}
     assert names == {f"affinity.{kind}" for kind in ("pdf", "npz", "txt", "tex", "json")}
     assert pdf_inches(out) == pytest.approx(3.25, abs=0.01)
-    caption = out.with_suffix(".txt").read_text().strip()
+    caption, details = out.with_suffix(".txt").read_text().strip().split("\n\n")
     assert caption in printed
     report = json.loads(out.with_suffix(".json").read_text())
-    assert report["caption"] == caption
+    assert (report["caption"], report["details"]) == (caption, details)
     assert report["inches"][0] == pytest.approx(3.25)
     assert report["checkpoints"]["tiny-fima"]["checkpoint"]["sha256"]
     assert report["command"].startswith(
