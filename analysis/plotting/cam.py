@@ -35,8 +35,9 @@ def draw_cam(study: Study) -> Figure:
     times = np.linspace(0, length - 1, min(_COLUMNS // beside, length)).round().astype(int)
     rows = -(-count // beside)
     with printed():
-        side = (WIDTH - 1.1) / (beside * len(times) + _GAP * (beside - 1))
-        figure = new_figure(0.65 + rows * (3 * side + 0.32))
+        side = (WIDTH - 1.0 - 0.2 * beside) / (beside * len(times) + _GAP * (beside - 1))
+        figure = new_figure(0.62 + rows * (3 * side + 0.34))
+        figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
         blocks = _blocks(figure, rows, beside, len(times))
         for i in range(count):
             example = {name: arrays[f"example_{name}"][i] for name in _STRIP}
