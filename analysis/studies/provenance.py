@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from analysis.inputs.sessions import Session
 from analysis.output import versions
 
@@ -43,6 +45,7 @@ def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dic
             "groups": {video.video_id: video.group for video in session.videos if video.group is not None},
         },
         "grid": _grid(session),
+        "flat": _after_plain_norm(session),
         "space": settings.space,
         "motion_input": "frame_difference" if pathway is None else f"{pathway.motion_input}, motion pathway",
         "settings": settings.changed(),
@@ -56,6 +59,14 @@ def provenance(session: Session, measure: str, still: Sequence[str] = ()) -> dic
         "versions": versions(),
         "command": settings.command(measure),
     }
+
+
+def _after_plain_norm(session: Session) -> bool:
+    """Whether features are read after a layer norm that has learnt nothing: the mean of its channels is 0."""
+    layer = dict(session.extractor.backbone.named_modules()).get(session.extractor.tap.layer)
+    if not isinstance(layer, nn.LayerNorm) or layer.weight is None or layer.bias is None:
+        return isinstance(layer, nn.LayerNorm)
+    return bool((layer.weight == 1).all() and (layer.bias == 0).all())
 
 
 def _grid(session: Session) -> list[int] | None:

@@ -26,6 +26,10 @@ __all__ = ["Study", "score_arrays"]
 
 _HEADS = ("score", "mean [95 % interval]", "chance", "videos")
 _MOST_LINES = 4
+_FLAT = (
+    "after a layer norm that has learnt nothing the mean over channels is 0: maps of the features' strength are flat "
+    "and score chance; --layer reads a block before it"
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -68,8 +72,9 @@ class Study:
         return (*_HEADS, "untrained twin") if self.has_twin else _HEADS
 
     def notes(self, *, most: int = 3) -> list[str]:
-        """What a reader must know of its videos (`data_notes`), with so many of their names."""
-        return data_notes(self.provenance["inputs"], self.repeated, most=most)
+        """What a reader must know of its videos (`data_notes`), with so many of their names, and of flat maps."""
+        notes = data_notes(self.provenance["inputs"], self.repeated, most=most)
+        return [*notes, _FLAT] if self.provenance.get("flat") else notes
 
     def frame(self) -> pd.DataFrame:
         """A row for each score: ``score``, ``mean``, ``low``, ``high``, ``chance``, ``units`` behind the interval.

@@ -328,3 +328,13 @@ def test_normalize_over_the_clip_keeps_frames_comparable(clips_dir):
     assert frame[0].max() == pytest.approx(frame[-1].max(), abs=0.05)
     assert clip[0].min() == 0 or clip[-1].min() == 0
     assert not (clip[0].min() == 0 and clip[-1].min() == 0)  # only one slice holds the clip's minimum
+
+
+def test_flat_maps_after_an_untrained_norm_are_said():
+    settings = {"arch": "videomae-tiny", "size": 32, "num_frames": 4}
+    flat, read_before = (run("localize", Settings(**settings, layer=layer)) for layer in (None, "blocks.2"))
+    assert flat.scores["auroc"].mean == 0.5
+    assert [note for note in flat.notes() if "maps of the features' strength are flat" in note]
+    assert read_before.scores["auroc"].mean != 0.5
+    assert not any("flat" in note for note in read_before.notes())
+    assert not any("flat" in note for note in run("localize", Settings(size=56, num_frames=4)).notes())
