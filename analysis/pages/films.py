@@ -54,7 +54,8 @@ def attention_films(study: Study) -> dict[str, Callable[[Path], None]]:
     steps, length = arrays["example_mean_map"].shape[1], frames.shape[1]
     slices = np.arange(length) * steps // length
     received, paid = (above_even(arrays[f"example_{name}"][:, slices], most) for name in ("mean_map", "cell_map"))
-    return _one_or_several(study, lambda i: beside_maps(frames[i], frames[i], received[i], paid[i]))
+    names = ("attention received", "attention of the cell")
+    return _one_or_several(study, lambda i: beside_maps(frames[i], frames[i], received[i], paid[i], names))
 
 
 def color_films(study: Study) -> dict[str, Callable[[Path], None]]:

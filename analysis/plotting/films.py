@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import cv2
 import matplotlib as mpl
@@ -59,7 +60,11 @@ def mark_region(frames: np.ndarray, region: tuple[int, int, int, int]) -> None:
 
 
 def beside_maps(
-    frames: np.ndarray, motion_frames: np.ndarray, rgb_map: np.ndarray, motion_map: np.ndarray
+    frames: np.ndarray,
+    motion_frames: np.ndarray,
+    rgb_map: np.ndarray,
+    motion_map: np.ndarray,
+    names: tuple[str, str] = ("RGB activation", "motion activation"),
 ) -> np.ndarray:
     """The frames of a film with three panels side by side: frames, RGB activation, motion activation.
 
@@ -68,18 +73,22 @@ def beside_maps(
         motion_frames: uint8 ``(T, H, W)``.
         rgb_map: ``(T, h, w)`` in [0, 1].
         motion_map: ``(T, h, w)`` in [0, 1].
+        names: Of the two maps.
 
     Returns:
         uint8 ``(T, H + 24, 3 W + 8, 3)``: the panels' names stand above them.
     """
-    named = {
-        "frames": frames,
-        "RGB activation": overlay(frames, rgb_map),
-        "motion activation": overlay(motion_frames, motion_map),
-    }
-    gap = np.full((len(frames), frames.shape[1] + _HEAD, 4, 3), 255, dtype=np.uint8)
-    panels = [np.concatenate([_head(name, panel), panel], axis=1) for name, panel in named.items()]
-    return np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=2)
+    panels = (frames, overlay(frames, rgb_map), overlay(motion_frames, motion_map))
+    return _beside(dict(zip(("frames", *names), panels, strict=True)))
+
+
+def _beside(named: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Panels ``(T, H, W, 3)`` side by side, their names above them."""
+    parts: list[np.ndarray] = []
+    for name, panel in named.items():
+        whole = np.concatenate([_head(name, panel), panel], axis=1)
+        parts += [whole, np.full((*whole.shape[:2], 4, 3), 255, dtype=np.uint8)]
+    return np.concatenate(parts[:-1], axis=2)
 
 
 def _head(name: str, panel: np.ndarray) -> np.ndarray:
@@ -96,18 +105,19 @@ def beside_colors(frames: np.ndarray, *colors: np.ndarray) -> np.ndarray:
 
     Args:
         frames: uint8 ``(T, H, W, 3)``.
-        *colors: ``(T', h, w, 3)`` in [0, 1]; each slice is shown for its share of the frames.
+        *colors: Of RGB and of motion features, ``(T', h, w, 3)`` in [0, 1]; each slice is shown for its share of the
+            frames.
 
     Returns:
-        uint8 ``(T, H, (1 + panels) W + gaps, 3)``.
+        uint8 ``(T, H + 24, (1 + panels) W + gaps, 3)``: the panels' names stand above them.
     """
     length, height, width = frames.shape[:3]
-    panels = [frames]
-    for panel in colors:
+    panels = {"frames": frames}
+    for name, panel in zip(("RGB features", "motion features"), colors, strict=False):
         t, y, x = (np.arange(n) * of // n for n, of in zip((length, height, width), panel.shape, strict=False))
         large = panel[t[:, None, None], y[:, None], x]
-        panels += [np.full((length, height, 4, 3), 255, np.uint8), np.rint(large * 255).astype(np.uint8)]
-    return np.concatenate(panels, axis=2)
+        panels[name] = np.rint(large * 255).astype(np.uint8)
+    return _beside(panels)
 
 
 def safe_name(text: str) -> str:
