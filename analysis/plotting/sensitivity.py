@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from analysis.plotting.style import COLORS, caption, new_figure, printed, shorte
 if TYPE_CHECKING:
     from analysis.studies.study import Study
 
-__all__ = ["draw_distances", "draw_sensitivity", "draw_strips"]
+__all__ = ["battery_names", "draw_distances", "draw_sensitivity", "draw_strips", "draw_temporal_battery"]
 
 _GROUPS = {
     "motion changed": (MOTION_CHANGES, COLORS["aligned"], "o"),
@@ -37,25 +37,30 @@ def draw_sensitivity(study: Study) -> Figure:
     with printed():
         figure = new_figure(1.55 + rows * min(_LEFT / columns, 0.7))
         figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
-        battery = [name for name in _BATTERY if f"summary_{name}" in study.arrays]
-        battery += sorted(n[8:] for n in study.arrays if n.startswith("summary_chirality_"))
-        height = min(_LEFT / columns, 0.7)
-        if battery:
-            figure.set_figheight(figure.get_figheight() + _LOWER)
-        grid = figure.add_gridspec(
-            rows + bool(battery), columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT],
-            height_ratios=[height] * rows + [_LOWER] * bool(battery),
-        )  # fmt: skip
-        if battery:
-            draw_battery(study.arrays, battery, ax=figure.add_subplot(grid[rows, :]))
+        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT])
         strips = [[figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)]
         draw_strips(study.arrays, np.array(strips, dtype=object))
-        draw_distances(study.arrays, ax=figure.add_subplot(grid[:rows, columns]))
+        draw_distances(study.arrays, ax=figure.add_subplot(grid[:, columns]))
         title = (
             "Motion sensitivity: how far do the features go when only motion or only appearance is changed?\n"
             "Features of motion: circles far to the right, diamonds near 0. Features of appearance: the reverse"
         )
         figure.suptitle(caption(study, title))
+    return figure
+
+
+def battery_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """The scores of the temporal battery that a study has, in the order of the figure."""
+    names = [name for name in _BATTERY if f"summary_{name}" in arrays]
+    return names + sorted(name[8:] for name in arrays if name.startswith("summary_chirality_"))
+
+
+def draw_temporal_battery(study: Study) -> Figure:
+    """What linear probes know of time: a figure of its own beside ``draw_sensitivity``, of studies that have it."""
+    with printed():
+        figure = new_figure(_LOWER + 0.9)
+        draw_battery(study.arrays, battery_names(study.arrays), ax=figure.add_subplot())
+        figure.suptitle(caption(study, "Temporal battery: what do linear probes of the features know of time?"))
     return figure
 
 
@@ -79,9 +84,7 @@ def draw_battery(arrays: dict[str, np.ndarray], names: Sequence[str], *, ax: Axe
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_ylim(0, 108)
     ax.set_ylabel("right (% of videos)")
-    ax.set_title(
-        "Temporal battery: what linear probes know of time, each trained and tested on clips so altered", pad=4
-    )
+    ax.set_title("each probe is trained and tested on clips so altered; dashed: chance", pad=4)
     return ax
 
 

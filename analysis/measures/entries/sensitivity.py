@@ -45,4 +45,5 @@ ENTRY = measure_entry(
     figure="A clip and its alterations, and the cosine distance of each to the unchanged clip.",
     core=True,
     settings=("masks", "battery", "pairs"),
+    films="analysis.pages.films:battery_figure",
 )

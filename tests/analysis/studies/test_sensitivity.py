@@ -20,7 +20,8 @@ from analysis.measures.sensitivity import (
     cosine_distance,
     replace_background,
 )
-from analysis.plotting.sensitivity import draw_distances
+from analysis.pages.films import battery_figure
+from analysis.plotting.sensitivity import draw_distances, draw_temporal_battery
 from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.sensitivity import run
@@ -217,7 +218,11 @@ def test_pairs_that_are_asked_for_take_the_place_of_the_drawn_ones():
     told = {video.video_id for video in list_videos(session.settings).videos if video.label in (0, 1)}
     seen = study.video_scores["video_id"][~np.isnan(study.video_scores["chirality"])]
     assert set(seen) == told
-    assert any("Temporal battery" in ax.get_title() for ax in study.figure().axes)
+    figure = draw_temporal_battery(study)
+    assert "Temporal battery" in figure.get_suptitle()
+    assert len(figure.axes) == 1
+    assert list(battery_figure(study)) == ["sensitivity-battery.png"]
+    assert not any("probe" in ax.get_title() for ax in study.figure().axes)  # each figure says one thing
 
 
 def test_the_battery_needs_classes(clips_dir):
