@@ -16,7 +16,7 @@ from analysis.plotting.style import COLORS, counted, shortened
 
 __all__ = ["VIEWS", "chosen_cell", "draw_source", "draw_views", "show_view"]
 
-VIEWS = {"m": COLORS["aligned"], "n": COLORS["misaligned"]}
+VIEWS = {"m": COLORS["aligned"], "n": "#D55E00"}  # boxes on pictures, where gray is not seen
 _PAIR = "#009E73"  # Okabe and Ito's green: seen on pictures and on paper
 
 
