@@ -43,6 +43,7 @@ class WindowSample:
         record: the video the frames are from.
         failures: the videos that were tried before it and could not be read; empty if ``record`` is the one asked for.
         flow: ``(2, 2, F, H, W)`` float16, pixels from each frame of a window to its next; None if none is read.
+        masks: ``(2, F, H, W)`` uint8, 255 where something moves by itself; None if they are not asked for.
     """
 
     windows: Tensor
@@ -50,6 +51,7 @@ class WindowSample:
     record: VideoRecord
     failures: tuple[VideoFailure, ...] = ()
     flow: Tensor | None = None
+    masks: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ class WindowBatch:
         keys: what the draws of `fima.transforms.views` and `fima.transforms.colors` for these samples depend on.
         failures: all unreadable videos met on the way.
         flow: N tensors as `WindowSample` has them; None if none is read.
+        masks: Likewise.
     """
 
     windows: tuple[Tensor, ...]
     keys: SampleKeys
     failures: tuple[VideoFailure, ...] = ()
     flow: tuple[Tensor, ...] | None = None
+    masks: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -74,10 +78,11 @@ class WindowBatch:
     def __reduce__(self) -> tuple[Any, ...]:
         """Frames that leave a loader's worker go through memory that is used again."""
         if get_worker_info() is None:
-            return WindowBatch, (self.windows, self.keys, self.failures, self.flow)
+            return WindowBatch, (self.windows, self.keys, self.failures, self.flow, self.masks)
         lent = tuple(LENDER.lend(window) for window in self.windows)
         flow = None if self.flow is None else tuple(LENDER.lend(field.view(torch.uint8)) for field in self.flow)
-        return _received, (lent, self.keys, self.failures, flow)
+        masks = None if self.masks is None else tuple(LENDER.lend(mask) for mask in self.masks)
+        return _received, (lent, self.keys, self.failures, flow, masks)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> WindowBatch:
         """The batch with its frames on a device."""
@@ -88,8 +93,8 @@ class WindowBatch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> WindowBatch:
-        flow = None if self.flow is None else tuple(change(field) for field in self.flow)
-        return replace(self, windows=tuple(change(window) for window in self.windows), flow=flow)
+        flow, masks = (None if one is None else tuple(map(change, one)) for one in (self.flow, self.masks))
+        return replace(self, windows=tuple(map(change, self.windows)), flow=flow, masks=masks)
 
 
 def collate_windows(samples: Sequence[WindowSample]) -> WindowBatch:
@@ -106,13 +111,14 @@ def collate_windows(samples: Sequence[WindowSample]) -> WindowBatch:
         tuple(sample.windows for sample in samples),
         SampleKeys(seed, epoch, np.concatenate([sample.keys.indices for sample in samples])),
         tuple(failure for sample in samples for failure in sample.failures),
-        _flows(samples),
+        _of_all([sample.flow for sample in samples]),
+        _of_all([sample.masks for sample in samples]),
     )
 
 
-def _flows(samples: Sequence[WindowSample]) -> tuple[Tensor, ...] | None:
-    flows = tuple(sample.flow for sample in samples if sample.flow is not None)
-    return flows if len(flows) == len(samples) else None
+def _of_all(tensors: Sequence[Tensor | None]) -> tuple[Tensor, ...] | None:
+    known = tuple(tensor for tensor in tensors if tensor is not None)
+    return known if len(known) == len(tensors) else None
 
 
 def _received(
@@ -120,6 +126,8 @@ def _received(
     keys: SampleKeys,
     failures: tuple[VideoFailure, ...],
     flow: tuple[_Loan, ...] | None,
+    masks: tuple[_Loan, ...] | None,
 ) -> WindowBatch:
     fields = None if flow is None else tuple(receive(*loan).view(torch.float16) for loan in flow)
-    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures, fields)
+    known = None if masks is None else tuple(receive(*loan) for loan in masks)
+    return WindowBatch(tuple(receive(*loan) for loan in loans), keys, failures, fields, known)

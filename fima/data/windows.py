@@ -19,6 +19,7 @@ from fima.data.datasets import VideoDataset, VideoRecord
 from fima.data.flow import FlowFolder
 from fima.data.readers.open import open_video
 from fima.data.sampling import clip_indices, clip_span
+from fima.data.shapes import ShapesRecord
 from fima.data.window_batches import LENDER, VideoFailure, WindowBatch, WindowSample, collate_windows
 from fima.errors import InputError, VideoError
 from fima.seeding import SampleKeys, uniforms
@@ -49,6 +50,7 @@ class WindowDataset(Dataset[WindowSample]):
         min_side: least pixels of the shorter side after scaling; set it to the crop's size.
         flow: optical flow made beforehand, from each frame of a video to its next, read along with the frames. With a
             ``frame_stride`` s, s times that flow stands for the way to the window's next frame, as if it were steady.
+        masks: also give where something moves by itself; all videos must be drawn ones, which know it.
 
     Raises:
         InputError: if there is no video or a value is out of its range.
@@ -69,13 +71,16 @@ class WindowDataset(Dataset[WindowSample]):
         short_side: int | None = None,
         min_side: int = 1,
         flow: FlowFolder | None = None,
+        masks: bool = False,
     ) -> None:
         self.records = tuple(videos)
         _check_settings(len(self.records), min_gap, gap_seconds, short_side, min_side)
         self._span = clip_span(num_frames, frame_stride)
         self.seed, self.num_frames, self.frame_stride = seed, num_frames, frame_stride
         self.min_gap, self.gap_seconds = min_gap, gap_seconds
-        self.short_side, self.min_side, self.flow = short_side, min_side, flow
+        self.short_side, self.min_side, self.flow, self.masks = short_side, min_side, flow, masks
+        if masks and (unknown := [one.video_id for one in self.records if not isinstance(one, ShapesRecord)]):
+            raise InputError(f"masks: only drawn videos know what moves, and {unknown[0]} is none (--data shapes:…)")
         # In shared memory, so that a running worker's copy of this data set sees the next epoch.
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         SampleKeys(seed, 0, np.zeros(1, np.int64))  # refuses a seed out of range here, not in a worker
@@ -112,11 +117,11 @@ class WindowDataset(Dataset[WindowSample]):
         for number in self._candidates(index, keys):
             record = self.records[number]
             try:
-                windows, flow = self._read(record, keys)
+                windows, flow, masks = self._read(record, keys)
             except (VideoError, OSError) as error:
                 failures.append(VideoFailure(record.path, str(error)))
             else:
-                return WindowSample(windows, keys, record, tuple(failures), flow)
+                return WindowSample(windows, keys, record, tuple(failures), flow, masks)
         raise VideoError(
             f"{failures[0].reason}; nor could any of {len(failures) - 1} other videos be read in its place"
         )
@@ -130,7 +135,7 @@ class WindowDataset(Dataset[WindowSample]):
                 tried.add(number)
                 yield number
 
-    def _read(self, record: VideoRecord, keys: SampleKeys) -> tuple[Tensor, Tensor | None]:
+    def _read(self, record: VideoRecord, keys: SampleKeys) -> tuple[Tensor, Tensor | None, Tensor | None]:
         path = record.path
         worker = get_worker_info() is not None
         with open_video(record, threads=int(worker)) as reader:
@@ -147,12 +152,22 @@ class WindowDataset(Dataset[WindowSample]):
             height, width = frames.shape[-2:]
             raise VideoError(f"{path}: frames are {width}×{height}, expected at least {self.min_side} on each side")
         windows = frames.permute(0, 2, 3, 1).view(2, self.num_frames, *frames.shape[-2:], 3)
+        masks = self._draw_masks(record, indices, windows)
         if self.flow is None:
-            return windows, None
+            return windows, None, masks
         try:
-            return windows, self._read_flow(self.flow, record.video_id, indices, windows)
+            return windows, self._read_flow(self.flow, record.video_id, indices, windows), masks
         except (InputError, OSError) as error:
             raise VideoError(f"{path}: its flow cannot be read: {error}") from error
+
+    def _draw_masks(self, record: VideoRecord, indices: list[NDArray[np.int64]], windows: Tensor) -> Tensor | None:
+        """Masks of the windows' frames, at their size: ``(2, F, H, W)`` uint8."""
+        if not (self.masks and isinstance(record, ShapesRecord)):
+            return None
+        drawn = torch.from_numpy(record.draw().masks(np.concatenate(indices))).to(torch.uint8) * 255
+        if drawn.shape[-2:] != windows.shape[2:4]:
+            drawn = F.interpolate(drawn[:, None], size=windows.shape[2:4], mode="nearest")[:, 0]
+        return drawn.view(2, self.num_frames, *windows.shape[2:4])
 
     def _read_flow(
         self, folder: FlowFolder, video_id: str, indices: list[NDArray[np.int64]], windows: Tensor

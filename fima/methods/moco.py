@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from fima.errors import InputError
 from fima.methods.base import Method, check_settings, frozen_copy, laid_out, make_backbone, symmetric_contrast
 from fima.methods.losses import Contrast, unit
 from fima.methods.memory import FeatureQueue, shuffle_batch, unshuffle_batch, update_momentum
+from fima.methods.moving import MovingHead
 from fima.models.heads import Projector
 from fima.models.registry import backbone_info
 from fima.seeding import SampleKeys
@@ -49,6 +51,7 @@ class MoCo(Method):
         momentum: of the key networks, in [0, 1].
         temperature: of every loss of pooled features.
         instance_motion: adds L_VD, RGB against motion, with a queue of its own.
+        moving_weight: adds so much of L_move (`fima.methods.moving`), for views that know what moves; 0: none.
         channels_last: memory layout of backbones and clips, several times quicker on processors.
         backbone_settings: keyword arguments for a backbone given by name.
 
@@ -56,6 +59,7 @@ class MoCo(Method):
         colors: how clips are augmented; any callable like it will do.
         encoder_q, encoder_k, projector_dense, projector_dense_k, queue: under the names of FIMA's checkpoints.
         instance_motion_queue: None without L_VD.
+        moving_head: None without L_move.
 
     Losses: ``instance``: InfoNCE of the pooled RGB query of one view against the pooled RGB key of the other;
     ``instance_motion``: the same against the pooled motion key; ``total``.
@@ -78,6 +82,7 @@ class MoCo(Method):
         momentum: float = 0.999,
         temperature: float = 0.1,
         instance_motion: bool = False,
+        moving_weight: float = 0.0,
         channels_last: bool = True,
         backbone_settings: dict[str, Any] | None = None,
     ) -> None:
@@ -94,6 +99,9 @@ class MoCo(Method):
         self.projector_dense_k = frozen_copy(self.projector_dense)
         self.queue = FeatureQueue(dim, queue_size)
         self.instance_motion_queue = FeatureQueue(dim, queue_size) if instance_motion else None
+        if not 0 <= moving_weight < math.inf:
+            raise InputError(f"moving_weight must be at least 0, got {moving_weight}")
+        self.moving_weight, self.moving_head = moving_weight, MovingHead() if moving_weight else None
         self.settings = {
             "arch": arch if isinstance(arch, str) else None,
             "queue_size": queue_size,
@@ -102,6 +110,7 @@ class MoCo(Method):
             "momentum": momentum,
             "temperature": temperature,
             "instance_motion": instance_motion,
+            "moving_weight": moving_weight,
             "channels_last": channels_last,
             "backbone_settings": dict(backbone_settings or {}),
         }
@@ -146,7 +155,15 @@ class MoCo(Method):
             motion = self._project_keys(_pool(keys.motion))
             queue = self.instance_motion_queue
             terms["instance_motion"] = symmetric_contrast(query, motion, queue, temperature=temperature, update=update)
+        if self.moving_head is not None:
+            terms["moving"] = self._moving_term(views, queries)
         return terms
+
+    def _moving_term(self, views: Views, queries: Tensor) -> Contrast:
+        if self.moving_head is None or views.masks is None:
+            raise InputError("moving_weight: these views do not know what moves (drawn worlds do: --data shapes:…)")
+        term: Contrast = self.moving_head(queries.flatten(0, 1), views.masks.flatten(0, 1))
+        return Contrast(self.moving_weight * term.loss, term.accuracy)
 
     @torch.no_grad()
     def _encode_keys(self, views: Views, rgb: list[Tensor], drawn: SampleKeys | None) -> Keys:

@@ -36,6 +36,7 @@ class Views:
         keys: what colors are drawn from (`fima.transforms.colors`); None: from torch's generator.
         flow: ``(2, T', N, 2, 2T/T', H, W)``, optical flow of the local clips that was made beforehand, pixels of the
             clip from one of its frames to the next; None if there is none.
+        masks: ``(2, N, T, H, W)`` in [0, 1]: where in the global clips something moves by itself; None if unknown.
 
     T' may be 0, for methods that need no local clips.
 
@@ -48,6 +49,7 @@ class Views:
     boxes: Tensor
     keys: SampleKeys | None = None
     flow: Tensor | None = None
+    masks: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape, local, boxes = (tuple(t.shape) for t in (self.global_clips, self.local_clips, self.boxes))
@@ -57,6 +59,8 @@ class Views:
             raise InputError(f"local_clips must be (2, T', {shape[1]}, 3, 2T/T', H, W), got {local}")
         if self.flow is not None and tuple(self.flow.shape) != (*local[:3], 2, *local[4:]):
             raise InputError(f"flow must be {(*local[:3], 2, *local[4:])}, got {tuple(self.flow.shape)}")
+        if self.masks is not None and tuple(self.masks.shape) != (*shape[:2], *shape[3:]):
+            raise InputError(f"masks must be {(*shape[:2], *shape[3:])}, got {tuple(self.masks.shape)}")
         if boxes != (2, shape[1], 4):
             raise InputError(f"boxes must be (2, {shape[1]}, 4), got {boxes}")
         if self.keys is not None and len(self.keys) != shape[1]:
@@ -70,8 +74,10 @@ class Views:
         global_clips, local_clips, boxes = (
             tensor.to(device, non_blocking=non_blocking) for tensor in (self.global_clips, self.local_clips, self.boxes)
         )
-        flow = None if self.flow is None else self.flow.to(device, non_blocking=non_blocking)
-        return Views(global_clips, local_clips, boxes, self.keys, flow)
+        flow, masks = (
+            None if one is None else one.to(device, non_blocking=non_blocking) for one in (self.flow, self.masks)
+        )
+        return Views(global_clips, local_clips, boxes, self.keys, flow, masks)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ def make_views(
     size: int,
     num_slices: int = 2,
     flow: Sequence[Tensor] | None = None,
+    masks: Sequence[Tensor] | None = None,
     area: tuple[float, float] = AREA,
     aspect: tuple[float, float] = ASPECT,
     flip_probability: float = 0.5,
@@ -127,6 +134,8 @@ def make_views(
         num_slices: T', the number of local clips; it divides 2T; 0 for none.
         flow: of each window, N tensors ``(2, 2, 2T, H, W)`` floating point, pixels of the frame from one frame of the
             window to the next; it is cropped with the local clips. None: none.
+        masks: of each window, N tensors ``(2, 2T, H, W)`` uint8, 255 where something moves by itself; they are cropped
+            with the global clips. None: none.
         area: range of the crop's share of the frame, uniform.
         aspect: range of its width over height, uniform in the logarithm.
         flip_probability: of each clip.
@@ -162,7 +171,8 @@ def make_views(
     corners = crops[:, :, 0].boxes(heights[:, None], widths[:, None]).swapaxes(0, 1)
     boxes = torch.as_tensor(corners, dtype=torch.float32, device=device)
     fields = None if flow is None else _cut_flows(flow, windows, crops, local_clips)
-    return Views(global_clips, local_clips, boxes, keys, fields)
+    cut_masks = None if masks is None else _cut_masks(masks, windows, crops, global_clips)
+    return Views(global_clips, local_clips, boxes, keys, fields, cut_masks)
 
 
 def cut(frames: Tensor, crop: Crops, *, out: Tensor) -> None:
@@ -213,6 +223,17 @@ def _cut_flows(flow: Sequence[Tensor], windows: list[Tensor], crops: Crops, loca
                 part = field[view, :, i * length : (i + 1) * length].to(out)
                 out[view, i, number] = cut_flow(part, crops[number, view, 1 + i], size)
     return out
+
+
+def _cut_masks(masks: Sequence[Tensor], windows: list[Tensor], crops: Crops, global_clips: Tensor) -> Tensor:
+    """The masks of the global clips, ``(2, N, T, size, size)``, cropped as they are."""
+    out = global_clips.new_empty(*global_clips.shape[:2], 1, *global_clips.shape[3:])
+    for number, (mask, window) in enumerate(zip(masks, windows, strict=True)):
+        if tuple(mask.shape) != tuple(window.shape[:4]):
+            raise InputError(f"the masks of a window must be {tuple(window.shape[:4])}, got {tuple(mask.shape)}")
+        for view in range(2):
+            cut(mask[view, 0::2, ..., None], crops[number, view, 0], out=out[view, number])
+    return out[:, :, 0]
 
 
 def draw_crops(

@@ -91,6 +91,7 @@ def window_dataset(videos: VideoDataset, config: PretrainConfig) -> WindowDatase
         short_side=windows.short_side,
         min_side=config.views.size,
         flow=None if windows.flow is None else FlowFolder(windows.flow),
+        masks=bool(config.method.get("moving_weight")),
     )
 
 

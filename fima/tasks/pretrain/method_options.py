@@ -22,6 +22,7 @@ class MoCoOptions:
         momentum: of the key networks, in [0, 1].
         temperature: of every loss of pooled features.
         instance_motion: add L_VD, RGB against motion.
+        moving_weight: add so much of L_move, activation on what moves by itself; only drawn worlds know it.
         channels_last: memory layout of backbones and clips, several times quicker on processors.
     """
 
@@ -31,6 +32,7 @@ class MoCoOptions:
     momentum: float = 0.999
     temperature: float = 0.1
     instance_motion: bool = False
+    moving_weight: float = 0.0
     channels_last: bool = True
 
 

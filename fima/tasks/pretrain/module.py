@@ -55,6 +55,7 @@ class PretrainModule(TaskModule):
                 size=views.size,
                 num_slices=self.num_slices,
                 flow=batch.flow,
+                masks=batch.masks,
                 area=views.area,
                 aspect=views.aspect,
                 flip_probability=views.flip_probability,

@@ -1,0 +1,60 @@
+"""Activation on what moves by itself: a loss of our own, for worlds that know it (drawn ones)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fima.errors import InputError
+from fima.methods.losses import Contrast
+
+__all__ = ["MovingHead", "standardized_activation"]
+
+
+def standardized_activation(feature_map: Tensor) -> Tensor:
+    """The channel mean of a feature map, of mean 0 and deviation 1 over the cells of each slice.
+
+    Args:
+        feature_map: ``(N, C, T', H', W')``.
+
+    Returns:
+        ``(N, T', H', W')`` float32: what a class-agnostic activation map is, before it is scaled for the eye.
+    """
+    activation = feature_map.float().mean(dim=1)
+    centered = activation - activation.mean(dim=(-2, -1), keepdim=True)
+    return centered / (activation.std(dim=(-2, -1), keepdim=True) + 1e-4)
+
+
+class MovingHead(nn.Module):
+    """L_move: how surely a cell of the activation map lies on what moves, by a logistic curve of two parameters.
+
+    The curve is over the standardized map, so that only the map's shape counts, neither its size nor the object's.
+    Neither paper has it: ours, because contrast alone left the activation of small networks where contrast is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.shift = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, feature_map: Tensor, masks: Tensor) -> Contrast:
+        """The loss, and how often a slice's most active cell lies on the object.
+
+        Args:
+            feature_map: ``(N, C, T', H', W')``.
+            masks: ``(N, T, H, W)`` in [0, 1], where the object is in the clip.
+
+        Raises:
+            InputError: If the masks are not of the same clips.
+        """
+        if masks.ndim != 4 or len(masks) != len(feature_map):
+            raise InputError(f"masks must be ({len(feature_map)}, T, H, W), got {tuple(masks.shape)}")
+        slices, height, width = feature_map.shape[2:]
+        share = F.adaptive_avg_pool3d(masks.float()[:, None], (slices, height, width))[:, 0]
+        activation = standardized_activation(feature_map)
+        loss = F.binary_cross_entropy_with_logits(activation * self.scale + self.shift, share)
+        with torch.no_grad():
+            peak = activation.flatten(2).argmax(dim=-1, keepdim=True)
+            accuracy = (share.flatten(2).gather(-1, peak) > 0.5).float().mean()
+        return Contrast(loss, accuracy)
