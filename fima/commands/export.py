@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fima: the whole method as the reference code writes it; backbone: the query encoder alone",
     )
     parser.add_argument("--arch", metavar="NAME", help="architecture, for files whose keys do not tell")
+    parser.add_argument(
+        "--input-spec", metavar="SPEC", help="what the backbone is to be fed instead, such as size=112 (backbone)"
+    )
     parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if an earlier export wrote it")
 
@@ -35,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: if the checkpoint cannot be used, or OUT is there.
     """
     out = Path(args.out)
+    if args.input_spec and args.format == "fima":
+        raise InputError("--input-spec: goes with --format backbone; a method's file says how it was trained")
     if out.exists() and not args.overwrite:
         raise InputError(f"{out}: is there already; choose another name, or --overwrite")
     export = _export_method if args.format == "fima" else _export_backbone
@@ -58,6 +63,6 @@ def _export_method(args: argparse.Namespace, out: Path) -> None:
 def _export_backbone(args: argparse.Namespace, out: Path) -> None:
     from fima.checkpoints import load_backbone, save_backbone
 
-    loaded = load_backbone(args.checkpoint, args.arch, trust=args.trust_checkpoint)
+    loaded = load_backbone(args.checkpoint, args.arch, trust=args.trust_checkpoint, input_spec=args.input_spec)
     extra = {"source": str(loaded.report.format)} | ({} if loaded.epoch is None else {"epoch": loaded.epoch})
     save_backbone(out, loaded.backbone, arch=loaded.arch, input=loaded.input, extra=extra)
