@@ -109,7 +109,7 @@ def _floor(studies: Studies) -> list[str]:
         return []
     if not short:
         return ["Every headline score that has a chance level is better than chance by its interval."]
-    told = "; ".join(f"{name} in {listed(scores, 4)}" for name, scores in short.items())
+    told = "; ".join(f"{name} in {listed(scores, 2)}" for name, scores in short.items())
     return [f"Not better than chance by its interval: {told}."]
 
 

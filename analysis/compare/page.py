@@ -140,8 +140,8 @@ def _about(content: Content, first: Study) -> str:
 
 def _warnings(content: Content) -> list[str]:
     lines = []
-    if content.untrained:
-        every = len(content.untrained) == len(content.names)
+    every = len(content.untrained) == len(content.names)
+    if every or any(not name.startswith(("random", "untrained")) for name in content.untrained):
         all_of_them = " Pictures and numbers show how to read this page, not a result." if every else ""
         lines.append(f"Untrained weights: {listed(content.untrained)}.{all_of_them}")
     every_study = [study for studies in content.every.values() for study in studies]
