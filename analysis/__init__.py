@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.face import run
-    from analysis.studies.loading import load_study as load
+    from analysis.studies.common.loading import load_study as load
 
 __all__ = ["load", "run"]
 
-_LAZY = {"run": ("analysis.face", "run"), "load": ("analysis.studies.loading", "load_study")}
+_LAZY = {"run": ("analysis.face", "run"), "load": ("analysis.studies.common.loading", "load_study")}
 
 
 def __getattr__(name: str) -> Any:

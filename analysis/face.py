@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from analysis.inputs.arrays import array_videos
 from analysis.inputs.sessions import Progress, open_session
-from analysis.inputs.videos import VideoList
+from analysis.inputs.video.arrays import array_videos
+from analysis.inputs.video.videos import VideoList
 from analysis.settings import Settings
 from analysis.studies import Study
 from analysis.studies import run as run_study
@@ -43,8 +43,8 @@ def run(
             ``random`` for an untrained one, a backbone that is loaded already, or your own module or callable, which is
             left as it was. None is ``tiny-fima``, or what the measure takes by default.
         video: One or several video files; without ``video`` and ``data``, a drawn video.
-        clip: Frames in memory, instead: an array or tensor (``analysis.inputs.arrays.frames_of``), all of which are
-            shown; ``layout`` names its axes where they are not plain, ``fps`` gives its rate.
+        clip: Frames in memory, instead: an array or tensor (``analysis.inputs.video.arrays.frames_of``), all of which
+            are shown; ``layout`` names its axes where they are not plain, ``fps`` gives its rate.
         data: A data set, instead: a folder, a list of ``path label`` rows, or ``shapes:REGIME``.
         progress: Called with (videos done, videos in all).
         **settings: Further fields of ``analysis.settings.Settings``, such as ``size=112`` or ``layer="layer3"``; for

@@ -15,9 +15,9 @@ import torch
 from limits import check, finish, timed
 from star import moving_shape
 
-from analysis.inputs.clips import place_clips, read_clip
-from analysis.inputs.features import FeatureExtractor
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.video.clips import place_clips, read_clip
+from analysis.inputs.video.videos import VideoSource
 from analysis.settings import Settings
 from analysis.studies import Session, run
 from fima.checkpoints import untrained_backbone

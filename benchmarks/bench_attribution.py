@@ -15,7 +15,7 @@ from limits import check, finish, medians
 from star import moving_shape
 from torch import Tensor
 
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.measures.attribution import attribute, baseline_clip, cosine_target
 from analysis.measures.temporal import pool_features
 from fima.checkpoints import untrained_backbone

@@ -20,8 +20,8 @@ from limits import check, finish, timed
 from star import moving_shape
 
 from analysis.compare import compare
-from analysis.inputs.clips import place_clips, read_clip
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.video.clips import place_clips, read_clip
 from analysis.settings import Settings
 from fima.checkpoints import LoadedBackbone, save_backbone, untrained_backbone
 from fima.data.readers.file import VideoReader

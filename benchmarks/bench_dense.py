@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from limits import check, finish, medians
 
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
 from fima.checkpoints import untrained_backbone
 
 LIMIT, FACTOR = 1.05, 4

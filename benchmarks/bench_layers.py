@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from limits import check, finish, medians
 
-from analysis.inputs.arrays import array_videos
-from analysis.inputs.clips import to_batch
+from analysis.inputs.video.arrays import array_videos
+from analysis.inputs.video.clips import to_batch
 from analysis.settings import Settings
 from analysis.studies import open_session, run
 

@@ -18,10 +18,10 @@ import torch
 from limits import check, finish, medians
 from torch import Tensor
 
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.measures.affinity import affinity_scores, spatial_affinity
-from analysis.measures.agreement import map_correlation, motion_energy
 from analysis.measures.attention import attention_spread, received_attention, time_reach
+from analysis.measures.common.agreement import map_correlation, motion_energy
 from analysis.measures.pca import component_colors, fit_basis, principal_components
 from fima.checkpoints import untrained_backbone
 from fima.methods.activation import class_agnostic_activation_map

@@ -19,9 +19,9 @@ from limits import check, finish, timed
 from numpy.typing import NDArray
 
 from analysis.inputs.allocator import return_large_blocks
-from analysis.inputs.clips import to_batch
 from analysis.inputs.sessions import Session
-from analysis.measures.windows import covering_starts
+from analysis.inputs.video.clips import to_batch
+from analysis.measures.common.windows import covering_starts
 from analysis.settings import Settings
 from analysis.studies import open_session, run
 from fima.data.readers.file import VideoReader

@@ -33,7 +33,7 @@ def open_beside(settings: Settings, beside: list[str]) -> dict[str, Session]:
     Raises:
         InputError: For further ones without ``--layers``, or what cannot be opened.
     """
-    from analysis.inputs.checkpoints import short_names
+    from analysis.inputs.backbone.checkpoints import short_names
     from analysis.studies import open_session
 
     if beside and settings.layers is None:
@@ -54,9 +54,9 @@ def save_beside(studies: Mapping[str, Study], out: str, formats: tuple[str, ...]
         formats: Of the figure.
         folder: To write to.
     """
-    from analysis.plotting.films import safe_name
+    from analysis.plotting.common.films import safe_name
     from analysis.plotting.layers import draw_depth
-    from analysis.studies.files import save_picture
+    from analysis.studies.common.files import save_picture
 
     first, *others = studies.items()
     files = first[1].save(out, formats, into=folder)

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--{flag}: is about a backbone and videos; --features {args.features} holds finished features"
         )
+    from analysis.studies.common.files import study_names
     from analysis.studies.embedding.table import run_on_table
-    from analysis.studies.files import study_names
 
     asked = {"features": args.features, "seed": args.seed}
     with enough_memory(), results(args, args.measure, asked, study_names(args.measure, args.format)) as folder:

@@ -142,7 +142,7 @@ def default_out(name: str, checkpoints: Sequence[str] | None) -> str:
     """``reports/<name>``, and the names of the checkpoints that were asked for, so that none replaces another's."""
     if not checkpoints:
         return f"reports/{name}"
-    from analysis.inputs.checkpoints import short_names
+    from analysis.inputs.backbone.checkpoints import short_names
 
     words = [re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.") for word in short_names(list(checkpoints))]
     return f"reports/{'-'.join([name, *words])[:100]}"

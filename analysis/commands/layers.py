@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the layers."""
-    from analysis.inputs.layers import list_layers, print_layers
+    from analysis.inputs.backbone.layers import list_layers, print_layers
     from analysis.studies import open_session
 
     session = open_session(settings_from(args))

@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the measure ``args.measure`` and save it."""
     settings = settings_from(args).for_measure(args.measure)
     from analysis.inputs.allocator import return_large_blocks
-    from analysis.inputs.truth import mask_source
+    from analysis.inputs.video.truth import mask_source
     from analysis.studies import run as run_study
-    from analysis.studies.files import study_identity, study_names
+    from analysis.studies.common.files import study_identity, study_names
 
     return_large_blocks()
     beside = vars(args).get("beside", [])
@@ -71,7 +71,7 @@ def print_study(study: Study, files: list[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from analysis.plotting.fonts import missing_letters
+    from analysis.plotting.common.fonts import missing_letters
 
     table = Table(*study.heads, title=study.measure)
     for row in study.table():

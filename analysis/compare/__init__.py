@@ -6,8 +6,8 @@
 from analysis.compare.result import COMPARE_FILES, Comparison
 from analysis.compare.running import compare
 from analysis.compare.training import TrainingStep
-from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Source
-from analysis.studies.differences import Difference, compare_scores
+from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS, Source
+from analysis.studies.common.differences import Difference, compare_scores
 
 __all__ = [
     "COMPARE_FILES",

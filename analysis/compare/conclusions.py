@@ -9,7 +9,7 @@ from analysis.compare.headlines import headline_differences, headline_scores, ve
 from analysis.measures.registry import find_measure, find_score
 from analysis.pages.words import listed, plural
 from analysis.studies import Study
-from analysis.studies.differences import Difference
+from analysis.studies.common.differences import Difference
 
 __all__ = ["conclude"]
 

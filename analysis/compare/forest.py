@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from analysis.compare.headlines import headline_scores, verdict
+from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_measure, find_score
-from analysis.measures.statistics import Summary
 from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
 from analysis.pages.strips import Line, Scale, mark, strip
 from analysis.pages.words import number
 from analysis.studies import Study
-from analysis.studies.differences import Difference
+from analysis.studies.common.differences import Difference
 
 __all__ = ["forest", "level_scales"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from analysis.measures.registry import Score, find_measure, find_score
 from analysis.studies import Study
-from analysis.studies.differences import Difference
+from analysis.studies.common.differences import Difference
 
 __all__ = ["grids_of", "headline_differences", "headline_scores", "verdict"]
 

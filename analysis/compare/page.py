@@ -14,9 +14,9 @@ from analysis.compare.conclusions import conclude
 from analysis.compare.explorers import explorers
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, verdict
-from analysis.measures.numbers import twin_interval
+from analysis.measures.common.numbers import twin_interval
+from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import Measure, find_measure, find_score
-from analysis.measures.statistics import Summary
 from analysis.output import versions
 from analysis.pages.environment import render
 from analysis.pages.forest import interval_text
@@ -24,7 +24,7 @@ from analysis.pages.pictures import Picture, clip_films, picture
 from analysis.pages.strips import mark, places_of
 from analysis.pages.words import data_title, listed, number, plural, signed, skipped_note
 from analysis.studies import Study
-from analysis.studies.differences import Difference
+from analysis.studies.common.differences import Difference
 
 __all__ = ["Content", "render_page"]
 

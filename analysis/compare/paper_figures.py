@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.compare import DEFAULT_CHECKPOINTS, compare
 from analysis.compare.columns import StepProgress, Steps
-from analysis.inputs.videos import list_videos
+from analysis.inputs.video.videos import list_videos
 from analysis.output import timestamp, write_json, write_npz
 from analysis.plotting.paper import FIGURES, FORMATS
 from analysis.plotting.paper.caption import to_latex

@@ -15,20 +15,20 @@ import numpy as np
 
 from analysis.compare.page import Content, render_page
 from analysis.compare.training import TrainingStep, training_arrays
-from analysis.inputs.checkpoints import Source
-from analysis.measures.numbers import number
+from analysis.inputs.backbone.checkpoints import Source
+from analysis.measures.common.numbers import number
+from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_score
-from analysis.measures.statistics import Summary
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.pages.environment import write_page
+from analysis.plotting.common.style import save_figure
 from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.compare.scores import draw_compared_scores, score_names
 from analysis.plotting.compare.training import draw_training
-from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.studies import Study
-from analysis.studies.differences import Difference
-from analysis.studies.files import picture_base64, picture_html
+from analysis.studies.common.differences import Difference
+from analysis.studies.common.files import picture_base64, picture_html
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -9,13 +9,13 @@ from typing import Any
 from analysis.compare.columns import StepProgress, Steps, measure_columns
 from analysis.compare.result import Comparison
 from analysis.compare.training import TrainingStep
-from analysis.inputs.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
+from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
 from analysis.inputs.sessions import open_sessions
-from analysis.inputs.sharing import share_videos
-from analysis.inputs.videos import VideoList, list_videos
+from analysis.inputs.video.sharing import share_videos
+from analysis.inputs.video.videos import VideoList, list_videos
 from analysis.settings import Settings, as_names
 from analysis.studies import CORE, STUDIES, Study, run
-from analysis.studies.differences import compare_scores
+from analysis.studies.common.differences import compare_scores
 from fima.errors import InputError
 
 __all__ = ["compare"]

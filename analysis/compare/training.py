@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.inputs.checkpoints import Source
-from analysis.measures.statistics import Summary
+from analysis.inputs.backbone.checkpoints import Source
+from analysis.measures.common.statistics import Summary
 from analysis.studies import Study
 
 __all__ = ["TrainingStep", "training_arrays"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.downstream.table import Cell
-from analysis.measures.statistics import summarize
+from analysis.measures.common.statistics import summarize
 from fima.errors import InputError
 from fima.evaluation.metrics import confusion_matrix
 from fima.files.reading import read_json, read_rows
@@ -188,7 +188,7 @@ def _short(checkpoint: str) -> str:
 def cells_of(runs: Sequence[RunResult], names: Sequence[str]) -> dict[str, dict[str, Cell]]:
     """Task → name → cell, tasks in the order of `TASKS`, runs in their own.
 
-    Values are whether each tested video is right; intervals draw videos (`analysis.measures.statistics.summarize`).
+    Values are whether each tested video is right; intervals are over videos (`summarize`).
     """
     found: dict[str, dict[str, Cell]] = {}
     for task in TASKS:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.downstream.folds import Parts
 from analysis.downstream.plan import SPLIT
 from analysis.downstream.videos import Videos
-from analysis.measures.statistics import Summary, summarize
+from analysis.measures.common.statistics import Summary, summarize
 from analysis.pages.words import percent
 from fima.data.readers.open import open_video
 from fima.errors import InputError

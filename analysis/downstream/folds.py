@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.downstream.plan import SPLIT
 from analysis.downstream.videos import Videos
-from analysis.measures.probing import cut_folds, smallest_class
+from analysis.measures.common.probing import cut_folds, smallest_class
 from fima.errors import InputError
 from fima.files.writing import write_text
 

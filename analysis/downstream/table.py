@@ -15,7 +15,7 @@ from analysis.downstream.answers import Answer
 from analysis.downstream.folds import Parts
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.videos import Videos
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
+from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from fima.evaluation.intervals import interval
 from fima.evaluation.metrics import confusion_matrix
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.measures.statistics import PairedDifference, paired_difference
+from analysis.measures.common.statistics import PairedDifference, paired_difference
 from analysis.pages.words import percent, plural, points
 from fima.evaluation.neighbor_report import Neighbors
 

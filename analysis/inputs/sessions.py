@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from analysis.inputs.checkpoints import Source, newest_checkpoint
-from analysis.inputs.clips import ClipStream, Placement, place_clips
-from analysis.inputs.features import FeatureExtractor, Features
-from analysis.inputs.sharing import SharedExtractor, share_videos
-from analysis.inputs.spaces import ProjectedSpace, load_projected_space
-from analysis.inputs.truth import truth_reader
-from analysis.inputs.videos import VideoList, VideoSource, list_videos
+from analysis.inputs.backbone.checkpoints import Source, newest_checkpoint
+from analysis.inputs.backbone.features import FeatureExtractor, Features
+from analysis.inputs.backbone.spaces import ProjectedSpace, load_projected_space
+from analysis.inputs.video.clips import ClipStream, Placement, place_clips
+from analysis.inputs.video.sharing import SharedExtractor, share_videos
+from analysis.inputs.video.truth import truth_reader
+from analysis.inputs.video.videos import VideoList, VideoSource, list_videos
 from analysis.settings import Settings, untrained_seed
 from fima.checkpoints import LoadedBackbone, load_backbone, untrained_backbone, with_input
 from fima.errors import InputError
@@ -65,7 +65,7 @@ class Session:
         Args:
             place: Start frames of a video's clips; None: as the settings say.
             truth: Whether clips carry their masks.
-            cell: Of whole frames, instead of squares (`analysis.inputs.clips.center_crop`).
+            cell: Of whole frames, instead of squares (`analysis.inputs.video.clips.center_crop`).
 
         Raises:
             InputError: If masks are asked for and there are none.

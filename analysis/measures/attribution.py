@@ -15,7 +15,7 @@ from captum.attr import GradientShap, IntegratedGradients, LayerGradCam, Occlusi
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis.measures.agreement import map_correlation
+from analysis.measures.common.agreement import map_correlation
 from analysis.measures.entries.attribution import BASELINES, METHODS
 from analysis.measures.sensitivity import frozen
 from analysis.measures.temporal import pool_features
@@ -246,7 +246,7 @@ def motion_scores(attribution_map: Tensor, energy: Tensor, grid: tuple[int, int,
 
     Args:
         attribution_map: ``(N, T, H, W)``, signed.
-        energy: Motion energy of the same shape (``analysis.measures.agreement.motion_energy``).
+        energy: Motion energy of the same shape (``analysis.measures.common.agreement.motion_energy``).
         grid: ``(T', H', W')``: single pixels are too noisy to compare.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.measures.statistics import relative_gain
+from analysis.measures.common.statistics import relative_gain
 from fima.errors import InputError
 
 __all__ = ["CHANCE_ERROR", "VARIABLES", "circular_error", "motion_variables", "predict_ridge", "probe_scores"]

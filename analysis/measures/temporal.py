@@ -1,8 +1,8 @@
 """Temporal similarity: does a moment's appearance look like the motion of that moment, and of no other?
 
 Slices: the T' steps inside one clip (paper: FIMA, Figure 5b). Offsets: windows along a whole video, RGB at time t
-against motion at t + Δ; what is read from their similarities is in ``analysis.measures.offsets``, whose names are
-here too. The scores are this project's.
+against motion at t + Δ; what is read from their similarities is in ``analysis.measures.common.offsets``, whose names
+are here too. The scores are this project's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from analysis.measures.affinity import cosine_matrix, diagonal_agreement, diagonal_contrast, mean_in_double
-from analysis.measures.offset_summary import Histogram, OffsetResult, OffsetSummary
-from analysis.measures.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
+from analysis.measures.common.offset_summary import Histogram, OffsetResult, OffsetSummary
+from analysis.measures.common.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
 from fima.errors import InputError
 from fima.methods.activation import check_feature_maps
 

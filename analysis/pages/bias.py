@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.measures.statistics import PairedDifference
+from analysis.measures.common.statistics import PairedDifference
 from analysis.output import timestamp, versions
 from analysis.pages.environment import render
 from analysis.pages.environment import write_page as write_file

@@ -20,8 +20,8 @@ from analysis.pages.words import data_title, number, plural, skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
-    from analysis.measures.statistics import Summary
-    from analysis.studies.study import Study
+    from analysis.measures.common.statistics import Summary
+    from analysis.studies.common.study import Study
 
 __all__ = ["page_data", "study_page", "thumbnail_sheets", "write_page"]
 

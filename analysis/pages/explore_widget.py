@@ -12,15 +12,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.inputs.clips import ClipStream, place_clips, to_batch
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.clips import ClipStream, place_clips, to_batch
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity
 from analysis.plotting.affinity import draw_matrix, draw_row
-from analysis.plotting.frames import mark_cell, overlay_map, show_frame
-from analysis.plotting.style import COLORS, colorbar, new_figure, printed
+from analysis.plotting.common.frames import mark_cell, overlay_map, show_frame
+from analysis.plotting.common.style import COLORS, colorbar, new_figure, printed
 from analysis.settings import Settings
 from analysis.studies import Session, open_session
-from analysis.studies.display import display_clip
+from analysis.studies.common.display import display_clip
 from fima.data.sampling import clip_span
 from fima.methods.activation import class_agnostic_activation_map
 

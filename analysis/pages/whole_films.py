@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.inputs.videos import FrameReader, VideoSource, list_videos
-from analysis.plotting.films import mark_region, overlay, safe_name
+from analysis.inputs.video.videos import FrameReader, VideoSource, list_videos
+from analysis.plotting.common.films import mark_region, overlay, safe_name
 from analysis.settings import Settings
 from fima.data.transcode.encode import write_video
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["whole_films"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from analysis.measures.numbers import number
+from analysis.measures.common.numbers import number
 
 __all__ = [
     "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points", "signed",

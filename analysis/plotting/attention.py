@@ -12,11 +12,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.plotting.frames import mark_cell, show_activation, show_frame
-from analysis.plotting.style import ACTIVATION_CMAP, WIDTH, caption, new_figure, printed, shortened
+from analysis.plotting.common.frames import mark_cell, show_activation, show_frame
+from analysis.plotting.common.style import ACTIVATION_CMAP, WIDTH, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["above_even", "draw_attention", "largest_share"]
 

@@ -10,13 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from analysis.plotting.frames import overlay_map, show_frame
-from analysis.plotting.style import ACTIVATION_CMAP, COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.common.frames import overlay_map, show_frame
+from analysis.plotting.common.style import (
+    ACTIVATION_CMAP,
+    COLORS,
+    WIDTH,
+    caption,
+    colorbar,
+    new_figure,
+    printed,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_attribution", "draw_over_time", "draw_sanity", "draw_strips"]
 

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.dots import draw_mean
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
 from analysis.plotting.sensitivity import draw_strips
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_accuracies", "draw_background"]
 

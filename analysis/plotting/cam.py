@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.frames import show_activation, show_frame
-from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.common.frames import show_activation, show_frame
+from analysis.plotting.common.style import WIDTH, caption, colorbar, new_figure, printed, shortened
 from analysis.plotting.whole import draw_whole
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_cam", "draw_strip"]
 

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.measures.registry import find_score
-from analysis.plotting.dots import draw_mean
-from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["COLOR_CYCLE", "MARKERS", "colorings", "draw_embedding", "draw_map", "draw_scores"]
 

@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.dots import draw_mean
-from analysis.plotting.frames import MOST_OPAQUE, faded, overlay_map, show_frame
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.frames import MOST_OPAQUE, faded, overlay_map, show_frame
+from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_curves", "draw_faithfulness", "draw_gains", "draw_ranked"]
 

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.measures.registry import find_measure, find_score
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed, shortened
+from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["curve_of", "draw_depth", "draw_layers"]
 

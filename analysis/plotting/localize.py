@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.dots import draw_mean
-from analysis.plotting.frames import show_activation
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.frames import show_activation
+from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_localize", "draw_located", "draw_location_scores", "outline_mask"]
 

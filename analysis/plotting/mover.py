@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.frames import show_activation, show_frame
+from analysis.plotting.common.frames import show_activation, show_frame
+from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 from analysis.plotting.localize import outline_mask
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["COPY", "draw_mover", "draw_mover_scores", "draw_two"]
 

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.measures.probe import VARIABLES
-from analysis.plotting.dots import draw_mean
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_directions", "draw_errors", "draw_fits", "draw_probe"]
 

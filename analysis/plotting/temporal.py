@@ -10,11 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
-from analysis.measures.offsets import pooled_auroc
-from analysis.plotting.style import COLORS, SIMILARITY_CMAP, caption, colorbar, counted, new_figure, pair_look, printed
+from analysis.measures.common.offsets import pooled_auroc
+from analysis.plotting.common.style import (
+    COLORS,
+    SIMILARITY_CMAP,
+    caption,
+    colorbar,
+    counted,
+    new_figure,
+    pair_look,
+    printed,
+)
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_counts", "draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
 

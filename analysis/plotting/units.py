@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from analysis.measures.registry import find_score
 from analysis.measures.units import SHARES, THRESHOLD
-from analysis.plotting.dots import draw_mean
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
+from analysis.plotting.common.dots import draw_mean
+from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_channels", "draw_shares", "draw_units"]
 

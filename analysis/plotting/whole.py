@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.plotting.frames import MOST_OPAQUE, faded, overlay_map, show_frame
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.common.frames import MOST_OPAQUE, faded, overlay_map, show_frame
+from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_along", "draw_moments", "draw_whole"]
 

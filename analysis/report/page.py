@@ -10,11 +10,11 @@ from urllib.parse import quote
 import numpy as np
 
 from analysis.compare.page import Content, render_page
+from analysis.plotting.common.style import save_figure
 from analysis.plotting.compare.figures import FIGURES
-from analysis.plotting.style import save_figure
 from analysis.report.plan import Plan
 from analysis.studies import Study
-from analysis.studies.differences import Difference, compare_scores
+from analysis.studies.common.differences import Difference, compare_scores
 
 __all__ = ["render_report"]
 

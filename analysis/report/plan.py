@@ -9,10 +9,10 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-from analysis.inputs.checkpoints import Source, newest_checkpoint, short_names
+from analysis.inputs.backbone.checkpoints import Source, newest_checkpoint, short_names
 from analysis.inputs.sessions import open_sessions
 from analysis.measures.registry import MEASURES
-from analysis.plotting.films import safe_name
+from analysis.plotting.common.films import safe_name
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.inputs.videos import list_videos
-from analysis.measures.numbers import interval, number
-from analysis.measures.statistics import paired_difference
+from analysis.inputs.video.videos import list_videos
+from analysis.measures.common.numbers import interval, number
+from analysis.measures.common.statistics import paired_difference
 from analysis.settings import Settings
 from analysis.studies import open_session, run
-from analysis.studies.study import Study
+from analysis.studies.common.study import Study
 
 __all__ = ["judge"]
 

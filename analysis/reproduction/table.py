@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
+from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
 

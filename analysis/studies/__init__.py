@@ -13,9 +13,9 @@ from functools import partial
 from analysis.inputs.sessions import Progress, Session, open_session
 from analysis.measures.registry import CORE, MEASURES, STUDIES
 from analysis.settings import Settings
-from analysis.studies.loading import load_study
-from analysis.studies.study import Study
-from analysis.studies.twins import beside_twin
+from analysis.studies.common.loading import load_study
+from analysis.studies.common.study import Study
+from analysis.studies.common.twins import beside_twin
 from fima.errors import InputError
 
 __all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "load_study", "open_session", "run"]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.inputs.clips import Clip, to_batch
-from analysis.inputs.features import Features
+from analysis.inputs.backbone.features import Features
 from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.video.clips import Clip, to_batch
 from analysis.measures.affinity import affinity_chance, affinity_scores, spatial_affinity, spatial_affinity_slices
-from analysis.measures.statistics import StreamingMean
-from analysis.studies.collecting import ByClip, Collector, Examples, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.measures.common.statistics import StreamingMean
+from analysis.studies.common.collecting import ByClip, Collector, Examples, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 

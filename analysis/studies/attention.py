@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from analysis.inputs.clips import Clip, ClipTruth, read_clip, to_batch
+from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.twins import untrained_twin
-from analysis.measures.agreement import map_correlation, motion_energy
+from analysis.inputs.video.clips import Clip, ClipTruth, read_clip, to_batch
 from analysis.measures.attention import attention_spread, received_attention, time_reach
+from analysis.measures.common.agreement import map_correlation, motion_energy
+from analysis.measures.common.rings import ring_auroc
 from analysis.measures.localization import baseline_maps, chance_levels, localization_scores
-from analysis.measures.rings import ring_auroc
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 from fima.errors import InputError
 from fima.models.attention import Cell, attention_between_slices, attention_layers, attention_rollout
 

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, ClipTruth, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.truth import drawn_backgrounds
+from analysis.inputs.video.clips import Clip, ClipTruth, to_batch
+from analysis.inputs.video.truth import drawn_backgrounds
 from analysis.measures.background import (
     FOREIGN,
     background_scores,
@@ -22,18 +22,18 @@ from analysis.measures.background import (
     noise_picture,
     stripes_picture,
 )
-from analysis.measures.chance import choose_partners, circle_of
-from analysis.measures.probing import predict_held_out
+from analysis.measures.common.chance import choose_partners, circle_of
+from analysis.measures.common.probing import predict_held_out
 from analysis.measures.sensitivity import frozen, replace_background
 from analysis.measures.temporal import pool_features
-from analysis.studies.collecting import Collector, Measured, groups_of
-from analysis.studies.labeled import (
+from analysis.studies.common.collecting import Collector, Measured, groups_of
+from analysis.studies.common.labeled import (
     check_labeled,
     mean_over_clips,
     training_features,
     with_default_data,
 )
-from analysis.studies.study import Study
+from analysis.studies.common.study import Study
 from fima.errors import InputError
 
 __all__ = ["run"]

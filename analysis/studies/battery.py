@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.inputs.sessions import Session
-from analysis.inputs.videos import VideoSource
-from analysis.measures.order import arrow_of_time, held_out_accuracy, order_scores, parse_pairs
-from analysis.studies.collecting import groups_of
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.order import arrow_of_time, held_out_accuracy, order_scores, parse_pairs
+from analysis.studies.common.collecting import groups_of
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.data.shapes import ShapesRecord
 
@@ -36,7 +36,7 @@ def battery_scores(
         features: ``ordered``, ``shuffled``, ``reversed``, ``frozen``: ``(V, C)``.
 
     Returns:
-        Each ``(V,)``: those of ``analysis.measures.order.order_scores``; ``arrow_of_time``; ``chirality_<pair>`` of the
+        Each ``(V,)``: those of `order_scores`; ``arrow_of_time``; ``chirality_<pair>`` of the
         videos of each pair, NaN elsewhere; ``chirality``, their mean over pairs.
 
     Raises:

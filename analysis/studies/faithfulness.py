@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from analysis.inputs.clips import Clip, read_clip, to_batch
-from analysis.inputs.features import FeatureExtractor
-from analysis.inputs.randomized import cascade, layers_from_top, stage_counts
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.backbone.randomized import cascade, layers_from_top, stage_counts
 from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.video.clips import Clip, read_clip, to_batch
 from analysis.measures.attention import received_attention
 from analysis.measures.attribution import attribute, baseline_clip, cosine_target
+from analysis.measures.common.sanity import rank_correlation
+from analysis.measures.common.statistics import StreamingMean
 from analysis.measures.faithfulness import area, cell_order, center_map, deletion_curve, insertion_curve
-from analysis.measures.sanity import rank_correlation
-from analysis.measures.statistics import StreamingMean
 from analysis.measures.temporal import pool_features
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 from fima.methods.activation import class_agnostic_activation_map
 from fima.models.attention import attention_between_slices, attention_layers
 

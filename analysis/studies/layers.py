@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.backbone.taps import find_taps, sessions_at
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.taps import find_taps, sessions_at
-from analysis.inputs.videos import VideoSource
-from analysis.measures.statistics import Summary
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.statistics import Summary
 from analysis.studies import affinity, cam, localize, mover, probe, temporal
-from analysis.studies.collecting import ByClip, Collector, Measured
-from analysis.studies.provenance import provenance
-from analysis.studies.study import Study, score_arrays
+from analysis.studies.common.collecting import ByClip, Collector, Measured
+from analysis.studies.common.provenance import provenance
+from analysis.studies.common.study import Study, score_arrays
 from fima.errors import InputError
 from fima.models.registry import FeatureTap
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.measures.common.rings import ring_auroc
 from analysis.measures.localization import SCORES, baseline_maps, chance_levels, localization_scores
-from analysis.measures.rings import ring_auroc
-from analysis.studies.collecting import ByClip, Collector, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import ByClip, Collector, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
 
@@ -30,7 +30,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     """Class-agnostic activation maps of RGB clips against the masks of their objects.
 
     Scores, per video: ``analysis.measures.localization.localization_scores``, with the uniform map's as chance, and
-    ``ring_auroc`` (`analysis.measures.rings`), in which a liking for the center gains nothing; the
+    ``ring_auroc`` (`analysis.measures.common.rings`), in which a liking for the center gains nothing; the
     same of the motion features' map (``motion_energy``, …); and of two maps that need no network (``center_energy``,
     ``difference_energy``, …): a backbone that looks at motion should at least beat the frame difference.
 

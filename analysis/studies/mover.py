@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from analysis.inputs.clips import place_clips
+from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.stickers import KINDS, Pasted, background_motion, paste_copy
-from analysis.inputs.truth import as_record, mask_source
-from analysis.inputs.twins import untrained_twin
-from analysis.inputs.videos import VideoSource, procedural_record
+from analysis.inputs.video.clips import place_clips
+from analysis.inputs.video.stickers import KINDS, Pasted, background_motion, paste_copy
+from analysis.inputs.video.truth import as_record, mask_source
+from analysis.inputs.video.videos import VideoSource, procedural_record
 from analysis.measures.localization import baseline_maps
 from analysis.measures.mover import plain_maps, prefers_mover
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.display import DISPLAY_SIZE
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.display import DISPLAY_SIZE
+from analysis.studies.common.study import Study
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError
@@ -47,8 +47,8 @@ class _Cut:
 def run(session: Session, progress: Progress | None = None) -> Study:
     """Activation on a moving object against that on a copy of it at rest in the same clip.
 
-    Real clips need masks; a copy is pasted into them (`analysis.inputs.stickers`). Drawn videos are drawn with one. The
-    whole frame is looked at, its short side scaled to the backbone's size, not a square of it.
+    Real clips need masks; a copy is pasted into them (`analysis.inputs.video.stickers`). Drawn videos are drawn with
+    one. The whole frame is looked at, its short side scaled to the backbone's size, not a square of it.
 
     Scores, per video, `analysis.measures.mover.prefers_mover` of each kind of copy: ``picture``, ``world``, and the
     controls ``control`` and ``seam``; the same of the motion map (``motion_picture``, …), of an untrained twin

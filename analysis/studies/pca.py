@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.measures.agreement import motion_energy
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.measures.common.agreement import motion_energy
 from analysis.measures.pca import (
     Basis,
     Moments,
@@ -21,9 +21,9 @@ from analysis.measures.pca import (
     principal_components,
     share_explained_by,
 )
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 
 __all__ = ["run"]
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.backbone.taps import pooled_at
+from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.taps import pooled_at
-from analysis.inputs.twins import untrained_twin
+from analysis.inputs.video.clips import Clip, to_batch
 from analysis.measures.probe import CHANCE_ERROR, VARIABLES, motion_variables, probe_scores
 from analysis.measures.temporal import pool_features
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.labeled import with_default_data
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.study import Study
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError

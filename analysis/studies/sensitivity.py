@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, to_batch
-from analysis.inputs.partners import OtherVideos, partners_of
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.videos import VideoSource
-from analysis.measures.order import CONDITIONS
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.inputs.video.partners import OtherVideos, partners_of
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.order import CONDITIONS
 from analysis.measures.sensitivity import ALTERATIONS, cosine_distance, replace_background, sensitivity_scores
 from analysis.measures.temporal import pool_features
 from analysis.studies.battery import battery_levels, battery_scores
-from analysis.studies.collecting import Collector, Measured
-from analysis.studies.labeled import check_labeled, mean_over_clips, with_default_data
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.labeled import check_labeled, mean_over_clips, with_default_data
+from analysis.studies.common.study import Study
 
 __all__ = ["run"]
 

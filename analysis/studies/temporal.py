@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analysis.inputs.clips import Clip, Placement, place_clips, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.measures.offset_summary import OffsetResult, OffsetSummary
-from analysis.measures.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
-from analysis.measures.statistics import StreamingMean
+from analysis.inputs.video.clips import Clip, Placement, place_clips, to_batch
+from analysis.measures.common.offset_summary import OffsetResult, OffsetSummary
+from analysis.measures.common.offsets import OFFSET_CHANCE, OffsetStatistics, default_hop, offset_statistics
+from analysis.measures.common.statistics import StreamingMean
 from analysis.measures.temporal import (
     offset_similarity,
     pool_features,
@@ -21,8 +21,8 @@ from analysis.measures.temporal import (
     similarity_scores,
     temporal_similarity,
 )
-from analysis.studies.collecting import ByClip, Collector, Measured
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import ByClip, Collector, Measured
+from analysis.studies.common.study import Study
 from fima.data.sampling import clip_span, sliding_window_starts
 
 __all__ = ["BY_CLIP", "run"]

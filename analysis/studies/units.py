@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, to_batch
+from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.truth import cut_frames
-from analysis.inputs.twins import untrained_twin
-from analysis.inputs.videos import VideoSource
-from analysis.measures.chance import choose_partners
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.inputs.video.truth import cut_frames
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.chance import choose_partners
+from analysis.measures.common.statistics import Summary
 from analysis.measures.sensitivity import shuffled
-from analysis.measures.statistics import Summary
 from analysis.measures.temporal import pool_features
 from analysis.measures.units import channel_correlation, share_ends, unit_shares
-from analysis.studies.collecting import Collector, Measured, groups_of
-from analysis.studies.labeled import with_default_data
-from analysis.studies.study import Study, score_arrays
+from analysis.studies.common.collecting import Collector, Measured, groups_of
+from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.study import Study, score_arrays
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
 from fima.errors import InputError

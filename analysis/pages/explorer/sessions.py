@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from analysis.inputs import sessions as inputs
-from analysis.inputs.checkpoints import plan_columns
-from analysis.inputs.clips import Clip, to_batch
-from analysis.inputs.features import Features
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.backbone.checkpoints import plan_columns
+from analysis.inputs.backbone.features import Features
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity, spatial_affinity_slices
 from analysis.pages.explorer.clip import ExplorerClip
 from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.studies import Progress, Session
-from analysis.studies.collecting import Examples
-from analysis.studies.display import display_clip
+from analysis.studies.common.collecting import Examples
+from analysis.studies.common.display import display_clip
 from fima.errors import InputError
 
 __all__ = ["Explored", "clips_from_session", "explore_sessions", "open_sessions"]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.affinity import draw_matrix
+from analysis.plotting.common.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
 from analysis.plotting.compare.maps import (
     CHARACTER,
     draw_compared_cam,
@@ -25,11 +26,10 @@ from analysis.plotting.compare.scores import (
     grid_height,
     score_names,
 )  # fmt: skip
-from analysis.plotting.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_temporal", "similarity_range"]
 

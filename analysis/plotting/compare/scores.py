@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.measures.registry import find_score
-from analysis.plotting.dots import draw_mean, draw_videos
-from analysis.plotting.style import (
+from analysis.plotting.common.dots import draw_mean, draw_videos
+from analysis.plotting.common.style import (
     COLORS,
     MARKERS,
     PALETTE,
@@ -29,7 +29,7 @@ from analysis.plotting.style import (
 )
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = [
     "BESIDE",

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plotting.common.style import COLORS, new_figure, printed, shortened
 from analysis.plotting.compare.scores import (
     BESIDE,
     Marks,
@@ -20,12 +21,11 @@ from analysis.plotting.compare.scores import (
     score_names,
     score_title,
 )
-from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.compare.training import TrainingStep
-    from analysis.measures.statistics import Summary
-    from analysis.studies.study import Study
+    from analysis.measures.common.statistics import Summary
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_training"]
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from analysis.plotting.frames import mark_cell, show_frame
-from analysis.plotting.style import COLORS, counted, shortened
+from analysis.plotting.common.frames import mark_cell, show_frame
+from analysis.plotting.common.style import COLORS, counted, shortened
 
 __all__ = ["VIEWS", "chosen_cell", "draw_source", "draw_views", "show_view"]
 

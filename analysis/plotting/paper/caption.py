@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analysis.measures.numbers import number
-from analysis.plotting.style import counted
-from analysis.studies.differences import compare_scores
+from analysis.measures.common.numbers import number
+from analysis.plotting.common.style import counted
+from analysis.studies.common.differences import compare_scores
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from analysis.measures.statistics import Summary
-    from analysis.studies.study import Study
+    from analysis.measures.common.statistics import Summary
+    from analysis.studies.common.study import Study
 
 __all__ = [
     "checkpoint_names", "clips_sentence", "count_sentence", "detail_sentences", "lettered", "score_sentence", "short",

@@ -17,14 +17,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from analysis.plotting.style import printed, shortened
+from analysis.plotting.common.style import printed, shortened
 from fima.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = [
     "LABEL", "LETTER", "LINE", "Page", "PaperFigure", "checkpoint_arrays", "fit", "paper", "save_paper",

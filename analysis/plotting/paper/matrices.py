@@ -31,7 +31,7 @@ from fima.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_matrices"]
 

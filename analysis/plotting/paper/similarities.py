@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plotting.common.style import COLORS, REFERENCE, counted, pair_look
 from analysis.plotting.compare.figures import similarity_range
 from analysis.plotting.compare.scores import Marks
 from analysis.plotting.paper.caption import checkpoint_names, count_sentence, detail_sentences, score_sentence, short
@@ -23,13 +24,12 @@ from analysis.plotting.paper.layouts import (
     text_width,
     untrained_note,
 )  # fmt: skip
-from analysis.plotting.style import COLORS, REFERENCE, counted, pair_look
 from fima.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_similarities"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.image import AxesImage
 
-from analysis.plotting.frames import show_activation, show_frame
+from analysis.plotting.common.frames import show_activation, show_frame
 from analysis.plotting.paper.caption import (
     checkpoint_names,
     clips_sentence,
@@ -28,7 +28,7 @@ from analysis.plotting.paper.layouts import (
 from fima.errors import InputError
 
 if TYPE_CHECKING:
-    from analysis.studies.study import Study
+    from analysis.studies.common.study import Study
 
 __all__ = ["draw_strips"]
 

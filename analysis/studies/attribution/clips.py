@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, read_clip, to_batch
-from analysis.inputs.features import FeatureExtractor
-from analysis.inputs.partners import OtherVideos
-from analysis.inputs.randomized import cascade
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.backbone.randomized import cascade
 from analysis.inputs.sessions import Session
-from analysis.measures.agreement import motion_energy
+from analysis.inputs.video.clips import Clip, read_clip, to_batch
+from analysis.inputs.video.partners import OtherVideos
 from analysis.measures.attribution import Attribution, attribute, baseline_clip, frame_share, motion_scores
+from analysis.measures.common.agreement import motion_energy
+from analysis.measures.common.sanity import can_differ, rank_correlation
 from analysis.measures.localization import chance_levels, localization_scores
-from analysis.measures.sanity import can_differ, rank_correlation
 from analysis.studies.attribution.explained import Explained
-from analysis.studies.collecting import Measured
-from analysis.studies.display import display_clip
+from analysis.studies.common.collecting import Measured
+from analysis.studies.common.display import display_clip
 
 __all__ = ["MeasuredMap", "Measuring", "Setting", "example_of", "follows_motion"]
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from analysis.inputs.features import FeatureExtractor
-from analysis.inputs.heads import ClassHead, load_head
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.backbone.heads import ClassHead, load_head
 from analysis.inputs.sessions import Session
 from analysis.measures.attribution import Target, cosine_target, logit_target
 from analysis.measures.temporal import pool_features

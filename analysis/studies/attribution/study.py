@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 
-from analysis.inputs.randomized import layers_from_top, stage_counts
+from analysis.inputs.backbone.randomized import layers_from_top, stage_counts
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.attribution import Target
 from analysis.settings import ATTRIBUTION_TARGETS
 from analysis.studies.attribution.clips import MeasuredMap, Measuring, Setting, example_of, follows_motion
 from analysis.studies.attribution.explained import choose_explained
-from analysis.studies.collecting import Collector
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import Collector
+from analysis.studies.common.study import Study
 from fima.errors import InputError
 
 __all__ = ["TARGETS", "run"]

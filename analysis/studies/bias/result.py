@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.inputs.checkpoints import plan_columns
+from analysis.inputs.backbone.checkpoints import plan_columns
 from analysis.inputs.sessions import Session, open_sessions
-from analysis.measures.statistics import PairedDifference, Summary, paired_difference, summarize
+from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.output import output_folder, timestamp, write_json, write_npz
 from analysis.settings import Settings, as_names
 from analysis.studies.bias.measuring import BiasGap, BiasWorlds, bias_worlds, measure_bias
-from analysis.studies.files import picture_base64, picture_html, save_picture
-from analysis.studies.provenance import provenance
+from analysis.studies.common.files import picture_base64, picture_html, save_picture
+from analysis.studies.common.provenance import provenance
 from fima.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, center_crop, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.measures.agreement import map_correlation, motion_energy
+from analysis.inputs.video.clips import Clip, center_crop, to_batch
+from analysis.measures.common.agreement import map_correlation, motion_energy
 from analysis.studies.cam.whole import Windows, takes_whole_frames, whole_arrays
-from analysis.studies.collecting import ByClip, Collector, Measured
-from analysis.studies.display import display_clip
-from analysis.studies.study import Study
+from analysis.studies.common.collecting import ByClip, Collector, Measured
+from analysis.studies.common.display import display_clip
+from analysis.studies.common.study import Study
 from fima.methods.activation import activation_boxes, channel_mean, class_agnostic_activation_map
 
 __all__ = ["BY_CLIP", "run"]

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, center_crop
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.videos import VideoSource
-from analysis.measures.windows import blend_windows, covering_starts
+from analysis.inputs.video.clips import Clip, center_crop
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.windows import blend_windows, covering_starts
 from fima.data.sampling import clip_span
 from fima.errors import InputError
 from fima.methods.activation import class_agnostic_activation_map
@@ -46,7 +46,7 @@ class Windows:
         self._progress, self._done, self._total = progress, 0, 0
 
     def __call__(self, seconds: NDArray[np.float64], duration: float) -> Sequence[int]:
-        """As of `analysis.inputs.clips.Placement`."""
+        """As of `analysis.inputs.video.clips.Placement`."""
         starts = covering_starts(len(seconds), self._span, self.hop)
         self._total += len(starts)
         return starts

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.inputs.clips import Clip, to_batch
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.clips import Clip, to_batch
+from analysis.inputs.video.videos import VideoSource
+from analysis.measures.common.statistics import VideoScores
 from analysis.measures.embedding import (
     COMPONENTS,
     FEWEST,
@@ -25,12 +26,11 @@ from analysis.measures.embedding import (
     shuffled_silhouette,
     silhouettes,
 )
-from analysis.measures.statistics import VideoScores
 from analysis.measures.temporal import pool_features
-from analysis.studies.collecting import Collector
-from analysis.studies.labeled import with_default_data
-from analysis.studies.provenance import provenance
-from analysis.studies.study import Study, score_arrays
+from analysis.studies.common.collecting import Collector
+from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.provenance import provenance
+from analysis.studies.common.study import Study, score_arrays
 from fima.errors import InputError
 
 __all__ = ["DEFAULT_DATA", "make_study", "run"]
@@ -111,7 +111,7 @@ def make_study(
         features: ``(N, C)``, N ≥ 5, finite.
         arrays: as `run` gives them, without ``points`` and ``nearest``; ``seconds`` and ``thumbnail`` may be missing.
         seed: Seed of the map and of the shuffling.
-        provenance: as `analysis.studies.provenance.provenance` gives it.
+        provenance: as `analysis.studies.common.provenance.provenance` gives it.
         skipped: videos that could not be read, with the reason.
         repeated: ids of videos shorter than a clip.
     """

@@ -10,8 +10,8 @@ import numpy as np
 
 from analysis.measures.embedding import FEWEST
 from analysis.output import versions
+from analysis.studies.common.study import Study
 from analysis.studies.embedding.study import make_study
-from analysis.studies.study import Study
 from fima.checkpoints.shipped import checkpoint_name
 from fima.errors import InputError
 from fima.evaluation.feature_store import FeatureSet, read_clip_vectors, read_features
@@ -68,7 +68,7 @@ def _labels(table: FeatureSet, at: np.ndarray, path: Path) -> dict[str, np.ndarr
 
 
 def _provenance(table: FeatureSet, path: Path, seed: int) -> dict[str, Any]:
-    """As `analysis.studies.provenance.provenance`, from what the table says of itself; "?" where it does not."""
+    """As `analysis.studies.common.provenance.provenance`, from what the table says of itself; "?" where it does not."""
     about, sha256 = table.metadata, table.metadata.get("sha256")
     name = checkpoint_name(about.get("checkpoint", "unknown checkpoint"))
     data = about.get("data") or {}

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.inputs.clips import nothing_moves
 from analysis.inputs.sessions import Session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.clips import nothing_moves
+from analysis.inputs.video.videos import VideoSource
 from analysis.settings import untrained_seed
-from analysis.studies.collecting import NOTHING_MOVES
+from analysis.studies.common.collecting import NOTHING_MOVES
 from fima.checkpoints.files import read_checkpoint
 from fima.data.sampling import clip_indices, clip_span
 from fima.data.windows import draw_window_starts

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.mechanism import Trace, box_overlap, positive_pairs
-from analysis.studies.display import DISPLAY_SIZE
+from analysis.studies.common.display import DISPLAY_SIZE
 from analysis.studies.mechanism.drawing import Drawn, Sampling
 from fima.transforms.views import Crops, cut
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from functools import partial
 
 from analysis.inputs.sessions import Progress, Session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.mechanism import Trace, mechanism_scores, prediction_cosine
-from analysis.studies.collecting import Collector, Measured
+from analysis.studies.common.collecting import Collector, Measured
+from analysis.studies.common.study import Study
 from analysis.studies.mechanism.drawing import Drawn
 from analysis.studies.mechanism.drawing import draw_pairs as _draw
 from analysis.studies.mechanism.drawing import load_fima as _load
 from analysis.studies.mechanism.shown import Shown
 from analysis.studies.mechanism.trace import Mechanism
-from analysis.studies.study import Study
 from fima.errors import InputError
 
 __all__ = ["Mechanism", "run"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.measures.mechanism import Trace
 from fima.checkpoints import LoadedBackbone
 from fima.methods import FIMA

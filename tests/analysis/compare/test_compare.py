@@ -13,11 +13,11 @@ import torch
 
 from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
-from analysis.inputs.checkpoints import plan_sources, run_checkpoints
-from analysis.inputs.sharing import FrameCache, SharedExtractor, share_videos
-from analysis.inputs.videos import VideoList, VideoSource, list_videos
-from analysis.measures.numbers import number
-from analysis.measures.statistics import paired_difference
+from analysis.inputs.backbone.checkpoints import plan_sources, run_checkpoints
+from analysis.inputs.video.sharing import FrameCache, SharedExtractor, share_videos
+from analysis.inputs.video.videos import VideoList, VideoSource, list_videos
+from analysis.measures.common.numbers import number
+from analysis.measures.common.statistics import paired_difference
 from analysis.plotting.compare.figures import affinity_range, draw_compared_affinity, draw_compared_temporal
 from analysis.report import notebook_parameters, notebook_path
 from analysis.settings import Settings

@@ -9,10 +9,10 @@ import pytest
 from analysis.compare.conclusions import conclude
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, headline_scores, verdict
-from analysis.measures.statistics import Summary
+from analysis.measures.common.statistics import Summary
 from analysis.pages.strips import REFERENCE
 from analysis.studies import Study
-from analysis.studies.differences import Difference, compare_scores
+from analysis.studies.common.differences import Difference, compare_scores
 
 
 def _study(measure, scores, *, trained=True, videos=8):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.inputs.checkpoints import newest_checkpoint, plan_columns, plan_sources
+from analysis.inputs.backbone.checkpoints import newest_checkpoint, plan_columns, plan_sources
 from analysis.inputs.sessions import open_session, open_sessions
-from analysis.inputs.sharing import SharedVideo
+from analysis.inputs.video.sharing import SharedVideo
 from analysis.report import Report
 from analysis.report.plan import make_plan
 from analysis.settings import Settings

@@ -15,7 +15,7 @@ from analysis.measures.affinity import (
     spatial_affinity,
     spatial_affinity_slices,
 )
-from analysis.measures.statistics import auroc
+from analysis.measures.common.statistics import auroc
 from fima.errors import InputError
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from analysis.inputs.features import FeatureExtractor
-from analysis.inputs.randomized import cascade
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.backbone.randomized import cascade
 from analysis.measures.attribution import (
     BASELINES,
     METHODS,

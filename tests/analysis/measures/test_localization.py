@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.measures.common.statistics import auroc
 from analysis.measures.localization import SCORES, baseline_maps, chance_levels, localization_scores
-from analysis.measures.statistics import auroc
 from fima.errors import InputError
 
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from analysis.measures.affinity import affinity_chance
+from analysis.measures.common.offsets import OFFSET_CHANCE
 from analysis.measures.localization import SCORES
-from analysis.measures.offsets import OFFSET_CHANCE
 from analysis.measures.registry import CORE, MEASURES, STUDIES, find_measure, find_score, score_table
 from analysis.measures.sensitivity import ALTERATIONS
 

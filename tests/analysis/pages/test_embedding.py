@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.videos import VideoSource
 from analysis.pages.embedding import page_data, thumbnail_sheets, write_page
 from analysis.settings import Settings
 from analysis.studies.embedding.study import run

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from analysis.commands import explore
-from analysis.inputs.clips import to_batch
+from analysis.inputs.video.clips import to_batch
 from analysis.measures.affinity import affinity_scores, spatial_affinity, spatial_affinity_slices
 from analysis.pages.explorer import (
     ExplorerClip,

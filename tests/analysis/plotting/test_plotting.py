@@ -10,12 +10,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from analysis.measures.statistics import summarize
+from analysis.measures.common.statistics import summarize
 from analysis.plotting.affinity import draw_matrix, draw_row
-from analysis.plotting.films import overlay, safe_name
-from analysis.plotting.frames import MOST_OPAQUE, faded, show_activation
-from analysis.plotting.scores import draw_score
-from analysis.plotting.style import PHOTOS, colorbar, new_figure, printed, save_figure
+from analysis.plotting.common.films import overlay, safe_name
+from analysis.plotting.common.frames import MOST_OPAQUE, faded, show_activation
+from analysis.plotting.common.scores import draw_score
+from analysis.plotting.common.style import PHOTOS, colorbar, new_figure, printed, save_figure
 from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
 from analysis.settings import Settings
 from analysis.studies import CORE, run

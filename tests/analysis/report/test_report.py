@@ -13,8 +13,8 @@ from PIL import Image
 from analysis.cli import _parser
 from analysis.compare.explorers import explorer_clips
 from analysis.compare.page import _score_table
+from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import MEASURES
-from analysis.measures.statistics import Summary
 from analysis.pages.pictures import clip_films, picture
 from analysis.report import Report, make_report, measuring, notebook_parameters, notebook_path, plan
 from analysis.report.plan import labels

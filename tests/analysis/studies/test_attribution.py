@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from analysis.cli import main
-from analysis.inputs.clips import to_batch
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.clips import to_batch
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.attribution import (
     METHODS,
     logit_target,

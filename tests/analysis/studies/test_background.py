@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from analysis.cli import main
-from analysis.inputs.clips import ClipTruth
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.clips import ClipTruth
+from analysis.inputs.video.videos import VideoSource
 from analysis.settings import Settings
 from analysis.studies.background import run
-from analysis.studies.labeled import _of_other_recordings
+from analysis.studies.common.labeled import _of_other_recordings
 from fima.data.masks.automatic import AutomaticMasks
 from fima.errors import InputError
 from fima.input_spec import InputSpec

@@ -13,15 +13,15 @@ from matplotlib.collections import PathCollection
 
 from analysis.cli import main as analyze
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.videos import VideoSource
+from analysis.inputs.video.videos import VideoSource
 from analysis.measures.embedding import (
     match_chance,
     nearest_label_hits,
     shuffled_silhouette,
     silhouettes,
 )
+from analysis.plotting.common.style import new_figure
 from analysis.plotting.embedding import COLOR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
-from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.embedding import study
 from analysis.studies.embedding.study import run

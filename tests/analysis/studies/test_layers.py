@@ -10,12 +10,12 @@ from torch import nn
 import analysis
 from analysis.cli import main
 from analysis.compare import compare
-from analysis.inputs.taps import features_at, find_taps
+from analysis.inputs.backbone.taps import features_at, find_taps
 from analysis.plotting.layers import curve_of, draw_depth
 from analysis.settings import Settings
 from analysis.studies import open_session, run
+from analysis.studies.common.loading import load_study
 from analysis.studies.layers import AT_LAYERS
-from analysis.studies.loading import load_study
 from fima.errors import InputError
 
 SMALL = {"data": "shapes:camera,videos=3,size=56", "num_frames": 16, "size": 32, "frame_stride": 2}

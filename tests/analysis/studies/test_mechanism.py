@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from analysis.cli import main
 from analysis.inputs.sessions import open_session
-from analysis.measures.chance import choose_partners
+from analysis.measures.common.chance import choose_partners
 from analysis.measures.mechanism import (
     mechanism_scores,
     prediction_cosine,

@@ -10,19 +10,19 @@ from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from analysis.cli import main
-from analysis.inputs.clips import ClipTruth, read_clip
-from analysis.inputs.partners import partners_of
 from analysis.inputs.sessions import Session, open_session
-from analysis.inputs.truth import drawn_backgrounds
-from analysis.inputs.videos import VideoSource, list_videos
+from analysis.inputs.video.clips import ClipTruth, read_clip
+from analysis.inputs.video.partners import partners_of
+from analysis.inputs.video.truth import drawn_backgrounds
+from analysis.inputs.video.videos import VideoSource, list_videos
 from analysis.measures.sensitivity import (
     ALTERATIONS,
     cosine_distance,
     replace_background,
 )
 from analysis.pages.films import battery_figure
+from analysis.plotting.common.style import new_figure
 from analysis.plotting.sensitivity import draw_distances, draw_temporal_battery
-from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.sensitivity import run
 from fima.errors import InputError

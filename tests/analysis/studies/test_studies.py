@@ -9,13 +9,13 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from analysis.inputs.clips import read_clip
-from analysis.inputs.features import FeatureExtractor
+from analysis.inputs.backbone.features import FeatureExtractor
+from analysis.inputs.video.clips import read_clip
 from analysis.measures.affinity import affinity_scores, spatial_affinity
 from analysis.measures.temporal import temporal_similarity
 from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.studies import CORE, open_session, run
-from analysis.studies.collecting import Examples
+from analysis.studies.common.collecting import Examples
 from fima.checkpoints import load_backbone, untrained_backbone
 from fima.data.readers.file import VideoReader
 from fima.errors import InputError, VideoError

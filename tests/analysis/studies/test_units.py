@@ -8,7 +8,7 @@ import torch
 
 import analysis
 from analysis.cli import main
-from analysis.studies.differences import compare_scores
+from analysis.studies.common.differences import compare_scores
 from fima.checkpoints import load_backbone
 from fima.errors import InputError
 from fima.input_spec import InputSpec

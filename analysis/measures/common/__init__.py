@@ -1,0 +1,1 @@
+"""What several measures share: statistics, chance levels, numbers as text."""

@@ -1,0 +1,38 @@
+"""Numbers as text: one way to write a score, for tables, captions and pages."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.measures.common.statistics import Summary
+
+__all__ = ["interval", "number", "twin_interval"]
+
+
+def number(value: float | None) -> str:
+    """Three decimals; two digits of what is smaller than that; an en dash for not-a-number and None.
+
+    A minus sign is one, not a hyphen.
+
+    >>> number(0.8294), number(0.00123), number(-0.5), number(float("nan"))
+    ('0.829', '0.0012', '−0.500', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
+    return text.replace("-", "−")
+
+
+def interval(summary: Summary) -> str:
+    """The mean with its 95 % interval where it has one: ``0.829 [0.779, 0.871]``."""
+    text = number(summary.mean)
+    return f"{text} [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else text
+
+
+def twin_interval(summary: Summary) -> str:
+    """The same of the untrained twin; empty where there is none."""
+    if summary.twin_mean is None:
+        return ""
+    text = number(summary.twin_mean)
+    known = summary.twin_low is not None and math.isfinite(summary.twin_low)
+    return f"{text} [{number(summary.twin_low)}, {number(summary.twin_high)}]" if known else text
