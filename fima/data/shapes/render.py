@@ -273,13 +273,14 @@ def _apart(
     At half of all moments the object is farther from the center than its copy: a liking for the center gains nothing.
     """
     best: tuple[float, _Array, _Array] | None = None
+    in_world = world.still_in == "world" or (world.still_in == "either" and rng.random() < 0.5)
     for _ in range(_ATTEMPTS):
         path = class_path(rng, motions, sprite.radius, world)
         median = np.argsort(np.hypot(*(path[:, :2] - 0.5).T))[world.num_frames // 2]
         rest = np.tile(path[median], (world.num_frames, 1))
         across = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
         rest[:, :2] += across * (1 - 2 * rest[:, :2])
-        path, rest = path + trembling, carried(rest, camera) if world.still_in == "world" else rest
+        path, rest = path + trembling, carried(rest, camera) if in_world else rest
         gap = float((np.hypot(*(rest - path)[:, :2].T) - sprite.radius * (rest + path)[:, 3]).min())
         if best is None or gap > best[0]:
             best = gap, path, rest

@@ -44,7 +44,7 @@ class ShapesWorld:
         feather: width of an object's soft edge, standard deviation in pixels (natural looks).
         scenes: backgrounds that follow each other along the video, by a cut; the object goes on.
         still_copies: 1: the object a second time, at rest at a place where it could be, behind everything that moves.
-        still_in: where it rests: "picture", or "world": it goes along with the background.
+        still_in: where it rests: "picture", or "world": it goes along with the background; "either": drawn by video.
     """
 
     num_frames: int = 64
@@ -72,7 +72,7 @@ class ShapesWorld:
     feather: float = 0.0
     scenes: int = 1
     still_copies: Literal[0, 1] = 0
-    still_in: Literal["picture", "world"] = "picture"
+    still_in: Literal["picture", "world", "either"] = "picture"
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in _RANGES.items():

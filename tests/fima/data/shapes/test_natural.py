@@ -116,6 +116,14 @@ def test_the_copy_is_the_object_at_rest(where):
     assert seen >= 3
 
 
+def test_either_is_the_one_or_the_other():
+    rest = []
+    for seed in range(12):
+        video = draw_video(replace(PLAIN, still_copies=1, still_in="either", shake=0.0, zoom=0.0), 8, seed)
+        rest.append(bool(np.ptp(video.copy.path[:, :2], axis=0).max() < 1e-9))
+    assert 2 <= sum(rest) <= 10
+
+
 def test_cutouts_and_masked_videos_as_objects(tmp_path, pictures):
     disc = np.zeros((40, 60, 4), np.uint8)
     cv2.circle(disc, (30, 20), 15, (0, 0, 255, 255), -1)
@@ -165,7 +173,7 @@ def test_the_command_writes_a_benchmark_from_unlabelled_footage(tmp_path, pictur
     [
         ("shapes:natural,textures=/nowhere", FileNotFoundError, "/nowhere: no such file or folder"),
         ("shapes:natural,look=painted", InputError, "look must be drawn or natural or noise, got painted"),
-        ("shapes:natural,still_in=air", InputError, "still_in must be picture or world, got air"),
+        ("shapes:natural,still_in=air", InputError, "still_in must be picture or world or either, got air"),
         ("shapes:natural,feather=60", InputError, "feather must be in [0, size / 8], got 60.0"),
         ("shapes:natural,scenes=0", InputError, "scenes must be at least 1, got 0"),
     ],
