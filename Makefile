@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup  ## compare the two shipped backbones on drawn clips, and on VIDEO=my.mp4 if given: a page with pictures
 	@$(BIN)/fima-analyze compare --ckpt random tiny-vd tiny-fima --data shapes:camera,videos=8,size=224 --split test --out reports/demo
-	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt tiny-vd tiny-fima --video "$(VIDEO)" --size 224 --out reports/demo-video
+	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt random small-fima tiny-fima --video "$(VIDEO)" --out reports/demo-video
 	@$(BIN)/fima-analyze mover --data shapes:natural,videos=12,size=224 --split test --out reports/demo-mover
 	@echo "Open $(CURDIR)/reports/demo-mover/mover.png and $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
 

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.settings import BOUNDARIES, Settings
+from analysis.settings import BOUNDARIES, DEFAULT_CKPT, Settings
+from fima.checkpoints.shipped import SHIPPED
 from fima.commands.flags import inputs_of
 from fima.errors import InputError, lacks_memory, one_line
 from fima.progress import Progress, tell
@@ -36,13 +37,11 @@ SOME_SKIPPED = 3
 """Exit code of a data-set run that is complete but for broken videos (listed in ``skipped.csv``)."""
 
 
-def add_backbone_flags(parser: argparse.ArgumentParser, **ckpt: Any) -> None:
+def add_backbone_flags(parser: argparse.ArgumentParser, default: str = DEFAULT_CKPT, **ckpt: Any) -> None:
     """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
     group = parser.add_argument_group("backbone")
-    one = {
-        "metavar": "PATH",
-        "help": "file, folder of a training run (its newest), tiny-vd, tiny-fima, or random (default: tiny-fima)",
-    }
+    kinds = f"file, folder of a training run (its newest), {', '.join(SHIPPED)}, or random"
+    one = {"metavar": "PATH", "help": f"{kinds} (default: {default})"}
     group.add_argument("--ckpt", **{**one, **ckpt})
     group.add_argument(
         "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"

@@ -19,6 +19,7 @@ from analysis.commands.flags import (
 )
 from analysis.commands.own_flags import add_own_flags
 from analysis.measures.registry import MEASURES
+from analysis.settings import DEFAULT_CKPT
 
 if TYPE_CHECKING:
     from analysis.studies import Study
@@ -28,7 +29,8 @@ __all__ = ["add_arguments", "print_study", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser, measure: str) -> None:
     """The flags of one measure."""
-    add_backbone_flags(parser)
+    own = MEASURES[measure].default_backbone
+    add_backbone_flags(parser, own.get("ckpt") or (f"untrained {own['arch']}" if own else DEFAULT_CKPT))
     add_video_flags(parser)
     add_own_flags(parser, (*MEASURES[measure].settings, "twin"))
     if "layers" in MEASURES[measure].settings:

@@ -7,6 +7,7 @@ from pathlib import Path
 __all__ = ["SHIPPED", "checkpoint_name", "shipped_path"]
 
 SHIPPED = {
+    "small-fima": "small, FIMA with L_move, trained on worlds in natural looks: for real clips",
     "tiny-vd": "tiny, MoCo + L_VD, trained on moving shapes",
     "tiny-fima": "tiny, FIMA, trained on moving shapes",
 }

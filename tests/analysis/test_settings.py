@@ -78,7 +78,8 @@ def test_a_measure_may_have_a_backbone_of_its_own_where_none_is_asked_for():
     assert Settings().for_measure("mechanism") == Settings(ckpt="random")
     for settings in (Settings(ckpt="x.pth"), Settings(arch="vjepa2")):
         assert settings.for_measure("attention") == settings
-    assert Settings().for_measure("cam") == Settings()
+    assert Settings().for_measure("affinity") == Settings()
+    assert Settings().for_measure("cam") == Settings(ckpt="small-fima")
 
 
 @pytest.mark.parametrize("cell", ["1,2", "a,b,c", "1,2,-3", 3])

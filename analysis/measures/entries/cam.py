@@ -33,4 +33,5 @@ ENTRY = measure_entry(
     core=True,
     settings=("normalize", "dense", "hop", "whole", "layers"),
     films="analysis.pages.films:activation_films",
+    default_backbone={"ckpt": "small-fima"},  # the one that comes along for real clips
 )

@@ -33,4 +33,5 @@ ENTRY = measure_entry(
     core=True,
     twin=True,
     settings=("masks", "dense", "layers"),
+    default_backbone={"ckpt": "small-fima"},  # the one that comes along for real clips
 )

@@ -141,7 +141,7 @@ def test_masks_of_files_give_the_numbers_of_the_drawn_ones(tmp_path):
         files.video_scores["difference_auroc"], drawn.video_scores["difference_auroc"], atol=0.05
     )
     sensitive = run("sensitivity", Settings(data=str(folder / "train.csv"), masks=str(folder / "masks"), show=1))
-    assert sensitive.scores["motion_share"].num_videos == 3
+    assert sensitive.scores["motion_share"].num_videos == 4
 
 
 def test_localize_without_masks_is_refused(tmp_path, clips_dir, capsys):
