@@ -51,6 +51,7 @@ def test_chance_lies_between_the_best_and_the_worst_order(one_cell):
         assert curves[f"curve_{name}_"][[0, -1]] == pytest.approx(ends, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_token_networks_have_attention_too_and_the_figure_names_all(tmp_path):
     study = analysis.run("faithfulness", "random", arch="videomae-tiny", show=1, steps=2)
     assert {f"{kind}gain" for kind in KINDS} <= study.scores.keys()

@@ -148,7 +148,7 @@ def test_where_it_comes_from_is_told_in_ten_lines():
     said = run("cam", Settings(data="shapes:camera,videos=2,size=56", split="test", num_frames=4, size=32)).origin()
     lines = dict(line.split(":", 1) for line in said.splitlines())
     assert len(said.splitlines()) <= 10
-    assert lines["checkpoint"].strip() == "tiny-fima"
+    assert lines["checkpoint"].strip() == "small-fima"
     assert "nothing missing, nothing unexpected" in lines["weights"]
     assert "shapes:camera,videos=2,size=56 (test), 2 in all" in lines["videos"]
     assert lines["command"].strip().startswith("fima-analyze cam ")

@@ -70,6 +70,7 @@ def test_what_a_job_raises_ends_the_run():
         list(run_each(eval, ["1", "1 / 0", *["2"] * 50], workers=2))
 
 
+@pytest.mark.slow
 def test_a_caller_that_stops_ends_the_jobs_under_way():
     processes = []
     with closing(run_each(eval, [PROCESS, *[WORK_UNTIL_STOPPED] * 5], workers=2)) as results:
