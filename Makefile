@@ -20,11 +20,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: setup  ## compare the two shipped backbones on drawn clips, and on VIDEO=my.mp4 if given: a page with pictures
+demo: setup  ## compare shipped backbones with untrained ones on drawn clips, and on VIDEO=my.mp4 if given: a page with pictures
 	@$(BIN)/fima-analyze compare --ckpt random tiny-vd tiny-fima --data shapes:camera,videos=8,size=224 --split test --out reports/demo
 	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt random small-fima tiny-fima --video "$(VIDEO)" --out reports/demo-video
-	@$(BIN)/fima-analyze mover --data shapes:natural,videos=12,size=224 --split test --out reports/demo-mover
-	@echo "Open $(CURDIR)/reports/demo-mover/mover.png and $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
+	@$(BIN)/fima-analyze compare --ckpt random small-fima --measure localize mover --data shapes:natural,videos=16,size=224,pan=0.05 --split test --out reports/demo-natural
+	@echo "Open $(CURDIR)/reports/demo-natural/index.html and $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
 
 lab: setup  ## JupyterLab, on the notebooks
 	@$(BIN)/jupyter lab notebooks

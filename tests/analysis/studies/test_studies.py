@@ -321,12 +321,8 @@ def test_chance_of_cam_is_another_videos_motion(clips_dir):
 
 
 def test_normalize_over_the_clip_keeps_frames_comparable(clips_dir):
-    frame, clip = (
-        run("cam", Settings(ckpt="tiny-fima", video=str(clips_dir / "dog.mp4"), normalize=how, size=56)).arrays[
-            "example_rgb_map"
-        ][0]
-        for how in ("frame", "clip")
-    )
+    dog = {"ckpt": "tiny-fima", "video": str(clips_dir / "dog.mp4"), "size": 56}
+    frame, clip = (run("cam", Settings(normalize=how, **dog)).arrays["example_rgb_map"][0] for how in ("frame", "clip"))
     # T' = 2: the first and the last frame hold one slice each, untouched by the other.
     assert frame[0].max() == pytest.approx(frame[-1].max(), abs=0.05)
     assert clip[0].min() == 0 or clip[-1].min() == 0
