@@ -55,7 +55,7 @@ def _data(folder: Path, count: int) -> Path:
 
 def _peak(measure: str, data: Path, out: Path) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, measure, "--data", str(data), "--out", str(out)],
+        [sys.executable, "-c", _PEAK, measure, "--data", str(data), "--out", str(out / f"{measure}-{data.name}")],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     return int(done.stdout.rsplit("PEAK", 1)[1])
