@@ -26,7 +26,7 @@ import fima.tasks.pretrain.run, fima.tasks.classify.run, fima.tasks.detect.run, 
     ("analysis",): """
 from analysis.settings import Settings
 from analysis.studies import run
-import analysis.cli, analysis.plotting.common.style, analysis.pages.explorer
+import analysis.cli, analysis.plotting.style, analysis.pages.explorer
 study = run("cam", Settings(size=56, num_frames=8))
 assert study.scores
 """,

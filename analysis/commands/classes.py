@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from analysis.downstream.class_results import TASKS, cells_of, classes_csv, name_runs, read_runs
     from analysis.output import timestamp, write_json
-    from analysis.plotting.common.style import save_figure
     from analysis.plotting.downstream import draw_classes, draw_confusions
+    from analysis.plotting.style import save_figure
 
     runs = read_runs(args.runs, votes=args.votes)
     names = _given_names(args, runs) or name_runs(runs)

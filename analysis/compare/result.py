@@ -21,10 +21,10 @@ from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_score
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.pages.environment import write_page
-from analysis.plotting.common.style import save_figure
 from analysis.plotting.compare.figures import FIGURES
 from analysis.plotting.compare.scores import draw_compared_scores, score_names
 from analysis.plotting.compare.training import draw_training
+from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.studies import Study
 from analysis.studies.common.differences import Difference

@@ -24,8 +24,8 @@ from analysis.pages.environment import render, write_page
 from analysis.pages.pictures import picture
 from analysis.pages.strips import mark, places_of
 from analysis.pages.words import data_title, listed, percent, plural
-from analysis.plotting.common.style import save_figure
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
+from analysis.plotting.style import save_figure
 from fima.files.reading import read_json
 from fima.legacy import american_keys
 

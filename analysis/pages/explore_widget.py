@@ -17,7 +17,7 @@ from analysis.inputs.video.videos import VideoSource
 from analysis.measures.affinity import spatial_affinity
 from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.common.frames import mark_cell, overlay_map, show_frame
-from analysis.plotting.common.style import COLORS, colorbar, new_figure, printed
+from analysis.plotting.style import COLORS, colorbar, new_figure, printed
 from analysis.settings import Settings
 from analysis.studies import Session, open_session
 from analysis.studies.common.display import display_clip

@@ -12,8 +12,8 @@ import numpy as np
 from analysis.pages.whole_films import whole_films
 from analysis.plotting.attention import above_even, largest_share
 from analysis.plotting.common.films import beside_colors, beside_maps, safe_name
-from analysis.plotting.common.style import save_figure
 from analysis.plotting.sensitivity import battery_names, draw_temporal_battery
+from analysis.plotting.style import save_figure
 from fima.data.transcode.encode import write_video
 
 if TYPE_CHECKING:

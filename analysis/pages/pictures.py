@@ -14,7 +14,7 @@ from PIL import Image
 
 from analysis.pages.environment import data_address
 from analysis.plotting.common.films import overlay
-from analysis.plotting.common.style import PHOTOS
+from analysis.plotting.style import PHOTOS
 from analysis.studies import Study
 from fima.data.transcode.encode import write_video
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from analysis.plotting.common.style import PALETTE
-from analysis.plotting.common.style import REFERENCE as GRAY
+from analysis.plotting.style import PALETTE
+from analysis.plotting.style import REFERENCE as GRAY
 
 __all__ = ["REFERENCE", "Condition", "Line", "Scale", "mark", "places_of", "strip"]
 

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from analysis.measures.registry import find_score
 from analysis.plotting.common.frames import mark_cell, overlay_map, show_frame
 from analysis.plotting.common.scores import draw_score
-from analysis.plotting.common.style import SIMILARITY_CMAP, WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.style import SIMILARITY_CMAP, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

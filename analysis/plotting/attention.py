@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from analysis.plotting.common.frames import mark_cell, show_activation, show_frame
-from analysis.plotting.common.style import ACTIVATION_CMAP, WIDTH, caption, new_figure, printed, shortened
+from analysis.plotting.style import ACTIVATION_CMAP, WIDTH, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from analysis.plotting.common.frames import overlay_map, show_frame
-from analysis.plotting.common.style import (
+from analysis.plotting.style import (
     ACTIVATION_CMAP,
     COLORS,
     WIDTH,

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
 from analysis.plotting.sensitivity import draw_strips
+from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

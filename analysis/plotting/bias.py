@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.common.style import COLORS, new_figure, printed, shortened
 from analysis.plotting.compare.scores import Marks
+from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 __all__ = ["draw_bias", "draw_gaps"]
 

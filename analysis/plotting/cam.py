@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.plotting.common.frames import show_activation, show_frame
-from analysis.plotting.common.style import WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.style import WIDTH, caption, colorbar, new_figure, printed, shortened
 from analysis.plotting.whole import draw_whole
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.common.style import COLORS, SIMILARITY_CMAP, colorbar, new_figure, printed, shortened
 from analysis.plotting.compare.scores import Marks
+from analysis.plotting.style import COLORS, SIMILARITY_CMAP, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.downstream.table import Cell, Table

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from analysis.measures.registry import find_score
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.style import COLORS, caption, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.measures.registry import find_measure, find_score
-from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, caption, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

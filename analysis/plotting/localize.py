@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting.common.dots import draw_mean
 from analysis.plotting.common.frames import show_activation
-from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage

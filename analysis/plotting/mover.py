@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.common.frames import show_activation, show_frame
-from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 from analysis.plotting.localize import outline_mask
+from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage

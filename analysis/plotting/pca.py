@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.common.frames import show_frame
-from analysis.plotting.common.style import WIDTH, caption, new_figure, printed, shortened
+from analysis.plotting.style import WIDTH, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from analysis.measures.probe import VARIABLES
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
+from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -14,7 +14,7 @@ from analysis.measures.registry import find_score
 from analysis.measures.sensitivity import APPEARANCE_CHANGES, MOTION_CHANGES
 from analysis.plotting.common.dots import draw_mean, draw_videos
 from analysis.plotting.common.frames import show_frame
-from analysis.plotting.common.style import COLORS, caption, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

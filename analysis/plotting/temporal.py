@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
 from analysis.measures.common.offsets import pooled_auroc
-from analysis.plotting.common.style import (
+from analysis.plotting.style import (
     COLORS,
     SIMILARITY_CMAP,
     caption,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.measures.registry import find_score
 from analysis.measures.units import SHARES, THRESHOLD
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.style import COLORS, caption, counted, new_figure, printed
+from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.plotting.common.frames import MOST_OPAQUE, faded, overlay_map, show_frame
-from analysis.plotting.common.style import COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage

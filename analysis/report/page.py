@@ -10,8 +10,8 @@ from urllib.parse import quote
 import numpy as np
 
 from analysis.compare.page import Content, render_page
-from analysis.plotting.common.style import save_figure
 from analysis.plotting.compare.figures import FIGURES
+from analysis.plotting.style import save_figure
 from analysis.report.plan import Plan
 from analysis.studies import Study
 from analysis.studies.common.differences import Difference, compare_scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.common.style import COLORS, new_figure, printed
+from analysis.plotting.style import COLORS, new_figure, printed
 from analysis.reproduction.plan import METHODS
 from analysis.reproduction.table import Table
 

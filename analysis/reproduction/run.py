@@ -12,7 +12,7 @@ from analysis import jobs
 from analysis.jobs import Process, Tell
 from analysis.output import output_folder, timestamp, versions
 from analysis.pages.environment import write_page
-from analysis.plotting.common.style import save_figure
+from analysis.plotting.style import save_figure
 from analysis.reproduction.figures import draw_table
 from analysis.reproduction.page import Reproduced, render_markdown, render_reproduction
 from analysis.reproduction.plan import METHODS, Run

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis.pages.environment import jpeg_address
 from analysis.pages.explorer.clip import ExplorerClip, check_clips
-from analysis.plotting.common.style import SIMILARITY_CMAP
+from analysis.plotting.style import SIMILARITY_CMAP
 
 __all__ = ["color_limits", "dequantize", "encode_clips", "palette", "quantize"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
-from analysis.plotting.common.style import COLORS
+from analysis.plotting.style import COLORS
 
 __all__ = ["draw_mean", "draw_videos"]
 

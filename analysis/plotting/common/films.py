@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 
 from analysis.plotting.common.frames import MOST_OPAQUE
-from analysis.plotting.common.style import ACTIVATION_CMAP
+from analysis.plotting.style import ACTIVATION_CMAP
 
 __all__ = ["beside_colors", "beside_maps", "mark_region", "overlay", "safe_name"]
 

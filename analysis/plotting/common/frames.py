@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from analysis.plotting.common.style import ACTIVATION_CMAP, COLORS
+from analysis.plotting.style import ACTIVATION_CMAP, COLORS
 
 __all__ = ["MOST_OPAQUE", "faded", "mark_cell", "overlay_map", "show_activation", "show_frame"]
 

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.affinity import draw_matrix
-from analysis.plotting.common.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
 from analysis.plotting.compare.maps import (
     CHARACTER,
     draw_compared_cam,
@@ -26,6 +25,7 @@ from analysis.plotting.compare.scores import (
     grid_height,
     score_names,
 )  # fmt: skip
+from analysis.plotting.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from analysis.plotting.common.frames import show_activation, show_frame
-from analysis.plotting.common.style import WIDTH, colorbar, new_figure, printed, shortened
 from analysis.plotting.compare.scores import compared_caption, readable
 from analysis.plotting.localize import outline_mask
 from analysis.plotting.mover import COPY
+from analysis.plotting.style import WIDTH, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.measures.registry import find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
-from analysis.plotting.common.style import (
+from analysis.plotting.style import (
     COLORS,
     MARKERS,
     PALETTE,

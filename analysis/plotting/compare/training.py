@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plotting.common.style import COLORS, new_figure, printed, shortened
 from analysis.plotting.compare.scores import (
     BESIDE,
     Marks,
@@ -21,6 +20,7 @@ from analysis.plotting.compare.scores import (
     score_names,
     score_title,
 )
+from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.compare.training import TrainingStep

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from analysis.plotting.common.frames import mark_cell, overlay_map
-from analysis.plotting.common.style import SIMILARITY_CMAP, colorbar
 from analysis.plotting.mechanism.views import VIEWS, chosen_cell, show_view
+from analysis.plotting.style import SIMILARITY_CMAP, colorbar
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage

@@ -10,9 +10,9 @@ from matplotlib.figure import SubFigure
 
 from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
-from analysis.plotting.common.style import caption, counted, new_figure, printed
 from analysis.plotting.mechanism.attention import draw_attention, draw_cosines, shared_bar
 from analysis.plotting.mechanism.views import chosen_cell, draw_source, draw_views
+from analysis.plotting.style import caption, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import ConnectionPatch, Rectangle
 
 from analysis.plotting.common.frames import mark_cell, show_frame
-from analysis.plotting.common.style import COLORS, counted, shortened
+from analysis.plotting.style import COLORS, counted, shortened
 
 __all__ = ["VIEWS", "chosen_cell", "draw_source", "draw_views", "show_view"]
 

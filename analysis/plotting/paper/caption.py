@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from analysis.measures.common.numbers import number
-from analysis.plotting.common.style import counted
+from analysis.plotting.style import counted
 from analysis.studies.common.differences import compare_scores
 
 if TYPE_CHECKING:

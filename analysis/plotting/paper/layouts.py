@@ -17,7 +17,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from analysis.plotting.common.style import printed, shortened
+from analysis.plotting.style import printed, shortened
 from fima.errors import InputError
 
 if TYPE_CHECKING:

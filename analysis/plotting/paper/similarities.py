@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plotting.common.style import COLORS, REFERENCE, counted, pair_look
 from analysis.plotting.compare.figures import similarity_range
 from analysis.plotting.compare.scores import Marks
 from analysis.plotting.paper.caption import checkpoint_names, count_sentence, detail_sentences, score_sentence, short
@@ -24,6 +23,7 @@ from analysis.plotting.paper.layouts import (
     text_width,
     untrained_note,
 )  # fmt: skip
+from analysis.plotting.style import COLORS, REFERENCE, counted, pair_look
 from fima.errors import InputError
 
 if TYPE_CHECKING:

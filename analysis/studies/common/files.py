@@ -38,7 +38,7 @@ FilmWriters = dict[str, Callable[[Path], None]]
 
 def save_picture(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
     """Save a figure in the project's style as ``png``, ``svg`` or ``pdf``; equal figures give equal bytes."""
-    importlib.import_module("analysis.plotting.common.style").save_figure(figure, target, kind)
+    importlib.import_module("analysis.plotting.style").save_figure(figure, target, kind)
 
 
 def picture_base64(figure: Figure) -> str:

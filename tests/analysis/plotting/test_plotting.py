@@ -15,7 +15,7 @@ from analysis.plotting.affinity import draw_matrix, draw_row
 from analysis.plotting.common.films import overlay, safe_name
 from analysis.plotting.common.frames import MOST_OPAQUE, faded, show_activation
 from analysis.plotting.common.scores import draw_score
-from analysis.plotting.common.style import PHOTOS, colorbar, new_figure, printed, save_figure
+from analysis.plotting.style import PHOTOS, colorbar, new_figure, printed, save_figure
 from analysis.plotting.temporal import draw_counts, draw_distributions, draw_offsets, draw_similarity
 from analysis.settings import Settings
 from analysis.studies import CORE, run

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.plotting.common.style import save_figure
+from analysis.plotting.style import save_figure
 from analysis.reproduction.figures import draw_table
 from analysis.reproduction.page import Reproduced, conclude, render_markdown, render_reproduction
 from analysis.reproduction.plan import BUDGETS, plan_runs

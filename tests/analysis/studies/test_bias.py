@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 
 from analysis.cli import main
 from analysis.plotting.bias import draw_bias
-from analysis.plotting.common.style import REFERENCE
+from analysis.plotting.style import REFERENCE
 from analysis.reproduction.plan import Budget, Run
 from analysis.reproduction.score import _bias_gap
 from analysis.settings import Settings

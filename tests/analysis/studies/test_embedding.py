@@ -20,8 +20,8 @@ from analysis.measures.embedding import (
     shuffled_silhouette,
     silhouettes,
 )
-from analysis.plotting.common.style import new_figure
 from analysis.plotting.embedding import COLOR_CYCLE, MARKERS, draw_map, draw_scores, largest_groups
+from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.embedding import study
 from analysis.studies.embedding.study import run

@@ -21,8 +21,8 @@ from analysis.measures.sensitivity import (
     replace_background,
 )
 from analysis.pages.films import battery_figure
-from analysis.plotting.common.style import new_figure
 from analysis.plotting.sensitivity import draw_distances, draw_temporal_battery
+from analysis.plotting.style import new_figure
 from analysis.settings import Settings
 from analysis.studies.sensitivity import run
 from fima.errors import InputError

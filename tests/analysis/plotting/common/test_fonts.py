@@ -1,6 +1,6 @@
 from analysis.cli import main
 from analysis.plotting.common.fonts import fallbacks, missing_letters
-from analysis.plotting.common.style import printed
+from analysis.plotting.style import printed
 
 
 def test_letters_that_no_font_has_are_found_once_each():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.plotting.common.style import save_figure
+from analysis.plotting.style import save_figure
 from analysis.settings import Settings
 from analysis.studies import CORE, load_study, run
 from fima.errors import InputError

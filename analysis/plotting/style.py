@@ -69,7 +69,7 @@ PHOTOS = "fima-photos"
 """Key of a PNG's text: where its photographs and color maps are."""
 _AFTER_HEADER = 33  # bytes: where chunks may follow in a PNG
 _COMPRESSION = 4  # of PNG: half the time of the usual 6 for 5 % more bytes
-_RC = mpl.rc_params_from_file(str(Path(__file__).parents[1] / "fima.mplstyle"), use_default_template=False)
+_RC = mpl.rc_params_from_file(str(Path(__file__).with_name("fima.mplstyle")), use_default_template=False)
 
 
 @contextmanager
