@@ -35,6 +35,15 @@ REPO = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("FIMA_REAL_VIDEOS", REPO.parent / "shared" / "data"))
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors on a shared machine: threads that wait for each other take longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def repo_dir() -> Path:
     return REPO

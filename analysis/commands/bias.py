@@ -26,10 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     from fima.data.shapes import REGIMES
 
-    add_backbone_flags(
-        parser, action="extend", nargs="+",
-        help="one or several: files, folders of runs, tiny-vd, tiny-fima, random or random:SEED (default: tiny-fima)",
-    )  # fmt: skip
+    add_backbone_flags(parser, several="one or several")
     group = parser.add_argument_group("drawn videos")
     group.add_argument("--regime", choices=list(REGIMES), default="camera", help="their world (default: %(default)s)")
     group.add_argument(

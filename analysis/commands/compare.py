@@ -16,6 +16,7 @@ from analysis.commands.flags import (
     show_progress,
 )
 from analysis.commands.own_flags import add_own_flags
+from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS
 from fima.commands.flags import decisive
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -25,10 +26,7 @@ SUMMARY = "compare checkpoints on the same clips: figures side by side, paired i
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    add_backbone_flags(
-        parser, action="extend", nargs="+",
-        help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
-    )  # fmt: skip
+    add_backbone_flags(parser, " ".join(DEFAULT_CHECKPOINTS), several="the baseline, then others")
     add_video_flags(parser)
     add_own_flags(parser)
     group = parser.add_argument_group("comparison")

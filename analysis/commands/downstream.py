@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from analysis.commands.flags import SOME_SKIPPED, tell
+from fima.checkpoints.shipped import SHIPPED
 from fima.commands.types import whole
 from fima.errors import InputError
 
@@ -22,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--data", metavar="DIR", required=True, help="a data set with classes (docs/datasets.md)")
     parser.add_argument(
-        "--ckpt", nargs="+", required=True, metavar="NAME=PATH", help="files by name; also random, tiny-vd, tiny-fima"
+        "--ckpt",
+        nargs="+",
+        required=True,
+        metavar="NAME=PATH",
+        help=f"files by name; also random, {', '.join(SHIPPED)}",
     )
     parser.add_argument("--arch", metavar="NAME", help="of random weights (default: the first trained checkpoint's)")
     parser.add_argument("--train-split", metavar="S", help="of the data set (default: train, if it has one)")

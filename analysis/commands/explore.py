@@ -34,10 +34,7 @@ SUMMARY = "a page to move over: the affinity of an RGB patch to the motion of ev
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    add_backbone_flags(
-        parser, action="extend", nargs="+",
-        help="one or more: files, folders of runs, random or random:SEED (default: tiny-fima)",
-    )  # fmt: skip
+    add_backbone_flags(parser, several="one or several")
     add_video_flags(parser)
     add_own_flags(parser, ["space"])
     parser.add_argument(

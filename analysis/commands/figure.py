@@ -16,6 +16,7 @@ from analysis.commands.flags import (
     show_progress,
 )
 from analysis.commands.own_flags import add_own_flags
+from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS
 from analysis.plotting.paper import FIGURES, FORMATS
 from analysis.plotting.paper.widths import JOURNALS
 from analysis.settings import NORMALIZATIONS
@@ -34,10 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     what = "; ".join(f"{name}: {shows}" for name, shows in FIGURES.items())
     parser.add_argument("figure", choices=tuple(FIGURES), metavar="FIGURE", help=what)
-    add_backbone_flags(
-        parser, action="extend", nargs="+",
-        help="the baseline, then others: files, folders of runs, random or random:SEED (default: tiny-vd tiny-fima)",
-    )  # fmt: skip
+    add_backbone_flags(parser, " ".join(DEFAULT_CHECKPOINTS), several="the baseline, then others")
     add_video_flags(parser)
     add_own_flags(parser, ["hop"])
     parser.add_argument(

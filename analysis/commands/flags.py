@@ -37,12 +37,19 @@ SOME_SKIPPED = 3
 """Exit code of a data-set run that is complete but for broken videos (listed in ``skipped.csv``)."""
 
 
-def add_backbone_flags(parser: argparse.ArgumentParser, default: str = DEFAULT_CKPT, **ckpt: Any) -> None:
-    """Flags that choose a backbone; ``ckpt`` changes what ``--ckpt`` takes."""
+def add_backbone_flags(parser: argparse.ArgumentParser, default: str = DEFAULT_CKPT, *, several: str = "") -> None:
+    """Flags that choose a backbone.
+
+    Args:
+        parser: of the command.
+        default: what is taken without ``--ckpt``.
+        several: what several checkpoints are to the command; empty where it takes one.
+    """
     group = parser.add_argument_group("backbone")
-    kinds = f"file, folder of a training run (its newest), {', '.join(SHIPPED)}, or random"
-    one = {"metavar": "PATH", "help": f"{kinds} (default: {default})"}
-    group.add_argument("--ckpt", **{**one, **ckpt})
+    kinds = f"file, folder of a training run (its newest), {', '.join(SHIPPED)}, random or random:SEED"
+    many: dict[str, Any] = {"action": "extend", "nargs": "+"} if several else {}
+    what = f"{several}; each a {kinds}" if several else kinds
+    group.add_argument("--ckpt", metavar="PATH", help=f"{what} (default: {default})", **many)
     group.add_argument(
         "--arch", metavar="NAME", help="architecture, or package.module:factory (default: from the keys)"
     )

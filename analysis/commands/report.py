@@ -24,10 +24,7 @@ SUMMARY = "every measure of some checkpoints as one page to send around, with fi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    add_backbone_flags(
-        parser, action="extend", nargs="+",
-        help="checkpoints, side by side; differences are from the first (default: tiny-fima)",
-    )  # fmt: skip
+    add_backbone_flags(parser, several="checkpoints side by side, differences from the first")
     add_video_flags(parser)
     add_own_flags(parser)
     group = parser.add_argument_group("report")

@@ -14,7 +14,7 @@ from analysis.compare.conclusions import conclude
 from analysis.compare.explorers import explorers
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, verdict
-from analysis.measures.common.numbers import twin_interval
+from analysis.measures.common.numbers import capital, twin_interval
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import versions
@@ -147,7 +147,7 @@ def _warnings(content: Content) -> list[str]:
     every_study = [study for studies in content.every.values() for study in studies]
     skipped = sorted({video for study in every_study for video in study.skipped})
     lines += skipped_note(skipped, "skipped.csv")
-    lines += dict.fromkeys(f"{note[0].upper()}{note[1:]}." for study in every_study for note in study.notes())
+    lines += dict.fromkeys(f"{capital(note)}." for study in every_study for note in study.notes())
     if any(one.by_grid for one in content.differences):
         grids = {name: studies[0].provenance["grid"] for name, studies in content.every.items()}
         said = "; ".join(f"{name}: {' × '.join(map(str, grid))}" for name, grid in grids.items() if grid)

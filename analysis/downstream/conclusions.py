@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis.downstream.plan import SPLIT, TASKS
 from analysis.downstream.table import Cell, Difference, Table
+from analysis.measures.common.numbers import capital
 from analysis.pages.words import percent
 
 __all__ = ["conclude", "main_place"]
@@ -67,7 +68,7 @@ def _differences(own: Sequence[Difference], where: str) -> str:
     clear = [one for one in own if one.clear]
     if not own:
         return "There are no two checkpoints to compare yet."
-    place = _place(where)[0].upper() + _place(where)[1:]
+    place = capital(_place(where))
     if not clear:
         return f"{place}, no difference between two checkpoints can be told from 0 in any task."
     told = "; ".join(_told(one) for one in clear)

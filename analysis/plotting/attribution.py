@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
+from analysis.measures.common.numbers import capital
 from analysis.plotting.common.frames import overlay_map, show_frame
 from analysis.plotting.style import (
     ACTIVATION_CMAP,
@@ -230,4 +231,4 @@ def _title(study: Study) -> str:
         "1: 99.5th percentile. Right: map of the strongest frame as weights are randomized from the top; "
         "its rank correlation must fall"
     )
-    return textwrap.fill(what[0].upper() + what[1:], 100)
+    return textwrap.fill(capital(what), 100)

@@ -20,7 +20,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from analysis.measures.common.numbers import twin_interval
+from analysis.measures.common.numbers import capital, twin_interval
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.common.fonts import fallbacks
@@ -129,7 +129,7 @@ def caption(study: Study, what: str, output: str = "its output") -> str:
         lines.append(f"dense maps: each cell of the grid in {dense} × {dense}, by {dense**2} shifts of the clip")
     if data := data_name(study):
         lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
-    lines += [note[0].upper() + note[1:] for note in study.notes(most=0)]
+    lines += [capital(note) for note in study.notes(most=0)]
     if study.has_twin:
         lines.append(_beside(study))
     if study.untrained:

@@ -17,7 +17,7 @@ from analysis.measures.common.agreement import map_correlation, motion_energy
 from analysis.measures.common.rings import ring_auroc
 from analysis.measures.localization import baseline_maps, chance_levels, localization_scores
 from analysis.studies.common.collecting import Collector, Measured
-from analysis.studies.common.display import display_clip
+from analysis.studies.common.display import display_clip, shown_film
 from analysis.studies.common.study import Study
 from fima.errors import InputError
 from fima.models.attention import Cell, attention_between_slices, attention_layers, attention_rollout
@@ -129,10 +129,7 @@ class _Reader:
         shown, _ = display_clip(session, clip)
         nothing = torch.full_like(maps.mean[0], torch.nan)
         return {
-            "video_id": clip.video.video_id,
-            "seconds": clip.seconds,
-            "fps": clip.fps / session.spec.frame_stride,
-            "frames": shown,
+            **shown_film(session, clip, shown),
             "heads": maps.heads.numpy(),
             "mean_map": maps.mean[0].numpy(),
             "cell": cell,

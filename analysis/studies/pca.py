@@ -22,7 +22,7 @@ from analysis.measures.pca import (
     share_explained_by,
 )
 from analysis.studies.common.collecting import Collector, Measured
-from analysis.studies.common.display import display_clip
+from analysis.studies.common.display import display_clip, shown_film
 from analysis.studies.common.study import Study
 
 __all__ = ["run"]
@@ -138,10 +138,7 @@ def _example(session: Session, clip: Clip, measured: Measured) -> dict[str, Any]
     frames, _ = display_clip(session, clip)
     kept = measured.kept
     return {
-        "video_id": clip.video.video_id,
-        "seconds": clip.seconds,
-        "fps": clip.fps / session.spec.frame_stride,
-        "frames": frames,
+        **shown_film(session, clip, frames),
         **{f"{name}_colors": colors[0].movedim(0, -1).float().numpy() for name, colors in kept.colors.items()},
         "explained": kept.explained.numpy(),
     }

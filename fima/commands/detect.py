@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fima.commands.flags import inputs_of
+from fima.commands.flags import CKPT_HELP, inputs_of
 from fima.presets.loader import preset_names
 from fima.progress import Progress
 
@@ -34,7 +34,7 @@ _SOME_SKIPPED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``fima detect``."""
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--ckpt", metavar="CKPT", required=True, help="a file, tiny-vd, tiny-fima, or random")
+    parser.add_argument("--ckpt", metavar="CKPT", required=True, help=CKPT_HELP)
     parser.add_argument("--arch", metavar="NAME", help="architecture; default: from the file (random: tiny)")
     parser.add_argument("--input-spec", metavar="SPEC", help="a file, or words such as num_frames=8;size=224")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")

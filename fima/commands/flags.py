@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from fima.checkpoints.shipped import SHIPPED
 from fima.presets.loader import preset_names
 
 if TYPE_CHECKING:
     from fima.evaluation.backbone import FeatureRequest
 
-__all__ = ["SOME_SKIPPED", "add_backbone_flags", "add_protocol_flags", "decisive", "feature_request", "inputs_of"]
+__all__ = [
+    "CKPT_HELP",
+    "SOME_SKIPPED",
+    "add_backbone_flags",
+    "add_protocol_flags",
+    "decisive",
+    "feature_request",
+    "inputs_of",
+]
+
+CKPT_HELP = f"a file, {', '.join(SHIPPED)}, or random"
+"""What ``--ckpt`` takes, in words."""
 
 SOME_SKIPPED = 3
 """Exit code of a run that is complete but for videos that cannot be read (listed beside what it writes)."""
@@ -18,7 +30,7 @@ SOME_SKIPPED = 3
 
 def add_backbone_flags(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Which backbone, which videos, and how they are run."""
-    parser.add_argument("--ckpt", metavar="CKPT", required=required, help="a file, tiny-vd, tiny-fima, or random")
+    parser.add_argument("--ckpt", metavar="CKPT", required=required, help=CKPT_HELP)
     parser.add_argument("--arch", metavar="NAME", help="architecture; default: from the file (random: tiny)")
     parser.add_argument("--input-spec", metavar="SPEC", help="a file, or words such as num_frames=8;size=224")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")

@@ -6,7 +6,12 @@ import math
 
 from analysis.measures.common.statistics import Summary
 
-__all__ = ["interval", "number", "twin_interval"]
+__all__ = ["capital", "interval", "number", "twin_interval"]
+
+
+def capital(text: str) -> str:
+    """A text that begins with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def number(value: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analysis.measures.common.numbers import number
+from analysis.measures.common.numbers import capital, number
 from analysis.plotting.style import counted
 from analysis.studies.common.differences import compare_scores
 
@@ -109,7 +109,7 @@ def detail_sentences(studies: Mapping[str, Study]) -> str:
     layer = first.provenance["layer"]
     read = "the backbone’s output" if layer == "output" else f"layer {layer}"
     text = f"Clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px; features of {read}."
-    text += "".join(f" {note[0].upper()}{note[1:]}." for note in first.notes(most=0))
+    text += "".join(f" {capital(note)}." for note in first.notes(most=0))
     if first.skipped:
         text += f" Left out because unreadable: {counted(len(first.skipped), 'video')}."
     return text

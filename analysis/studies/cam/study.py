@@ -15,7 +15,7 @@ from analysis.inputs.video.clips import Clip, center_crop, to_batch
 from analysis.measures.common.agreement import map_correlation, motion_energy
 from analysis.studies.cam.whole import Windows, takes_whole_frames, whole_arrays
 from analysis.studies.common.collecting import ByClip, Collector, Measured
-from analysis.studies.common.display import display_clip
+from analysis.studies.common.display import display_clip, shown_film
 from analysis.studies.common.study import Study
 from fima.methods.activation import activation_boxes, channel_mean, class_agnostic_activation_map
 
@@ -117,13 +117,7 @@ def _like(maps: Tensor, other: Tensor) -> Tensor:
 def _example(session: Session, clip: Clip, measured: Measured) -> dict[str, Any]:
     frames, motion = display_clip(session, clip)
     spec = session.spec
-    example: dict[str, Any] = {
-        "video_id": clip.video.video_id,
-        "seconds": clip.seconds,
-        "fps": clip.fps / spec.frame_stride,
-        "frames": frames,
-        "motion_frames": motion,
-    }
+    example = shown_film(session, clip, frames) | {"motion_frames": motion}
     for name, mean in (("rgb", measured.kept.rgb), ("motion", measured.kept.motion)):
         cells = mean.shape[2:]
         size = [round(spec.size * side / min(cells)) for side in cells]  # of whole frames the square is shown

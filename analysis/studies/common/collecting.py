@@ -268,19 +268,16 @@ class Collector:
         """Chance levels of every video by several others."""
         if self._against is None:
             return
-        for name, (_, own) in self._moving_videos().items():
-            for other in self.others(name):
+        for name, (_, own) in self._videos.items():
+            for other in [] if name in self.still else self.others(name):
                 self._chance.add(name, self._against(own, other))
 
     def others(self, video_id: str) -> list[Any]:
         """What was kept of the videos that one is set against, once all are measured."""
-        moving = self._moving_videos()
-        if len(self._partners) != len(moving):
-            self._partners = partners_of([video for video, _ in moving.values()], self.session.settings.seed)
-        return [moving[other.video_id][1] for other in self._partners[video_id]]
-
-    def _moving_videos(self) -> dict[str, tuple[VideoSource, Any]]:
-        return {name: entry for name, entry in self._videos.items() if name not in self.still}
+        if len(self._partners) != len(self._videos) - len(self.still):
+            moving = [video for name, (video, _) in self._videos.items() if name not in self.still]
+            self._partners = partners_of(moving, self.session.settings.seed)
+        return [self._videos[other.video_id][1] for other in self._partners[video_id]]
 
     def _groups(self, video_ids: Sequence[str]) -> list[int] | None:
         """Source recordings of videos, where all of them are known."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ from analysis.inputs.sessions import Session
 from analysis.inputs.video.clips import Clip, read_clip
 from fima.transforms.motion import frame_difference
 
-__all__ = ["DISPLAY_SIZE", "display_clip"]
+__all__ = ["DISPLAY_SIZE", "display_clip", "shown_film"]
 
 DISPLAY_SIZE = 224
 """Shown frames are at least this many pixels wide, whatever the backbone is fed."""
@@ -30,3 +32,19 @@ def display_clip(session: Session, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     white = float(np.quantile(strength.numpy(), 0.995)) or 1.0
     motion = (strength / white).clamp_(max=1).mul_(255).round_().to(torch.uint8)
     return frames.movedim(1, -1).contiguous().numpy(), motion.numpy()
+
+
+def shown_film(session: Session, clip: Clip, frames: np.ndarray) -> dict[str, Any]:
+    """What an example needs of its clip to be shown as a film.
+
+    Args:
+        session: How clips are cut.
+        clip: The clip.
+        frames: As of `display_clip`.
+    """
+    return {
+        "video_id": clip.video.video_id,
+        "seconds": clip.seconds,
+        "fps": clip.fps / session.spec.frame_stride,
+        "frames": frames,
+    }

@@ -37,12 +37,6 @@ def _rand(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    loaded = untrained_backbone("tiny", seed=0)
-    return FeatureExtractor(replace(loaded, input=loaded.input.replace(num_frames=8, size=24)))
-
-
 def _session(videos=3, **settings):
     opened = open_session(Settings(**({"num_frames": 8, "size": 24, "show": 2, "steps": 4} | settings)))
     sources = [VideoSource(f"shape {i}", None, seed=i) for i in range(videos)]

@@ -11,14 +11,7 @@ from fima.transforms.motion import frame_difference
 from fima.transforms.normalize import normalize
 from fima.transforms.views import Views
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small tensors on a shared machine: threads that wait for each other take longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 SMALL = {"queue_size": 20, "dim": 8, "hidden": 16, "width": 16, "feedforward": 16, "heads": 2}

@@ -8,14 +8,7 @@ from hypothesis import strategies as st
 from fima.errors import InputError
 from fima.methods.losses import cell_centers, contrast, contrast_pixels, info_nce, pixel_contrastive_loss, unit
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small tensors on a shared machine: threads that wait for each other take longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_units(*shape, seed=0, dtype=torch.float64, dim=-1):

@@ -16,12 +16,7 @@ from fima.transforms.views import Views
 NAMES = ["visual", "visual_motion", "motion_visual"]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_views(n=3, seed=0, size=32, flow=False):

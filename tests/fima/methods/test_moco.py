@@ -8,14 +8,7 @@ from fima.models import create_backbone
 from fima.transforms.normalize import normalize
 from fima.transforms.views import Views
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small tensors on a shared machine: threads that wait for each other take longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_views(n=3, seed=0, size=32):

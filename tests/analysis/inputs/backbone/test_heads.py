@@ -1,14 +1,11 @@
 """Classifiers of checkpoints: files of ours and of others."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
-from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.inputs.backbone.heads import load_head
-from fima.checkpoints import load_backbone, untrained_backbone
+from fima.checkpoints import load_backbone
 from fima.errors import CheckpointError, InputError
 from fima.tasks.classify.classifier import (
     load_classifier,
@@ -18,12 +15,6 @@ from tests.classifier_files import CLASSES, tiny_state, write_fine_tuned
 
 def _rand(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    loaded = untrained_backbone("tiny", seed=0)
-    return FeatureExtractor(replace(loaded, input=loaded.input.replace(num_frames=8, size=24)))
 
 
 @pytest.fixture

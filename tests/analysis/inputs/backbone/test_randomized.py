@@ -23,12 +23,6 @@ def _rand(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    loaded = untrained_backbone("tiny", seed=0)
-    return FeatureExtractor(replace(loaded, input=loaded.input.replace(num_frames=8, size=24)))
-
-
 class Colors(nn.Module):
     """Answers by the colors that its weights choose, and by nothing else."""
 

@@ -29,12 +29,7 @@ SMALL = {"queue_size": 20, "dim": 8, "hidden": 16}
 CLIP = {"num_frames": 8, "frame_stride": 2, "size": 56}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _different(method):
