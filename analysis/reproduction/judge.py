@@ -97,10 +97,11 @@ def main() -> int:
     parser.add_argument("--ckpt", nargs="+", required=True, help="checkpoints; the first is compared with the others")
     parser.add_argument("--data", required=True, help="a data set, or shapes:REGIME")
     parser.add_argument("--masks", help="where its objects are; drawn videos need none")
+    parser.add_argument("--arch", metavar="NAME", help="architecture of random weights (default: tiny)")
     parser.add_argument("--size", type=int, help="short side in pixels (default: each backbone's own)")
     parser.add_argument("--out", type=Path, help="a file for the table")
     args = parser.parse_args()
-    table = judge(args.ckpt, Settings(data=args.data, masks=args.masks, size=args.size))
+    table = judge(args.ckpt, Settings(arch=args.arch, data=args.data, masks=args.masks, size=args.size))
     sys.stdout.write(f"{table}\n")
     if args.out is not None:
         args.out.write_text(f"{table}\n", encoding="utf-8")

@@ -21,9 +21,10 @@ _LARGEST = 2_000_000  # bytes
 _CARD = """\
 # Shipped weights
 
-Small backbones, trained by this project on its own procedural videos, so that every command and notebook shows
-something trained without a download. They know ten motions of textured shapes and nothing of people or places: fit for
-looking at the tools and for comparing the two methods, not for real tasks. License: as the project's (Apache-2.0).
+`tiny-vd` and `tiny-fima`: small backbones, trained by this project on its own procedural videos, so that every command
+and notebook shows something trained without a download. They know ten motions of textured shapes and nothing of people
+or places: fit for looking at the tools and for comparing the two methods, not for real tasks. License: as the project's
+(Apache-2.0). For real clips there is `small-fima`: [small-fima.md](small-fima.md).
 
 | name | method | recipe | data | seed | steps | code at commit | SHA-256 |
 |---|---|---|---|---|---|---|---|
