@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import textwrap
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ __all__ = [
     "counted",
     "data_name",
     "new_figure",
+    "note_lines",
     "pair_look",
     "printed",
     "read_at",
@@ -129,12 +131,17 @@ def caption(study: Study, what: str, output: str = "its output") -> str:
         lines.append(f"dense maps: each cell of the grid in {dense} × {dense}, by {dense**2} shifts of the clip")
     if data := data_name(study):
         lines.append(f"{data}: {counted(len(study.video_scores['video_id']), 'video')}")
-    lines += [capital(note) for note in study.notes(most=0)]
+    lines += note_lines(study)
     if study.has_twin:
         lines.append(_beside(study))
     if study.untrained:
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
+
+
+def note_lines(study: Study) -> list[str]:
+    """What a reader must know of a study's videos, in lines that a figure's title has room for."""
+    return [line for note in study.notes(most=0) for line in textwrap.wrap(capital(note), 90)]
 
 
 def _beside(study: Study) -> str:

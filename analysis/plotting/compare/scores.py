@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.measures.common.numbers import capital
 from analysis.measures.registry import find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
 from analysis.plotting.style import (
@@ -24,6 +23,7 @@ from analysis.plotting.style import (
     counted,
     data_name,
     new_figure,
+    note_lines,
     printed,
     read_at,
     shortened,
@@ -106,7 +106,7 @@ def compared_caption(studies: Mapping[str, Study], what: str) -> str:
         f"{f'{data}, ' if data else ''}{counted(videos, 'video')}, the same {same} for all",
         f"{clips}, {sizes} px; {read}",
     ]
-    lines += [capital(note) for note in first.notes(most=0)]
+    lines += note_lines(first)
     if all(study.untrained for study in studies.values()):
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)

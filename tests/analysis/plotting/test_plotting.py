@@ -49,6 +49,12 @@ def test_nor_of_curves_and_whole_videos(settings, clips_dir):
     _check_printed(run("cam", Settings(video=str(clips_dir / "dog.mp4"), num_frames=8, size=56, **settings)).figure())
 
 
+def test_nor_of_long_notes():
+    study = run("attention", Settings(data="shapes:camera,videos=2", num_frames=8))
+    assert any(len(note) > 120 for note in study.notes())  # an untrained token network is flat after its norm
+    _check_printed(study.figure())
+
+
 def _check_printed(figure):
     with printed():
         canvas = FigureCanvasAgg(figure)
