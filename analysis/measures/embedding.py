@@ -124,9 +124,11 @@ def neighbors_of_others(features: _Floats, groups: ArrayLike, count: int) -> _In
     for part in _blocks(len(rows), len(rows)):
         distance = -(rows[part] @ rows.T)
         distance[groups[part, None] == groups] = np.inf
-        order = distance.argsort(axis=1, kind="stable")[:, :count]
-        there = np.isfinite(np.take_along_axis(distance, order, axis=1))
-        found[part, : order.shape[1]] = np.where(there, order, -1)
+        at = np.arange(len(distance))
+        for k in range(count):
+            best = distance.argmin(axis=1)
+            found[part, k] = np.where(np.isfinite(distance[at, best]), best, -1)
+            distance[at, best] = np.inf
     return found
 
 

@@ -40,8 +40,7 @@ def channel_correlation(first: Floats, second: Floats) -> Doubles:
     Raises:
         InputError: If the shapes differ.
     """
-    covariance, variance = _moments(first, second)
-    return np.asarray(np.where(variance > 0, covariance / np.where(variance > 0, variance, 1), 0))
+    return _correlation(*_moments(first, second))
 
 
 def unit_shares(features: Floats, same_motion: Floats, same_look: Floats) -> dict[str, float]:
@@ -60,12 +59,13 @@ def unit_shares(features: Floats, same_motion: Floats, same_look: Floats) -> dic
     Raises:
         InputError: If the shapes differ.
     """
-    motion, look = (channel_correlation(features, other) > THRESHOLD for other in (same_motion, same_look))
+    moments = [_moments(features, other) for other in (same_motion, same_look)]
+    motion, look = (_correlation(*both) > THRESHOLD for both in moments)
     counts = {
         "motion_only": motion & ~look, "appearance_only": look & ~motion, "both": motion & look,
         "neither": ~motion & ~look,
     }  # fmt: skip
-    scores = np.array([_score(features, same_motion), _score(features, same_look), 1.0])
+    scores = np.array([*(_score(*both) for both in moments), 1.0])
     estimate = np.exp(scores) / np.exp(scores).sum()
     return {name: float(found.mean()) for name, found in counts.items()} | {
         "softmax_motion": float(estimate[0]), "softmax_appearance": float(estimate[1]),
@@ -106,8 +106,11 @@ def share_ends(
     return ends
 
 
-def _score(first: Floats, second: Floats) -> float:
-    covariance, variance = _moments(first, second)
+def _correlation(covariance: Doubles, variance: Doubles) -> Doubles:
+    return np.asarray(np.where(variance > 0, covariance / np.where(variance > 0, variance, 1), 0))
+
+
+def _score(covariance: Doubles, variance: Doubles) -> float:
     return float(covariance.sum() / variance.sum()) if variance.sum() > 0 else 0.0
 
 

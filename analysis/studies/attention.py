@@ -25,7 +25,8 @@ from fima.models.attention import Cell, attention_between_slices, attention_laye
 __all__ = ["run"]
 
 _WITH_TRUTH = ("energy", "auroc", "ring_auroc")
-_REFERENCES = ("twin_", "center_", "difference_")
+_PLAIN = {"center_": "center", "difference_": "motion"}
+_REFERENCES = ("twin_", *_PLAIN)
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -108,15 +109,13 @@ class _Reader:
             for kind, of in between.items()
             for name, values in (("time_reach", time_reach(of)), ("spread", attention_spread(of)))
         }
-        plain = baseline_maps(clip)
+        plain = baseline_maps(clip) if any(one.truth is not None for one in batch) else {}
         found = []
         for i, one in enumerate(batch):
             twin = heads["twin_"][i].mean(dim=0, keepdim=True) if "twin_" in heads else None
             maps = _Maps(heads[""][i], twin, energy[i : i + 1])
             scores = _agreement(maps, maps) | {name: float(values[i]) for name, values in weights.items()}
-            located = {"center_": plain["center"][i : i + 1].cpu(), "difference_": plain["motion"][i : i + 1].cpu()}
-            located |= {"": _stretched(maps.mean, clip)} | ({} if twin is None else {"twin_": _stretched(twin, clip)})
-            inside, chance = _located(one.truth, located)
+            inside, chance = _located(one.truth, maps, {name: of[i : i + 1].cpu() for name, of in plain.items()})
             found.append(Measured(scores | inside, chance | dict.fromkeys(weights, 1.0), maps))
         return found
 
@@ -164,12 +163,14 @@ def _grid(heads: Tensor) -> tuple[int, int, int]:
     return heads.shape[2], heads.shape[3], heads.shape[4]
 
 
-def _stretched(mean: Tensor, clip: Tensor) -> Tensor:
-    """A map ``(1, T', H', W')`` at the clip's own frames and size."""
-    return F.interpolate(mean[None], size=clip.shape[2:], mode="trilinear", align_corners=False)[0]
+def _stretched(mean: Tensor, size: torch.Size) -> Tensor:
+    """A map ``(1, T', H', W')`` at a clip's own frames and size."""
+    return F.interpolate(mean[None], size=size, mode="trilinear", align_corners=False)[0]
 
 
-def _located(truth: ClipTruth | None, maps: dict[str, Tensor]) -> tuple[dict[str, float], dict[str, float]]:
+def _located(
+    truth: ClipTruth | None, maps: _Maps, plain: dict[str, Tensor]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Scores against the mask and their chance levels; none where it is not known."""
     if truth is None:
         return {}, {}
@@ -177,10 +178,13 @@ def _located(truth: ClipTruth | None, maps: dict[str, Tensor]) -> tuple[dict[str
     levels = chance_levels(mask, known) | {"ring_auroc": torch.tensor(0.5)}
     if torch.isnan(levels["energy"]).any():
         return {}, {}
+    means = {"": maps.mean} | ({} if maps.twin is None else {"twin_": maps.twin})
+    located = {kind: plain[name] for kind, name in _PLAIN.items()}
+    located |= {kind: _stretched(mean, mask.shape[1:]) for kind, mean in means.items()}
     scores = {
         f"{kind}{name}": float(values[name])
-        for kind, one in maps.items()
+        for kind, one in located.items()
         for values in [localization_scores(one, mask, known) | {"ring_auroc": ring_auroc(one, mask, known)}]
         for name in _WITH_TRUTH
     }
-    return scores, {f"{kind}{name}": float(levels[name]) for kind in maps for name in _WITH_TRUTH}
+    return scores, {f"{kind}{name}": float(levels[name]) for kind in located for name in _WITH_TRUTH}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,13 +89,13 @@ class _Maps:
     def __init__(self, session: Session) -> None:
         self.session, self.settings = session, session.settings
         self.fill = "blurred" if session.settings.baseline == "mean" else session.settings.baseline
-        self.layers = layers_from_top(session.extractor)
-        self.counts = stage_counts(len(self.layers), _STAGES)
-        ((_, self.randomized),) = cascade(session.extractor, [len(self.layers)], session.settings.seed)
+        layers = len(layers_from_top(session.extractor))
+        self.counts = stage_counts(layers, _STAGES)
+        ((_, self.randomized),) = cascade(session.extractor, [layers], session.settings.seed)
         self._attends = bool(attention_layers(session.loaded.backbone))
 
-    def of(self, extractor: FeatureExtractor, clip: Tensor) -> dict[str, Tensor]:
-        """Maps ``(T', H', W')`` on the CPU of one clip ``(1, 3, T, H, W)``, by kind."""
+    def of(self, extractor: FeatureExtractor, clip: Tensor, replaced: Tensor) -> dict[str, Tensor]:
+        """Maps ``(T', H', W')`` on the CPU of one clip ``(1, 3, T, H, W)`` with its `replacement`, by kind."""
         features = extractor(clip)
         grid = (features.rgb.shape[2], features.rgb.shape[3], features.rgb.shape[4])
         maps = {
@@ -106,13 +106,15 @@ class _Maps:
             layer = self.settings.layer
             between = attention_between_slices(extractor.backbone, extractor.prepare(clip), layer)
             maps["attention_"] = received_attention(between).mean(dim=1)[0]
-        maps["attribution_"] = self._attribution(extractor, clip, pool_features(features.rgb)[0], grid)
+        maps["attribution_"] = self._attribution(extractor, clip, replaced, pool_features(features.rgb)[0], grid)
         return {kind: found.detach().float().cpu() for kind, found in maps.items()}
 
-    def _attribution(self, extractor: FeatureExtractor, clip: Tensor, feature: Tensor, grid: Grid) -> Tensor:
+    def _attribution(
+        self, extractor: FeatureExtractor, clip: Tensor, replaced: Tensor, feature: Tensor, grid: Grid
+    ) -> Tensor:
         """How much every cell holds up the cosine with the clip's own feature: what deletion asks."""
         found = attribute(
-            extractor.prepared_map, clip, [cosine_target(feature)], self.replacement(clip),
+            extractor.prepared_map, clip, [cosine_target(feature)], replaced,
             method=self.settings.method, steps=self.settings.steps, internal_batch_size=self.settings.batch_size,
             seed=self.settings.seed, prepare=extractor.prepare,
         )  # fmt: skip
@@ -135,15 +137,17 @@ def _measure_all(maps: _Maps, batch: list[Clip]) -> list[Measured]:
 
 def _measure(maps: _Maps, clip: Clip) -> Measured:
     frames, seed = to_batch([clip], maps.session.extractor.device), maps.settings.seed
-    found, randomized = maps.of(maps.session.extractor, frames), maps.of(maps.randomized, frames)
+    replaced = maps.replacement(frames)
+    found, randomized = (maps.of(by, frames, replaced) for by in (maps.session.extractor, maps.randomized))
     grid = _grid(found[""])
+    shown = (maps.pooled, frames, replaced)
     orders = {kind: cell_order(values, seed=seed) for kind, values in (found | {_CENTER: center_map(grid)}).items()}
     curves = {}
     for kind, order in orders.items():
         for name, curve in (("deletion", deletion_curve), ("insertion", insertion_curve)):
-            curves[f"{name}_{kind}"] = _along(maps, frames, order, grid, curve)
+            curves[f"{name}_{kind}"] = curve(*shown, order, grid, steps=_STEPS)
     noise = [cell_order(torch.zeros(grid), seed=seed + 1 + i) for i in range(_RANDOM)]
-    level = np.mean([_along(maps, frames, order, grid, deletion_curve) for order in noise], axis=0)
+    level = np.mean([deletion_curve(*shown, order, grid, steps=_STEPS) for order in noise], axis=0)
     curves |= {"deletion_random": level, "insertion_random": level[::-1].copy()}
     scores: dict[str, float] = {}
     for kind in orders:
@@ -153,12 +157,6 @@ def _measure(maps: _Maps, clip: Clip) -> Measured:
             scores[f"{kind}sanity_correlation"] = _correlation(found[kind], randomized[kind])
     chance = {f"{kind}{name}": area(level) for kind in orders for name in ("deletion", "insertion")}
     return Measured(scores, chance, _Kept(found, curves))
-
-
-def _along(
-    maps: _Maps, frames: Tensor, order: Tensor, grid: Grid, curve: Callable[..., NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    return curve(maps.pooled, frames, maps.replacement(frames), order, grid, steps=_STEPS)
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:
@@ -176,9 +174,10 @@ def _example(maps: _Maps, clip: Clip, measured: Measured) -> dict[str, Any]:
     with clip.video.open() as reader:
         frames = read_clip(reader, clip.start, session.spec)
     batch = (frames[None].movedim(1, 2).float() / 255).to(session.extractor.device)
+    replaced = maps.replacement(batch)
     correlations = {kind: [1.0] for kind in kept.maps}
     for _, extractor in cascade(session.extractor, maps.counts, session.settings.seed):
-        for kind, values in maps.of(extractor, batch).items():
+        for kind, values in maps.of(extractor, batch, replaced).items():
             correlations[kind].append(_correlation(kept.maps[kind], values))
     middle = len(shown) // 2
     slices = {kind: values[middle * len(values) // len(shown)] for kind, values in kept.maps.items()}

@@ -60,8 +60,8 @@ def measure_layers(measure: str, session: Session, progress: Progress | None = N
     if measure == "probe":  # a score of all clips together
         reader, studies = probe.run_at(session, taps, progress)
         return _together(measure, reader, studies)
-    reader = Collector(session, truth=measure in _BY_CLIP and _BY_CLIP[measure].truth)
     by_clip = _BY_CLIP.get(measure)
+    reader = Collector(session, truth=by_clip is not None and by_clip.truth)
     rows = (
         _by_cut(session, reader, taps, progress)
         if by_clip is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -60,7 +59,8 @@ _NORMALIZE = "frame"
 _RING = "ring_auroc"
 
 
-def _measure(session: Session, batch: list[Clip]) -> list[Measured | None]:
+def _measure(session: Session, batch: list[Clip], *, plain: bool = True) -> list[Measured | None]:
+    """Scores of the network's maps, and of those that need none if ``plain``."""
     frames = to_batch(batch, session.extractor.device)
     features = session.extractor(frames)
     size = (frames.shape[2], frames.shape[3], frames.shape[4])
@@ -68,8 +68,9 @@ def _measure(session: Session, batch: list[Clip]) -> list[Measured | None]:
         "": class_agnostic_activation_map(features.rgb, size=size, normalize=_NORMALIZE),
         "motion_": class_agnostic_activation_map(features.motion, size=size, normalize=_NORMALIZE),
     }
-    plain = baseline_maps(frames)
-    maps |= {"center_": plain["center"], "difference_": plain["motion"]}
+    if plain:
+        found = baseline_maps(frames)
+        maps |= {"center_": found["center"], "difference_": found["motion"]}
     return [
         _score(clip, {name: values[i : i + 1].cpu() for name, values in maps.items()}) for i, clip in enumerate(batch)
     ]
@@ -95,11 +96,7 @@ def _score(clip: Clip, maps: dict[str, Tensor]) -> Measured | None:
 
 def _of_the_network(session: Session, batch: list[Clip]) -> list[Measured | None]:
     """The scores of the network's own maps: the others are the same at every layer."""
-
-    def own(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if not name.startswith(BASELINES)}
-
-    return [found and Measured(own(found.scores), own(found.chance)) for found in _measure(session, batch)]
+    return [found and Measured(found.scores, found.chance) for found in _measure(session, batch, plain=False)]
 
 
 BY_CLIP = ByClip(_of_the_network, truth=True, of_motion=False)

@@ -126,9 +126,8 @@ def measure_cut(session: Session, cut: _Cut, sessions: Callable[[Tensor], list[S
         found = sessions(_clip_of(session, pasted))
         at = at or [{} for _ in found]
         for maps, one in zip(at, found, strict=True):
-            maps[kind] = _maps(one, None, pasted)
-    own = [_score(maps) for maps in at]
-    return [Measured({n: v for n, v in one.scores.items() if n.removeprefix("motion_") in KINDS}) for one in own]
+            maps[kind] = _maps(one, None, pasted, plain=False)
+    return [_score(maps) for maps in at]
 
 
 class _Reader:
@@ -188,8 +187,8 @@ def _drawn(video: VideoSource, indices: NDArray[np.int64]) -> Iterator[tuple[str
             yield kind, Pasted(drawn.frames(times), mover, copy, 0.0)
 
 
-def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, Tensor]:
-    """Maps ``(1, T, H, W)`` of a clip by prefix, and the masks as the network sees them."""
+def _maps(session: Session, twin: Session | None, pasted: Pasted, *, plain: bool = True) -> dict[str, Tensor]:
+    """Maps ``(1, T, H, W)`` of a clip by prefix (those without a network if ``plain``), and the masks it sees."""
     clip = _clip_of(session, pasted)
     size = (clip.shape[2], clip.shape[3], clip.shape[4])
     features = session.extractor(clip)
@@ -201,8 +200,9 @@ def _maps(session: Session, twin: Session | None, pasted: Pasted) -> dict[str, T
         maps["twin_"] = class_agnostic_activation_map(
             twin.extractor.feature_map(clip.to(features.rgb.device)), size=size
         )
-    plain = baseline_maps(clip)
-    maps |= {"difference_": plain["motion"], "contrast_": plain_maps(clip)["contrast"], "center_": plain["center"]}
+    if plain:
+        found = baseline_maps(clip)
+        maps |= {"difference_": found["motion"], "contrast_": plain_maps(clip)["contrast"], "center_": found["center"]}
     for name, mask in (("mover", pasted.mover), ("copy", pasted.copy)):
         share = F.interpolate(torch.from_numpy(np.ascontiguousarray(mask)).float()[:, None], size[1:], mode="area")
         maps[name] = share[:, 0][None] >= 0.5

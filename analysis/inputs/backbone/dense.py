@@ -35,7 +35,7 @@ def shift_and_stitch(read: Callable[[Tensor], Tensor], inputs: Tensor, factor: i
     segmentation", CVPR 2015, section 3.2.
     """
     height, width = inputs.shape[-2:]
-    stride = stride or _stride(read(inputs), inputs)
+    stride = stride or _stride(read(inputs[:1]), inputs)
     if stride % factor or stride > min(height, width):
         raise InputError(
             f"--dense {factor}: shifts the clip by parts of a cell, whose {stride} pixels must be a multiple of "

@@ -49,12 +49,10 @@ class ClipTruth:
     Attributes:
         mask: bool ``(T, size, size)``, cut out as the frames are.
         known: bool ``(T,)``, frames whose mask is known.
-        background: uint8 ``(3, size, size)``, the first frame without the object; None where nobody knows it.
     """
 
     mask: Tensor
     known: Tensor
-    background: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,7 @@ class TruthReader:
         """
         if self.masks is None and isinstance(reader, KnowsTruth):
             mask = _fit(reader.masks(indices.tolist()), spec.size)
-            background = torch.from_numpy(np.ascontiguousarray(reader.background(indices[:1].tolist())))
-            scaled = _resize_pictures(background.permute(0, 3, 1, 2), spec.size)
-            return ClipTruth(mask, torch.ones(len(mask), dtype=torch.bool), center_crop(scaled, spec.size)[0])
+            return ClipTruth(mask, torch.ones(len(mask), dtype=torch.bool))
         record = as_record(video)
         if self.masks is None or record is None or record not in self.masks:
             return None

@@ -102,6 +102,13 @@ def test_neighbors_are_those_of_a_sorted_list_and_end_where_there_are_no_more():
     assert np.array_equal(found[:, 0], nearest_of_others(features, videos))
 
 
+def test_of_equally_near_clips_the_first_come_first():
+    features = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0], [-1, 0.0]])
+    found = neighbors_of_others(features, [0, 1, 2, 3, 4, 4], 6)
+    assert found[0].tolist() == [2, 4, 1, 3, 5, -1]
+    assert found[4].tolist() == [0, 2, 1, 3, -1, -1]
+
+
 def test_many_clips_go_in_blocks(monkeypatch):
     features, labels, videos = _clips(3, number=50)
     whole = silhouettes(features, labels), nearest_of_others(features, videos)
