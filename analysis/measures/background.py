@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from analysis.measures.common.probing import mean_of_known
 from fima.errors import InputError
 
 __all__ = ["FOREIGN", "background_scores", "fill_background", "noise_picture", "still_of", "stripes_picture"]
@@ -98,20 +99,15 @@ def background_scores(
     for kind in FOREIGN:
         scuba, scufo = right[f"scuba_{kind}"], right[f"scufo_{kind}"]
         contra.append(np.where(np.isnan(scuba + scufo), np.nan, (scuba == 1) & (scufo == 0)))
-    means = {what: _mean([right[f"{what}_{kind}"] for kind in FOREIGN]) for what in ("scuba", "scufo")}
+    means = {what: mean_of_known([right[f"{what}_{kind}"] for kind in FOREIGN]) for what in ("scuba", "scufo")}
     swapped = {"swap_foreground": labels, "swap_background": background_labels}
-    return {**right, **means, "contra": _mean(contra), **{n: _equal(answers["swap"], of) for n, of in swapped.items()}}
+    return (
+        right | means | {"contra": mean_of_known(contra)} | {n: _equal(answers["swap"], s) for n, s in swapped.items()}
+    )
 
 
 def _equal(answers: _Ints, labels: _Ints) -> NDArray[np.float64]:
     return np.where(answers < 0, np.nan, answers == labels)
-
-
-def _mean(columns: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Over kinds, of those that there are."""
-    stacked = np.stack(columns)
-    count = (~np.isnan(stacked)).sum(axis=0)
-    return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _generator(*words: str) -> np.random.Generator:

@@ -23,13 +23,13 @@ from analysis.measures.background import (
     stripes_picture,
 )
 from analysis.measures.common.chance import choose_partners, circle_of
-from analysis.measures.common.probing import predict_held_out
+from analysis.measures.common.probing import largest_share, predict_held_out
 from analysis.measures.sensitivity import frozen, replace_background
-from analysis.measures.temporal import pool_features
-from analysis.studies.common.collecting import Collector, Measured, groups_of
+from analysis.studies.common.collecting import Collector, groups_of
 from analysis.studies.common.labeled import (
     check_labeled,
     mean_over_clips,
+    pooled,
     training_features,
     with_default_data,
 )
@@ -87,8 +87,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     scores = background_scores(answers, labels, behind)
     if np.isnan(scores["foreground_only"]).all():
         raise InputError(f"background: no mask is known in all frames of a clip, such as of {videos[0].video_id}")
-    for place, video in enumerate(videos):
-        collector.add(video, Measured({name: column[place] for name, column in scores.items()}))
+    collector.add_columns(videos, scores)
     altered = int((answers["foreground_only"] >= 0).sum())
     source = {"masks": session.settings.masks or "drawn", "num_altered": altered}
     return collector.study("background", measuring.example, levels=_levels(scores, labels), source=source)
@@ -99,7 +98,7 @@ _NAMES = ("original", *(f"{what}_{kind}" for what in ("scuba", "scufo") for kind
 
 
 def _levels(scores: dict[str, Any], labels: NDArray[np.int64]) -> dict[str, float]:
-    level = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+    level = largest_share(labels)
     return dict.fromkeys(scores, level) | {"contra": level * (1 - level)}
 
 
@@ -120,12 +119,13 @@ class _Measuring:
 
     def __call__(self, batch: list[Clip]) -> list[dict[str, NDArray[Any]]]:
         clip = to_batch(batch, self.session.extractor.device)
-        features = {"original": self._features(clip)}
+        features = {"original": pooled(self.session.extractor, clip)}
         places = [i for i, one in enumerate(batch) if _altered(one)]
+        lacking = [i for i in places if not self._backgrounds.has(batch[i])]
         for name, changed in self._alter(clip[places], [batch[i] for i in places]) if places else ():
             spread = np.full_like(features["original"], np.nan)
-            spread[places] = self._features(changed)
-            spread[[i for i in places if not self._backgrounds.has(batch[i])]] *= np.nan if name in _FROM_VIDEO else 1
+            spread[places] = pooled(self.session.extractor, changed)
+            spread[lacking] *= np.nan if name in _FROM_VIDEO else 1
             features[name] = spread
         for one in batch:
             self._backgrounds.leave(one)
@@ -151,10 +151,6 @@ class _Measuring:
         self._show(batch, strips, [found is not None for found in moving])
         del strips["original"]
         yield from strips.items()
-
-    def _features(self, clip: Tensor) -> NDArray[Any]:
-        with torch.no_grad():
-            return np.asarray(pool_features(self.session.extractor.feature_map(clip)).float().cpu().numpy())
 
     def _show(self, batch: list[Clip], strips: dict[str, Tensor], whole: list[bool]) -> None:
         """The first clip that has everything."""

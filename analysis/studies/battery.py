@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.inputs.sessions import Session
 from analysis.inputs.video.videos import VideoSource
 from analysis.measures.common.order import arrow_of_time, held_out_accuracy, order_scores, parse_pairs
+from analysis.measures.common.probing import largest_share, mean_of_known
 from analysis.studies.common.collecting import groups_of
 from fima.data.sampling import clip_indices, uniform_clip_starts
 from fima.data.shapes import ShapesRecord
@@ -54,15 +55,13 @@ def battery_scores(
     approach = _approach(session, videos, features)
     chiral |= {} if approach is None else {"chirality_approach_vs_recede": approach}
     if chiral:
-        stacked = np.stack(list(chiral.values()))
-        count = (~np.isnan(stacked)).sum(axis=0)
-        scores["chirality"] = np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
+        scores["chirality"] = mean_of_known(list(chiral.values()))
     return scores | chiral
 
 
 def battery_levels(scores: Mapping[str, Any], labels: Sequence[int]) -> dict[str, float]:
     """Chance levels of the battery's scores: the largest class, or a half."""
-    largest = float(np.bincount(labels).max() / len(labels))
+    largest = largest_share(labels)
     gains = dict.fromkeys((name for name in scores if name.endswith("_gain")), 0.0)
     halves = dict.fromkeys((n for n in scores if n.startswith("chirality") or n == "arrow_of_time"), 0.5)
     return {name: largest for name in scores if name.startswith("probe_")} | gains | halves

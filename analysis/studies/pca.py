@@ -24,10 +24,9 @@ from analysis.measures.pca import (
 from analysis.studies.common.collecting import Collector, Measured
 from analysis.studies.common.display import display_clip, shown_film
 from analysis.studies.common.study import Study
+from fima.transforms.colors import LUMA
 
 __all__ = ["run"]
-
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def run(session: Session, progress: Progress | None = None) -> Study:
@@ -78,7 +77,7 @@ def _measure(session: Session, basis: Basis | None, batch: list[Clip]) -> list[M
     clip = to_batch(batch, session.extractor.device)
     features = session.extractor(clip)
     size = (features.rgb.shape[2], features.rgb.shape[3], features.rgb.shape[4])
-    luma = torch.einsum("ncthw,c->nthw", clip, torch.tensor(_LUMA, device=clip.device))
+    luma = torch.einsum("ncthw,c->nthw", clip, torch.tensor(LUMA, device=clip.device))
     maps = {
         "brightness": torch.nn.functional.adaptive_avg_pool3d(luma, size)[:, None].cpu(),
         "motion_energy": motion_energy(clip, size=size, boundary=session.settings.boundary)[:, None].cpu(),

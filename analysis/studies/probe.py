@@ -18,8 +18,8 @@ from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.video.clips import Clip, to_batch
 from analysis.measures.probe import CHANCE_ERROR, VARIABLES, motion_variables, probe_scores
 from analysis.measures.temporal import pool_features
-from analysis.studies.common.collecting import Collector, Measured
-from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.collecting import Collector
+from analysis.studies.common.labeled import pooled, with_default_data
 from analysis.studies.common.study import Study
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
@@ -73,8 +73,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     for what, groups in _held_out([video.record for video, _ in clips], truth["speed"]).items():
         found, _ = probe_scores(features[""], truth, groups)
         scores |= {f"{name}_{what}": values for name, values in found.items()}
-    for place, (video, _) in enumerate(clips):
-        collector.add(video, Measured({name: column[place] for name, column in scores.items()}))
+    collector.add_columns([video for video, _ in clips], scores)
     arrays = {"true_direction": truth["direction"], "predicted_direction": predicted}
     levels = {name: CHANCE_ERROR if "direction_error" in name else 0.0 for name in scores}
     references = frozenset(name for name in scores if name.startswith(("layout_", "pixels_", "twin_")))
@@ -97,8 +96,8 @@ def run_at(
     session = _with_drawn(session)
 
     def measure(batch: list[Clip]) -> list[tuple[list[NDArray[Any]], dict[str, float]]]:
-        pooled = pooled_at(session.extractor, to_batch(batch, session.extractor.device), taps)
-        rows = [layer.float().cpu().numpy() for layer in pooled]
+        layers = pooled_at(session.extractor, to_batch(batch, session.extractor.device), taps)
+        rows = [layer.float().cpu().numpy() for layer in layers]
         return [([layer[i] for layer in rows], _truth(session, clip)) for i, clip in enumerate(batch)]
 
     reader = Collector(session)
@@ -111,8 +110,7 @@ def run_at(
             replace(session, settings=replace(session.settings, layer=tap.layer or None, layers=None))
         )
         scores, _ = probe_scores(np.stack([found[0][place] for _, found in clips]), truth, own)
-        for number, (video, _) in enumerate(clips):
-            collector.add(video, Measured({name: column[number] for name, column in scores.items()}))
+        collector.add_columns([video for video, _ in clips], scores)
         studies[tap.layer or "output"] = collector.study("probe", levels=LEVELS)
     return reader, studies
 
@@ -145,9 +143,9 @@ class _Measuring:
         with torch.no_grad():
             maps = self._session.extractor.feature_map(clip)
             found = {"": pool_features(maps), "cells_": _cells(maps), "pixels_": self._project(clip, maps.shape[1])}
-            if self._twin is not None:
-                found["twin_"] = pool_features(self._twin.extractor.feature_map(clip))
         arrays = {kind: tensor.float().cpu().numpy() for kind, tensor in found.items()}
+        if self._twin is not None:
+            arrays["twin_"] = pooled(self._twin.extractor, clip)
         return [
             {kind: rows[i] for kind, rows in arrays.items()}
             | {"layout_": _layout(_path(self._session, one)), "truth": _truth(self._session, one)}

@@ -67,8 +67,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     levels = dict(CHANCE)
     if battery:
         scores = battery_scores(session, videos, {name: np.stack([row[name] for row in rows]) for name in CONDITIONS})
-        for place, video in enumerate(videos):
-            collector.add(video, Measured({name: column[place] for name, column in scores.items()}))
+        collector.add_columns(videos, scores)
         levels |= battery_levels(scores, [video.label or 0 for video in videos])
     _compare_with_others(collector, pooled)
     return collector.study("sensitivity", measuring.example, levels=levels)

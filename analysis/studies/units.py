@@ -18,10 +18,9 @@ from analysis.inputs.video.videos import VideoSource
 from analysis.measures.common.chance import choose_partners
 from analysis.measures.common.statistics import Summary
 from analysis.measures.sensitivity import shuffled
-from analysis.measures.temporal import pool_features
 from analysis.measures.units import channel_correlation, share_ends, unit_shares
 from analysis.studies.common.collecting import Collector, Measured, groups_of
-from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.labeled import pooled, with_default_data
 from analysis.studies.common.study import Study, score_arrays
 from fima.data.sampling import clip_indices
 from fima.data.shapes import ShapesRecord
@@ -106,12 +105,11 @@ class _Measuring:
         clip = to_batch(batch, self._session.extractor.device)
         looks = torch.stack([self._other_look(one) for one in batch]).to(clip)
         shown = {"clip": clip, "same_motion": looks, "same_look": shuffled(clip, self._session.settings.seed)}
-        with torch.no_grad():
-            found = {
-                f"{prefix}{kind}": pool_features(extractor.feature_map(changed)).float().cpu().numpy()
-                for prefix, extractor in self._extractors.items()
-                for kind, changed in shown.items()
-            }
+        found = {
+            f"{prefix}{kind}": pooled(extractor, changed)
+            for prefix, extractor in self._extractors.items()
+            for kind, changed in shown.items()
+        }
         return [{name: rows[i] for name, rows in found.items()} for i in range(len(batch))]
 
     def _other_look(self, clip: Clip) -> Tensor:

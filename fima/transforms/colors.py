@@ -21,9 +21,10 @@ from fima.input_spec import InputSpec
 from fima.seeding import SampleKeys, uniforms
 from fima.transforms.color_ranges import ColorRanges
 
-__all__ = ["ColorAugment", "Colors", "apply_colors", "blur_kernel_size"]
+__all__ = ["LUMA", "ColorAugment", "Colors", "apply_colors", "blur_kernel_size"]
 
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 _ORDERS = np.array(list(permutations(range(4))))
 _COLORLESS = (2, 3)  # saturation and hue leave a gray picture as it is
 _Members = slice | Tensor
@@ -191,8 +192,8 @@ def _factor(values: NDArray[np.float64], device: torch.device) -> _Factor:
 
 def _luma(picture: Tensor) -> Tensor:
     """(n, 3, ...) → (n, 1, ...), new."""
-    luma = picture[:, :1] * _LUMA[0]
-    return luma.add_(picture[:, 1:2], alpha=_LUMA[1]).add_(picture[:, 2:], alpha=_LUMA[2])
+    luma = picture[:, :1] * LUMA[0]
+    return luma.add_(picture[:, 1:2], alpha=LUMA[1]).add_(picture[:, 2:], alpha=LUMA[2])
 
 
 def _change_brightness(picture: Tensor, factor: _Factor) -> None:

@@ -44,12 +44,7 @@ def order_scores(
     Raises:
         InputError: As `predict_held_out`.
     """
-    right = {
-        name: (predict_held_out(features[name], labels, {"": features[name]}, groups=groups)[""] == labels).astype(
-            float
-        )
-        for name in CONDITIONS
-    }
+    right = {name: held_out_accuracy(features[name], labels, groups) for name in CONDITIONS}
     gains = {"order_gain": right["shuffled"], "frames_gain": right["frozen"]}
     return {
         **{f"probe_{name}": values for name, values in right.items()},

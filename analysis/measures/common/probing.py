@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from fima.errors import InputError
 from fima.evaluation.probes import LinearProbe, fit_linear_probe
 
-__all__ = ["FEWEST", "FOLDS", "cut_folds", "predict_held_out", "smallest_class"]
+__all__ = [
+    "FEWEST",
+    "FOLDS",
+    "cut_folds",
+    "largest_share",
+    "mean_of_known",
+    "predict_held_out",
+    "smallest_class",
+]
 
 _Floats = NDArray[np.floating[Any]]
 _Ints = NDArray[np.int64]
@@ -31,6 +39,30 @@ def smallest_class(labels: ArrayLike, groups: ArrayLike | None = None) -> int:
     labels = np.asarray(labels)
     own = np.arange(len(labels)) if groups is None else np.asarray(groups)
     return min(len(np.unique(own[labels == label])) for label in np.unique(labels))
+
+
+def largest_share(labels: ArrayLike) -> float:
+    """Share of the largest class: how often one who always says that class is right.
+
+    Args:
+        labels: ``(V,)``, at least one.
+    """
+    counts = np.unique(np.asarray(labels), return_counts=True)[1]
+    return float(counts.max() / counts.sum())
+
+
+def mean_of_known(columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean over columns, row by row, of the values that are there.
+
+    Args:
+        columns: ``(V,)`` each, NaN where there is no value.
+
+    Returns:
+        ``(V,)``; NaN where no column has a value.
+    """
+    stacked = np.stack(columns)
+    count = (~np.isnan(stacked)).sum(axis=0)
+    return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def cut_folds(labels: _Ints, groups: ArrayLike | None, folds: int, *, seed: int = 0) -> list[_Ints]:

@@ -213,6 +213,11 @@ class Collector:
         self._chance.add(video.video_id, measured.chance)
         self._videos.setdefault(video.video_id, (video, measured.kept if self._against is not None else None))
 
+    def add_columns(self, videos: Sequence[VideoSource], scores: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
+        """Add scores of N clips together, by name ``(N,)``; each clip is of the video at its place."""
+        for place, video in enumerate(videos):
+            self.add(video, Measured({name: column[place] for name, column in scores.items()}))
+
     def _refuse(self, video: VideoSource, why: str) -> None:
         if self.session.settings.data is None:
             raise InputError(f"{video.path or video.video_id}: {why}")

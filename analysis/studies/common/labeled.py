@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.inputs.sessions import Session
 from analysis.inputs.video.clips import Clip, to_batch
 from analysis.inputs.video.videos import VideoSource, list_videos
@@ -20,7 +22,14 @@ from analysis.studies.common.collecting import Collector
 from fima.data.datasets.groups import source_groups
 from fima.errors import InputError
 
-__all__ = ["check_labeled", "mean_over_clips", "pooled_batch", "training_features", "with_default_data"]
+__all__ = [
+    "check_labeled",
+    "mean_over_clips",
+    "pooled",
+    "pooled_batch",
+    "training_features",
+    "with_default_data",
+]
 
 Floats = NDArray[np.floating[Any]]
 DEFAULT_DATA = ("shapes:easy,videos=300", "test")
@@ -45,11 +54,20 @@ def check_labeled(session: Session, measure: str) -> None:
         )
 
 
+def pooled(extractor: FeatureExtractor, clip: Tensor) -> NDArray[np.float32]:
+    """Pooled features ``(N, C)`` of clips, without gradients.
+
+    Args:
+        extractor: Of the backbone.
+        clip: ``(N, 3, T, H, W)`` in [0, 1], on the extractor's device.
+    """
+    with torch.no_grad():
+        return np.asarray(pool_features(extractor.feature_map(clip)).float().cpu().numpy())
+
+
 def pooled_batch(session: Session, batch: list[Clip]) -> list[Floats]:
     """Pooled features ``(C,)`` of each clip."""
-    clip = to_batch(batch, session.extractor.device)
-    with torch.no_grad():
-        return list(pool_features(session.extractor.feature_map(clip)).float().cpu().numpy())
+    return list(pooled(session.extractor, to_batch(batch, session.extractor.device)))
 
 
 def mean_over_clips(rows: Sequence[Floats]) -> Floats:

@@ -21,14 +21,14 @@ from analysis.measures.embedding import (
     PERPLEXITY,
     limit_perplexity,
     match_chance,
+    nearest_label_hits,
     neighbors_of_others,
     project,
     shuffled_silhouette,
     silhouettes,
 )
-from analysis.measures.temporal import pool_features
 from analysis.studies.common.collecting import Collector
-from analysis.studies.common.labeled import with_default_data
+from analysis.studies.common.labeled import pooled, with_default_data
 from analysis.studies.common.provenance import provenance
 from analysis.studies.common.study import Study, score_arrays
 from fima.errors import InputError
@@ -139,9 +139,7 @@ def _check_enough(number: int, session: Session) -> None:
 
 
 def _measure(session: Session, batch: list[Clip]) -> list[dict[str, np.ndarray]]:
-    with torch.no_grad():
-        pooled = pool_features(session.extractor.feature_map(to_batch(batch, session.extractor.device)))
-    features = pooled.float().cpu().numpy()
+    features = pooled(session.extractor, to_batch(batch, session.extractor.device))
     return [
         {"features": row, "thumbnail": _small(clip.frames, [len(clip.frames) // 2])[0], "film": _film(session, clip)}
         for row, clip in zip(features, batch, strict=True)
@@ -207,7 +205,7 @@ def _score(features: np.ndarray, arrays: dict[str, np.ndarray], seed: int) -> tu
     chance: dict[str, float] = {}
     for name in ("label", "background"):
         if name in arrays and len(np.unique(arrays[name])) > 1:
-            columns[f"knn_{name}"] = arrays[name][arrays["nearest"]] == arrays[name]
+            columns[f"knn_{name}"] = nearest_label_hits(features, arrays[name], videos)
             chance[f"knn_{name}"] = match_chance(arrays[name][first])
     for name, groups in (("label", videos), ("background", videos), ("video", each)):
         if name in arrays and 1 < len(np.unique(arrays[name])) < len(features):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.measures.common.probing import cut_folds, predict_held_out, smallest_class
+from analysis.measures.common.probing import cut_folds, largest_share, mean_of_known, predict_held_out, smallest_class
 from fima.errors import InputError
 
 LABELS = np.arange(60) % 3
@@ -28,6 +28,13 @@ def test_a_recording_is_never_on_both_sides():
     assert (predict_held_out(known, by_group, {"x": known})["x"] == by_group).mean() > 0.95
     for part in cut_folds(labels, groups, 4):
         assert not set(groups[part]) & set(np.delete(groups, part))
+
+
+def test_the_largest_class_and_means_over_what_is_known():
+    assert largest_share([7, 7, 3, 7, 0]) == 0.6
+    nothing = np.nan
+    found = mean_of_known([np.array([1, nothing, nothing]), np.array([0, 1, nothing])])
+    np.testing.assert_array_equal(found, [0.5, 1, nothing])
 
 
 def test_rows_that_are_not_there_are_not_asked_about():
