@@ -136,7 +136,7 @@ def camera_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -
     Returns:
         How far each moves the picture's content to the right and down, ``(T, 2)``, in shares of the side.
     """
-    direction, speed = rng.uniform(0, 2 * math.pi), world.pan * rng.uniform(0.5, 1)
+    direction, speed = rng.uniform(0, 2 * math.pi), world.pan * rng.uniform(world.slowest, 1)
     pan = speed * np.arange(num_frames)[:, None] * np.array([math.cos(direction), math.sin(direction)])
     shocks = rng.standard_normal((num_frames + 7, 2))
     kernel = 0.6 ** np.arange(8)

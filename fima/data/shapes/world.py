@@ -24,6 +24,7 @@ class ShapesWorld:
         amplitude: range of its way, to one side.
         period: range of the time that a motion takes, in frames.
         pan: greatest speed of the camera, per frame, in a direction of each video's own.
+        slowest: share of ``pan`` that the slowest camera has.
         shake: standard deviation of the camera's trembling in x and in y.
         segments: motions that follow each other along the video; the longest gives the label.
         distractors: smaller shapes that drift and turn as no class does.
@@ -54,6 +55,7 @@ class ShapesWorld:
     amplitude: _Range = (0.1, 0.15)
     period: _Range = (14.0, 26.0)
     pan: float = 0.0
+    slowest: float = 0.5
     shake: float = 0.0
     segments: int = 1
     distractors: int = 0
@@ -82,7 +84,7 @@ class ShapesWorld:
                 raise InputError(f"{name} must be at most {highest}, got {getattr(self, name):.4g}")
         if self.num_frames * self.size**2 > _MOST_PIXELS:
             raise InputError(f"a video of num_frames {self.num_frames} and size {self.size} would fit no memory")
-        for name in ("pan", "shake", "noise", "correlation", "zoom", "blur", "shadow"):
+        for name in ("pan", "slowest", "shake", "noise", "correlation", "zoom", "blur", "shadow"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("radius", "amplitude", "period", "distractor_radius"):

@@ -11,7 +11,7 @@ import pytest
 
 from fima.commands import shapes as command
 from fima.data.datasets import open_dataset
-from fima.data.shapes import MOTIONS, REGIMES, draw_video, open_shapes
+from fima.data.shapes import MOTIONS, REGIMES, ShapesWorld, draw_video, open_shapes
 from fima.data.shapes.pool import open_pool
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
@@ -58,6 +58,18 @@ def test_the_camera_moves_the_background_as_its_flow_says():
     inside = free & (x > 0) & (x < 95) & (y > 0) & (y < 95)
     assert np.abs(there - background[30])[inside].mean() < 0.2 * np.abs(background[31] - background[30])[inside].mean()
     assert np.ptp(flow[30, 0][free]) > 0.3  # it does grow or shrink
+
+
+@pytest.mark.parametrize("slowest", [0.0, 0.5, 1.0])
+def test_cameras_pan_at_least_as_fast_as_the_slowest(slowest):
+    """A steady pan alone: over many videos, the background moves between slowest · pan and pan a frame."""
+    world = ShapesWorld(pan=0.05, slowest=slowest, num_frames=8, size=16)
+    steps = [np.diff(draw_video(world, 1, seed).camera[:, :2], axis=0) for seed in range(60)]
+    speeds = np.array([np.hypot(*step[0]) for step in steps]) / 0.05
+    assert all(np.allclose(step, step[0]) for step in steps)
+    assert speeds.min() >= slowest - 1e-9
+    assert speeds.max() <= 1 + 1e-9
+    assert slowest == 1 or speeds.min() < slowest + 0.1 * (1 - slowest)
 
 
 def test_a_probe_on_single_frames_is_at_chance():
