@@ -43,7 +43,7 @@ type: setup  ## mypy, strict
 
 notebooks: setup  ## execute the notebooks as they stand, into reports/notebooks/
 	@mkdir -p reports/notebooks
-	@for n in cam affinity temporal localize sensitivity attention pca attribution embedding mechanism bias compare; do \
+	@for n in $(basename $(notdir $(wildcard analysis/*.ipynb))); do \
 	    $(BIN)/papermill analysis/$$n.ipynb reports/notebooks/$$n.ipynb || exit 1; done
 
 reproduce-small: setup  ## train all methods alike on moving shapes and compare them (hours; goes on where it stopped)

@@ -78,8 +78,9 @@ class Settings:
 
     Attributes:
         ckpt: Checkpoint file, or the folder of a training run (its newest); ``random`` or ``random:SEED``, an untrained
-            backbone; or the name of one that comes with the package. None is ``DEFAULT_CKPT``, or, where ``arch`` is
-            given, an untrained one of that architecture.
+            backbone; or the name of one that comes with the package. None is an untrained
+            one of ``arch`` where that is given, else what the measure's entry names (``default_backbone``), else
+            ``DEFAULT_CKPT``.
         arch: Architecture, where the checkpoint's keys cannot tell it, or ``package.module:factory``.
         input_spec: Overrides the checkpoint's input specification (file or inline, see ``InputSpec.parse``).
         trust_checkpoint: Allow a checkpoint that runs code when unpickled.

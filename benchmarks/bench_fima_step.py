@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from limits import peak_elsewhere, peak_mib
 
 from fima.methods import FIMA
 from fima.seeding import SampleKeys
@@ -103,7 +102,9 @@ def main() -> int:
 
 
 def _memory(device: str, precision: str) -> bool:
-    step, passes = (_peak_elsewhere(what, device, precision) for what in ("step", "passes"))
+    step, passes = (
+        peak_elsewhere("--memory", what, "--device", device, "--precision", precision) for what in ("step", "passes")
+    )
     said = f"{precision}: peak memory, step {step:.0f} MiB, bare passes {passes:.0f} MiB"
     return _tell(said, step / passes, MEMORY_LIMIT)
 
@@ -189,12 +190,7 @@ def _peak(task: Callable[[], None], device: str) -> float:
     _wait(device)
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def _peak_elsewhere(what: str, device: str, precision: str) -> float:
-    command = [sys.executable, __file__, "--memory", what, "--device", device, "--precision", precision]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return peak_mib()
 
 
 def _wait(device: str) -> None:

@@ -7,15 +7,13 @@ measure of 8,192 tokens over the features that it is made of; the weights of all
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from limits import check, finish, medians
+from limits import check, finish, medians, peak_elsewhere, peak_mib
 from torch import Tensor
 
 from analysis.inputs.backbone.features import FeatureExtractor
@@ -40,8 +38,8 @@ def main() -> None:
         for name, (measure, passes) in _measures(extractor).items():
             _compare(arch, name, extractor, measure, passes)
     for name, base in (("attention", "passes"), ("affinity", "features")):
-        bare = _peak_elsewhere(base)
-        peak = _peak_elsewhere(name)
+        bare = peak_elsewhere(base)
+        peak = peak_elsewhere(name)
         check(f"8,192 tokens, {name}: peak {peak:.0f} MiB over {bare:.0f} MiB", peak / bare, most=MOST_MEMORY)
 
 
@@ -88,19 +86,13 @@ def _passes(extractor: FeatureExtractor, clip: Tensor, count: int) -> None:
             extractor.backbone(extractor.prepare(inputs))
 
 
-def _peak_elsewhere(what: str) -> float:
-    """MiB of a fresh process."""
-    done = subprocess.run([sys.executable, __file__, what], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
-
-
 def _peak(what: str) -> float:
     extractor = FeatureExtractor(untrained_backbone("vjepa2", **LONG))
     clip = torch.rand(1, 3, LONG["num_frames"], LONG["size"], LONG["size"])
     work: dict[str, Callable[[Tensor], object]] = {name: of for name, (of, _) in _measures(extractor).items()}
     work |= {"passes": lambda given: _passes(extractor, given, 1), "features": extractor}
     work[what](clip)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ alone. Memory is that of a process of its own.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from limits import check, finish, timed
+from limits import check, finish, peak_elsewhere, peak_mib, timed
 from numpy.typing import NDArray
 
 from analysis.inputs.allocator import return_large_blocks
@@ -42,7 +40,10 @@ def main() -> None:
         whole, _ = timed(lambda: _whole(str(video), Path(folder) / "out", arch=ARCH))
         said = " + ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
         check(f"{LENGTH} frames: {whole:.1f} s over {said}", whole / sum(parts.values()), most=SLOWER)
-        peaks = [_peak(_film(Path(folder), length), Path(folder) / str(length)) for length in (SHORT, LONG)]
+        peaks = [
+            peak_elsewhere(str(_film(Path(folder), length)), str(Path(folder) / str(length)))
+            for length in (SHORT, LONG)
+        ]
         said = f"{LONG} frames: peak of {peaks[1]:.0f} MiB over {peaks[0]:.0f} MiB with {SHORT}"
         check(said, peaks[1] / peaks[0], most=MEMORY)
 
@@ -80,18 +81,12 @@ def _whole(video: str, out: Path, arch: str = "tiny") -> None:
     run("cam", settings).save(out)
 
 
-def _peak(video: Path, out: Path) -> float:
-    """Of a process of its own, in MiB."""
-    done = subprocess.run([sys.executable, __file__, str(video), str(out)], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
-
-
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         return_large_blocks()
         torch.set_num_threads(1)
         _whole(sys.argv[1], Path(sys.argv[2]))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_mib())
         sys.exit()
     main()
     finish()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-__all__ = ["check", "finish", "medians", "timed"]
+__all__ = ["check", "finish", "medians", "peak_elsewhere", "peak_mib", "timed"]
 
 T = TypeVar("T")
 _missed: list[str] = []
@@ -49,3 +51,14 @@ def medians(
     """Median seconds of each task; the tasks take turns, so that a busy moment hits all of them."""
     seconds = [[timed(task, clock)[0] for task in tasks] for _ in range(warm_up + rounds)][warm_up:]
     return [statistics.median(column) for column in zip(*seconds, strict=True)]
+
+
+def peak_mib() -> float:
+    """MiB that this process has held at most; a new process starts with its parent's peak as its own."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_elsewhere(*words: str) -> float:
+    """MiB that this benchmark holds at most in a process of its own, started with these words; it prints them last."""
+    done = subprocess.run([sys.executable, sys.argv[0], *words], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
