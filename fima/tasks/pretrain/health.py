@@ -16,9 +16,9 @@ from fima.data.clip_protocol import ClipProtocol
 from fima.data.datasets import open_dataset
 from fima.data.datasets.groups import source_groups
 from fima.data.datasets.opening import is_shapes
-from fima.engine.callbacks.health import lidar, neighbor_accuracy, rank_me
 from fima.errors import InputError
 from fima.evaluation.features import clip_features
+from fima.evaluation.representation import lidar, neighbor_accuracy, rank_me
 from fima.tasks.pretrain.config import PretrainConfig
 
 __all__ = ["HealthProbe"]
