@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -15,7 +14,7 @@ import numpy as np
 
 from fima.errors import InputError
 from fima.files.claims import results_folder
-from fima.files.writing import to_plain
+from fima.files.writing import to_plain, write_json
 
 __all__ = [
     "output_folder",
@@ -57,11 +56,6 @@ def output_folder(
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Save arrays; the same arrays give the same bytes."""
     np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Save a mapping as readable JSON; NaN and infinities become null."""
-    path.write_text(json.dumps(to_plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fima.errors import InputError
+from fima.methods.activation import channel_mean
 from fima.methods.losses import Contrast
 
 __all__ = ["MovingHead", "standardized_activation"]
@@ -21,7 +22,7 @@ def standardized_activation(feature_map: Tensor) -> Tensor:
     Returns:
         ``(N, T', H', W')`` float32: what a class-agnostic activation map is, before it is scaled for the eye.
     """
-    activation = feature_map.float().mean(dim=1)
+    activation = channel_mean(feature_map.float())[:, 0]
     centered = activation - activation.mean(dim=(-2, -1), keepdim=True)
     return centered / (activation.std(dim=(-2, -1), keepdim=True) + 1e-4)
 

@@ -111,14 +111,18 @@ def read_attention(
 
 
 def _received(layer: Any, inputs: tuple[Any, ...], output: Any, *, cell: Cell | None, from_class_token: bool) -> Tensor:
-    query, key, _ = layer.heads_of(*inputs)
+    query, key = _query_and_key(layer, inputs, output)
     rows = [0] if from_class_token else None
     if cell is not None:
         grid = inputs[0].shape[1:-1]
-        if len(grid) != 3 or any(not 0 <= place < cells for place, cells in zip(cell, grid, strict=True)):
-            raise InputError(f"cell {cell} is outside the grid {tuple(grid)}")
+        _check_cell(cell, grid)
         rows = [(cell[0] * grid[1] + cell[1]) * grid[2] + cell[2]]
     return attention_received(query, key, rows=rows)
+
+
+def _check_cell(cell: Cell, grid: Sequence[int]) -> None:
+    if len(cell) != len(grid) or any(not 0 <= place < cells for place, cells in zip(cell, grid, strict=True)):
+        raise InputError(f"cell {cell} is outside the grid {tuple(grid)}")
 
 
 def _on_grid(received: Tensor, kind: str, count: int, grid: Sequence[int]) -> Tensor:
@@ -158,8 +162,8 @@ def attention_between_slices(
     names = _names_in(backbone, kinds, layer)
     with capture(backbone, names, _query_and_key) as seen:
         count, _, *grid = backbone(clip).shape
-    if cell is not None and any(not 0 <= place < cells for place, cells in zip(cell, grid, strict=True)):
-        raise InputError(f"cell {cell} is outside the grid {tuple(grid)}")
+    if cell is not None:
+        _check_cell(cell, grid)
     heads = {kinds[name]: seen[name][0] for name in names}
     if "cells" in heads:
         return _between_all(heads["cells"][0], heads["cells"][1], grid, cell)
@@ -198,7 +202,7 @@ def attention_rollout(backbone: nn.Module, clip: Tensor, *, cell: Cell | None = 
         ``(N, T', H', W')``, summing to 1, less what a class token gets.
 
     Raises:
-        InputError: if the backbone has no such attention.
+        InputError: if the backbone has no such attention, or the cell is outside its grid.
 
     Source: Abnar and Zuidema, "Quantifying attention flow in transformers", ACL 2020, section 3; heads are averaged.
     """
@@ -210,6 +214,7 @@ def attention_rollout(backbone: nn.Module, clip: Tensor, *, cell: Cell | None = 
         count, _, *grid = backbone(clip).shape
     start = torch.full((count, *grid), 1 / math.prod(grid), device=clip.device)
     if cell is not None:
+        _check_cell(cell, grid)
         start = torch.zeros_like(start)
         start[:, cell[0], cell[1], cell[2]] = 1
     modules = dict(backbone.named_modules())

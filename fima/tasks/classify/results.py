@@ -79,9 +79,7 @@ def write_results(
         "seed": config.seed,
         "chosen": chosen,
         "checkpoint": checkpoint,
-        "per_class": {
-            name: None if np.isnan(share) else float(share) for name, share in zip(class_names, own, strict=True)
-        },
+        "per_class": dict(zip(class_names, own, strict=True)),
         "unreadable": found.skipped,
         "warnings": list(warnings),
         **extra,

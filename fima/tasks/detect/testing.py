@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from fima.data.datasets.layouts.ava import AvaDataset, Keyframe
 from fima.data.read_ahead import read_ahead
-from fima.files.writing import whole_file
+from fima.files.writing import to_plain, whole_file
 from fima.presets.detection import DetectionPreset
 from fima.tasks.detect.clips import KeyframeClip, ReaderPool, pad_clips
 from fima.tasks.detect.detector import Detector
@@ -123,13 +122,16 @@ def measure(data: AvaDataset, scored: Sequence[Scored], skipped: Iterable[str]) 
     truth = _truth(data.truth, numbers)
     read = _truth(_readable(data, scored, set(skipped)), numbers)
     result = frame_map(read, found, data.evaluated)
-    return {
-        "mAP": _plain(result.mean),
-        "mAP_counting_unread": _plain(frame_map(truth, found, data.evaluated).mean),
-        "mAP_best_50": _plain(frame_map(read, keep_best(found, _CHALLENGE_KEEPS), data.evaluated).mean),
-        "classes_with_truth": sum(count > 0 for count in result.truth.values()),
-        "per_class": _per_class(result, data.names),
-    }
+    plain: dict[str, Any] = to_plain(
+        {
+            "mAP": result.mean,
+            "mAP_counting_unread": frame_map(truth, found, data.evaluated).mean,
+            "mAP_best_50": frame_map(read, keep_best(found, _CHALLENGE_KEEPS), data.evaluated).mean,
+            "classes_with_truth": sum(count > 0 for count in result.truth.values()),
+            "per_class": _per_class(result, data.names),
+        }
+    )
+    return plain
 
 
 def _score(detector: Detector, clips: Sequence[KeyframeClip]) -> list[Scored]:
@@ -193,13 +195,9 @@ def _per_class(result: FrameMap, names: dict[int, str]) -> dict[str, dict[str, A
     return {
         str(label): {
             "name": names[label],
-            "AP": _plain(value),
+            "AP": value,
             "truth": result.truth[label],
             "detections": result.detections[label],
         }
         for label, value in result.per_class.items()
     }
-
-
-def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else value

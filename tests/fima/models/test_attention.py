@@ -132,6 +132,13 @@ def test_refused(arch, layer, cell, said):
         attention_between_slices(create_backbone(arch, **settings), torch.zeros(1, 3, 8, 16, 16), layer, cell=cell)
 
 
+@pytest.mark.parametrize("cell", [(0, 2, 0), (-1, 0, 0)])
+def test_a_cell_outside_the_grid_cannot_be_followed(cell):
+    backbone, clip = small("vjepa2")
+    with pytest.raises(InputError, match=r"cell \(.*\) is outside the grid \("):
+        attention_rollout(backbone, clip, cell=cell)
+
+
 @pytest.mark.parametrize("arch", ["hiera", "uniformer"])
 def test_cells_that_merge_cannot_be_followed(arch):
     backbone = create_backbone(arch)
