@@ -54,17 +54,12 @@ def save_beside(studies: Mapping[str, Study], out: str, formats: tuple[str, ...]
         formats: Of the figure.
         folder: To write to.
     """
-    from analysis.plotting.common.films import safe_name
+    from analysis.plotting.common.films import folder_names
     from analysis.plotting.layers import draw_depth
-    from analysis.studies.common.files import save_picture
 
-    first, *others = studies.items()
-    files = first[1].save(out, formats, into=folder)
-    for name, study in others:
-        (folder / safe_name(name)).mkdir()
-        study.save(Path(out) / safe_name(name), formats, into=folder / safe_name(name))
-    if others:
-        figure = draw_depth(studies)
-        for kind in formats:
-            save_picture(figure, folder / f"layers.{kind}", kind)
+    first, *others = studies
+    files = studies[first].save(out, formats, into=folder, figure=draw_depth(studies) if others else None)
+    for name, of in zip(folder_names(others), others, strict=True):
+        (folder / name).mkdir()
+        studies[of].save(Path(out) / name, formats, into=folder / name)
     return files

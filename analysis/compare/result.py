@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -227,16 +227,17 @@ class Comparison:
         return "\n\n".join(f"{name}\n{firsts[name].origin()}" for name in self.names if name in firsts)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        _, figure = next(iter(self.figures()))
-        return {"text/plain": repr(self), "image/png": picture_base64(figure), "text/html": self._repr_html_()}
+        pictures = {stem: picture_base64(figure) for stem, figure in self.figures()}
+        first = {"image/png": next(iter(pictures.values()))} if pictures else {}
+        return {"text/plain": repr(self), **first, "text/html": self._html(pictures)}
 
-    def _repr_html_(self) -> str:
-        pictures = [picture_html(picture_base64(figure), f"{stem} figure") for stem, figure in self.figures()]
+    def _html(self, pictures: Mapping[str, str]) -> str:
+        images = [picture_html(picture, f"{stem} figure") for stem, picture in pictures.items()]
         head = "".join(f"<th>{html.escape(word)}</th>" for word in self.heads)
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.table()
         )
-        return f"<table><tr>{head}</tr>{rows}</table>" + "".join(pictures)
+        return f"<table><tr>{head}</tr>{rows}</table>" + "".join(images)
 
 
 COMPARE_FILES = ("compare.json", "compare.csv", "index.html")

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.pages.whole_films import whole_films
 from analysis.plotting.attention import above_even, largest_share
-from analysis.plotting.common.films import beside_colors, beside_maps, safe_name
+from analysis.plotting.common.films import beside_colors, beside_maps, film_names
 from analysis.plotting.sensitivity import battery_names, draw_temporal_battery
 from analysis.plotting.style import save_figure
 from fima.data.transcode.encode import write_video
@@ -84,8 +84,7 @@ def battery_figure(study: Study) -> dict[str, Callable[[Path], None]]:
 def _one_or_several(study: Study, film: Callable[[int], np.ndarray]) -> dict[str, Callable[[Path], None]]:
     """A file for each shown clip, whose frames ``film`` makes when it is written."""
     ids, fps = study.arrays["example_video_id"], study.arrays["example_fps"]
-    several = [f"{study.measure}/{i + 1:02d}-{safe_name(str(video))}.mp4" for i, video in enumerate(ids)]
-    names = several if len(ids) > 1 else [f"{study.measure}.mp4"]
+    names = film_names(study.measure, [str(video) for video in ids])
     return {name: partial(_write, film, i, float(fps[i])) for i, name in enumerate(names)}
 
 

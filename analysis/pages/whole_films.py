@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.inputs.video.videos import FrameReader, VideoSource, list_videos
-from analysis.plotting.common.films import mark_region, overlay, safe_name
+from analysis.plotting.common.films import film_names, mark_region, overlay
 from analysis.settings import Settings
 from fima.data.transcode.encode import write_video
 
@@ -34,10 +34,9 @@ def whole_films(study: Study) -> dict[str, Callable[[Path], None]]:
     settings = {name: value for name, value in study.provenance["settings"].items() if name in _WHICH}
     sources = {video.video_id: video for video in list_videos(Settings.from_parameters(settings)).videos}
     ids = [str(video) for video in study.arrays["whole_video_id"]]
-    names = [f"cam/{i + 1:02d}-{safe_name(video)}.mp4" for i, video in enumerate(ids)] if len(ids) > 1 else ["cam.mp4"]
     return {
         name: partial(_write, study.arrays, i, sources[video])
-        for i, (name, video) in enumerate(zip(names, ids, strict=True))
+        for i, (name, video) in enumerate(zip(film_names("cam", ids), ids, strict=True))
         if video in sources
     }
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from analysis.inputs.backbone.checkpoints import Source, newest_checkpoint, short_names
 from analysis.inputs.sessions import open_sessions
 from analysis.measures.registry import MEASURES
-from analysis.plotting.common.films import safe_name
+from analysis.plotting.common.films import folder_names
 from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session
@@ -150,15 +150,9 @@ def labels(checkpoints: Iterable[str | None]) -> dict[str, str | None]:
     """Folder name → checkpoint, unique: the name that a comparison gives it, or ``random`` as it was asked for."""
     given = list(checkpoints)
     words = [Settings(ckpt=ckpt).checkpoint for ckpt in given]
-    found: dict[str, str | None] = {}
-    for ckpt, word, name in zip(given, words, short_names(words), strict=True):
-        stem = label = safe_name(word if untrained_seed(word, 0) is not None else name)
-        for number in count(2):
-            if label not in found:
-                break
-            label = f"{stem}-{number}"
-        found[label] = ckpt
-    return found
+    named = zip(words, short_names(words), strict=True)
+    names = folder_names(word if untrained_seed(word, 0) is not None else name for word, name in named)
+    return dict(zip(names, given, strict=True))
 
 
 def _command(report: Report, settings: Settings) -> str:

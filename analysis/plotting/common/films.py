@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count
 
 import cv2
 import matplotlib as mpl
@@ -12,7 +13,7 @@ import numpy as np
 from analysis.plotting.common.frames import MOST_OPAQUE
 from analysis.plotting.style import ACTIVATION_CMAP
 
-__all__ = ["beside_colors", "beside_maps", "mark_region", "overlay", "safe_name"]
+__all__ = ["beside_colors", "beside_maps", "film_names", "folder_names", "mark_region", "overlay", "safe_name"]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _HEAD = 24  # pixels above a film: its panels' names
@@ -123,3 +124,24 @@ def beside_colors(frames: np.ndarray, *colors: np.ndarray) -> np.ndarray:
 def safe_name(text: str) -> str:
     """A file name from any text: letters, digits, dot, dash and underscore, at most 60 characters."""
     return re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII).strip("._")[-60:] or "video"
+
+
+def folder_names(texts: Iterable[str]) -> list[str]:
+    """A ``safe_name`` for each text, numbered from 2 where an earlier one has it."""
+    found: list[str] = []
+    for stem in map(safe_name, texts):
+        numbered = (f"{stem}-{number}" for number in count(2))
+        found.append(next(name for name in chain([stem], numbered) if name not in found))
+    return found
+
+
+def film_names(measure: str, videos: Sequence[str]) -> list[str]:
+    """Names of the films of videos, below the folder of their study: numbered where there are several.
+
+    Args:
+        measure: Of the study.
+        videos: Their ids.
+    """
+    if len(videos) == 1:
+        return [f"{measure}.mp4"]
+    return [f"{measure}/{i:02d}-{safe_name(video)}.mp4" for i, video in enumerate(videos, start=1)]

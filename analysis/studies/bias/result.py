@@ -151,12 +151,12 @@ class BiasResult:
         return output_folder(out, "bias", {"command": self.command}, names=BIAS_FILES, overwrite=overwrite)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        text = "\n".join(self.lines())
-        return {"text/plain": text, "image/png": picture_base64(self.figure()), "text/html": self._repr_html_()}
+        picture = picture_base64(self.figure())
+        return {"text/plain": "\n".join(self.lines()), "image/png": picture, "text/html": self._html(picture)}
 
-    def _repr_html_(self) -> str:
+    def _html(self, picture: str) -> str:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
-        return picture_html(picture_base64(self.figure()), "accuracies of the motion probe") + f"<ul>{lines}</ul>"
+        return picture_html(picture, "accuracies of the motion probe") + f"<ul>{lines}</ul>"
 
     def lines(self) -> list[str]:
         """The numbers, a line for each checkpoint."""

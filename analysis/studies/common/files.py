@@ -87,7 +87,9 @@ def study_names(measure: str, formats: Iterable[str]) -> list[str]:
     return [*find_measure(measure).pages, *(f"{measure}.{ending}" for ending in (*formats, "npz", "json"))]
 
 
-def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True) -> None:
+def write_study(
+    study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True, figure: Figure | None = None
+) -> None:
     """Write figure, arrays, scores, list of skipped videos and films.
 
     Args:
@@ -95,8 +97,9 @@ def write_study(study: Study, folder: Path, formats: tuple[str, ...], *, films: 
         folder: Exists.
         formats: Formats of the figure.
         films: Also write the files that end in ``mp4``.
+        figure: Written instead of the study's own.
     """
-    figure = study.figure()
+    figure = figure or study.figure()
     for kind in formats:
         save_picture(figure, folder / f"{study.measure}.{kind}", kind)
     write_npz(folder / f"{study.measure}.npz", study.arrays)

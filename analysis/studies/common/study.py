@@ -115,6 +115,7 @@ class Study:
         into: Path | None = None,
         films: bool = True,
         overwrite: bool = False,
+        figure: Figure | None = None,
     ) -> list[Path]:
         """Write figure, arrays, scores and films to a folder; all files appear together or none.
 
@@ -124,6 +125,7 @@ class Study:
             into: A scratch folder of ``out`` that the caller already holds, to write to instead.
             films: Also write the measure's films (``mp4``), where it has some.
             overwrite: Replace a study of other settings or of another checkpoint.
+            figure: Written instead of the study's own.
 
         Returns:
             Where the files are once the folder is complete.
@@ -133,7 +135,7 @@ class Study:
         """
         held = study_folder(self, out, formats, overwrite=overwrite) if into is None else nullcontext(into)
         with held as folder:
-            write_study(self, folder, formats, films=films)
+            write_study(self, folder, formats, films=films, figure=figure)
             return [Path(out) / path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def report(self) -> dict[str, Any]:

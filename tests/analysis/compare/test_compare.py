@@ -159,6 +159,23 @@ def test_shares_of_the_distributions_are_percent(compared):
             assert patch.get_data().values.sum() == pytest.approx(100)
 
 
+def test_a_notebook_draws_every_figure_once(compared, monkeypatch):
+    drawn = list(compared.figures())
+    monkeypatch.setattr(type(compared), "figures", lambda self: map(drawn.pop, [0] * len(drawn)))
+    stems = [stem for stem, _ in drawn]
+    shown = compared._repr_mimebundle_()
+    assert [f'alt="{stem} figure"' in shown["text/html"] for stem in stems] == [True] * len(stems)
+    assert shown["text/html"].count(shown["image/png"]) == 1
+    assert not drawn
+
+
+def test_a_notebook_shows_the_table_where_there_is_no_figure(compared):
+    without = replace(compared, studies={}, training={})
+    shown = without._repr_mimebundle_()
+    assert shown.keys() == {"text/plain", "text/html"}
+    assert shown["text/html"].startswith("<table>")
+
+
 def test_a_grid_of_another_size_is_drawn_at_its_own(settings, tmp_path):
     paths = []
     for size in (32, 56):

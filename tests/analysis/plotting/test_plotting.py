@@ -12,7 +12,7 @@ from PIL import Image
 
 from analysis.measures.common.statistics import summarize
 from analysis.plotting.affinity import draw_matrix, draw_row
-from analysis.plotting.common.films import overlay, safe_name
+from analysis.plotting.common.films import film_names, overlay, safe_name
 from analysis.plotting.common.frames import MOST_OPAQUE, faded, show_activation
 from analysis.plotting.common.scores import draw_score
 from analysis.plotting.style import PHOTOS, colorbar, new_figure, printed, save_figure
@@ -154,6 +154,11 @@ def test_films_show_the_frame_where_nothing_is_active_and_the_color_bars_color_w
 )
 def test_safe_names(text, name):
     assert safe_name(text) == name
+
+
+def test_films_of_several_videos_are_numbered_in_the_folder_of_their_study():
+    assert film_names("cam", ["a/b"]) == ["cam.mp4"]
+    assert film_names("pca", ["a/b", "a/b"]) == ["pca/01-a_b.mp4", "pca/02-a_b.mp4"]
 
 
 def test_a_png_says_where_its_photographs_are():

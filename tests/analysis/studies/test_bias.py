@@ -213,6 +213,7 @@ def test_without_a_checkpoint_it_is_the_one_that_comes_along():
     assert result.differences() == {}
     shown = result._repr_mimebundle_()
     assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")  # where html is stripped
+    assert shown["image/png"] in shown["text/html"]
     assert shown["text/plain"].startswith("tiny-fima: ")
     named = compare_bias(Settings(arch="tiny", num_frames=4, size=32), videos=(30, 4))
     assert named.untrained == ["untrained"]

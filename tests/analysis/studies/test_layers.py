@@ -9,6 +9,7 @@ from torch import nn
 
 import analysis
 from analysis.cli import main
+from analysis.commands.beside import save_beside
 from analysis.compare import compare
 from analysis.inputs.backbone.taps import features_at, find_taps
 from analysis.plotting.layers import curve_of, draw_depth
@@ -91,6 +92,13 @@ def test_several_checkpoints_stand_in_the_same_axes(tmp_path):
     figure = draw_depth(studies)
     assert len({tuple(line.get_ydata()) for line in figure.axes[0].lines}) >= 3
     assert json.loads((tmp_path / "out" / "layers.json").read_text())["provenance"]["measured"] == "affinity"
+
+
+def test_checkpoints_whose_names_give_one_folder_have_one_each(tmp_path):
+    study = run("cam", _settings(layers="stage1,stage3"))
+    save_beside({"first": study, "a b": study, "a_b": study}, str(tmp_path), ("png",), tmp_path)
+    assert {path.parent.name for path in tmp_path.glob("*/layers.json")} == {"a_b", "a_b-2"}
+    assert (tmp_path / "layers.png").read_bytes() != (tmp_path / "a_b" / "layers.png").read_bytes()
 
 
 def test_networks_of_different_layers_share_an_axis_of_depth():
