@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.plotting.common.frames import mark_cell, show_activation, show_frame
+from analysis.plotting.common.frames import example_of, frame_of_slice, mark_cell, show_activation, show_frame
 from analysis.plotting.style import ACTIVATION_CMAP, WIDTH, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def draw_attention(study: Study) -> Figure:
         widths = [*[1.0] * times, _GAP, *[1.0] * columns]
         grid = figure.add_gridspec(len(heights) - 1, len(widths), height_ratios=heights[1:], width_ratios=widths)
         for i in range(count):
-            example = {n.removeprefix("example_"): of[i] for n, of in arrays.items() if n.startswith("example_")}
+            example = example_of(arrays, i)
             rows = range(i * (len(names) + 1), i * (len(names) + 1) + len(names))
             left = np.array([[figure.add_subplot(grid[row, c]) for c in range(times)] for row in rows])
             right = [figure.add_subplot(grid[row, times + 1 + c]) for row in rows for c in range(columns)]
@@ -87,7 +87,7 @@ def _draw_moments(example: dict[str, np.ndarray], names: list[str], most: float,
     for ax in axes[:, len(slices) :].ravel():
         ax.remove()
     for t, column in zip(slices, axes.T, strict=False):
-        place = _frame_of(t, steps, len(example["frames"]))
+        place = frame_of_slice(t, steps, len(example["frames"]))
         column[0].set_title(f"{example['seconds'][place]:.2f} s", pad=2)
         for name, ax in zip(names, column, strict=True):
             if name == "frames":
@@ -104,17 +104,12 @@ def _draw_moments(example: dict[str, np.ndarray], names: list[str], most: float,
 
 def _draw_heads(example: dict[str, np.ndarray], most: float, axes: list[Axes]) -> None:
     steps, t = len(example["mean_map"]), int(example["cell"][0])
-    frame = example["frames"][_frame_of(t, steps, len(example["frames"]))]
+    frame = example["frames"][frame_of_slice(t, steps, len(example["frames"]))]
     for number, (ax, head) in enumerate(zip(axes, example["heads"], strict=False), start=1):
         show_activation(frame, above_even(head[t], most), ax=ax, outline=False)
         ax.set_title(f"head {number}", pad=2)
     for ax in axes[len(example["heads"]) :]:
         ax.remove()
-
-
-def _frame_of(t: int, steps: int, length: int) -> int:
-    """The middle frame of a slice."""
-    return min(length - 1, int((t + 0.5) * length / steps))
 
 
 def _mark(example: dict[str, np.ndarray], ax: Axes) -> None:

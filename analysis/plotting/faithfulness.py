@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.frames import MOST_OPAQUE, faded, overlay_map, show_frame
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.common.frames import example_of, show_activation, show_frame
+from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -25,7 +25,7 @@ KINDS = {
     "motion_": ("motion activation", COLORS["misaligned"], "--", "s"),
     "attention_": ("attention", "#CC79A7", ":", "P"),
     "attribution_": ("attribution", "#009E73", "-.", "D"),
-    "center_": ("centered map", "#6b6b6b", (0, (1, 1)), "v"),
+    "center_": ("centered map", GRAY, (0, (1, 1)), "v"),
     "random": ("random order", "black", (0, (5, 2)), ""),
 }
 
@@ -41,8 +41,7 @@ def draw_faithfulness(study: Study) -> Figure:
         above, below = cast(Any, figure.subfigures(2, 1, height_ratios=[count * (side + 0.12) + 0.9, 3.9]))
         axes = above.subplots(count, len(kinds) + 1, squeeze=False)
         for i in range(count):
-            example = {name[8:]: values[i] for name, values in arrays.items() if name.startswith("example_")}
-            image = draw_ranked(example, kinds, axes[i])
+            image = draw_ranked(example_of(arrays, i), kinds, axes[i])
         for ax, kind in zip(axes[0, 1:], kinds, strict=True):
             ax.set_title(KINDS[kind][0], pad=3)
         colorbar(above, image, list(axes.ravel()), "rank of a cell in its\nframe (1: strongest)", pad=0.01)
@@ -80,9 +79,7 @@ def draw_ranked(example: dict[str, np.ndarray], kinds: list[str], axes: np.ndarr
         f"{shortened(str(example['video_id']), 14)}\n{float(example['seconds']):.2f} s"
     )
     for ax, kind in zip(axes[1:], kinds, strict=True):
-        show_frame(faded(frame), ax=ax)
-        values = example[f"map_{kind}"]
-        image = overlay_map(values, frame.shape[:2], ax=ax, alpha=MOST_OPAQUE * values, interpolation="nearest")
+        image = show_activation(frame, example[f"map_{kind}"], ax=ax, outline=False, interpolation="nearest")
     return image
 
 

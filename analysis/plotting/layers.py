@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.measures.registry import find_measure, find_score
-from analysis.plotting.style import COLORS, caption, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, GRAY, caption, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
@@ -21,7 +21,6 @@ __all__ = ["curve_of", "draw_depth", "draw_layers"]
 _MOST = 3  # panels
 _NAMED = 16  # layers that an axis names at most
 _LINES = (("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "D", "-."), ("#CC79A7", "^", ":"))
-_TWIN = "#6b6b6b"
 
 
 def draw_layers(study: Study) -> Figure:
@@ -87,8 +86,8 @@ def _draw_curve(study: Study, name: str, ax: Axes, place: int, label: str, same:
     ax.plot(x, chance, color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
     if curve.shape[1] == 7:
         twin = curve[:, 4:].T
-        ax.fill_between(x, twin[1], twin[2], color=_TWIN, alpha=0.15, linewidth=0)
-        ax.plot(x, twin[0], color=_TWIN, marker="D", markerfacecolor="white", markersize=3.5, linewidth=1,
+        ax.fill_between(x, twin[1], twin[2], color=GRAY, alpha=0.15, linewidth=0)
+        ax.plot(x, twin[0], color=GRAY, marker="D", markerfacecolor="white", markersize=3.5, linewidth=1,
                 label="untrained twin" if place == 0 else None)  # fmt: skip
 
 

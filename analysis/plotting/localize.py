@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting.common.dots import draw_mean
 from analysis.plotting.common.frames import show_activation
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -33,8 +33,8 @@ SCORES = {
 MAPS = {
     "": ("backbone, RGB", "o", COLORS["aligned"]),
     "motion_": ("backbone, motion", "s", COLORS["misaligned"]),
-    "difference_": ("frame difference", "^", "#6b6b6b"),
-    "center_": ("centered Gaussian", "v", "#6b6b6b"),
+    "difference_": ("frame difference", "^", GRAY),
+    "center_": ("centered Gaussian", "v", GRAY),
 }
 
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.common.frames import show_activation, show_frame
+from analysis.plotting.common.frames import example_of, show_activation, show_frame
 from analysis.plotting.localize import outline_mask
-from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
+from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -31,10 +31,10 @@ KINDS = {
 MAPS = {
     "": ("backbone, RGB", "o", COLORS["aligned"]),
     "motion_": ("backbone, motion", "s", COLORS["misaligned"]),
-    "twin_": ("untrained twin", "D", "#6b6b6b"),
-    "difference_": ("frame difference", "^", "#6b6b6b"),
-    "contrast_": ("color contrast", "P", "#6b6b6b"),
-    "center_": ("centered Gaussian", "v", "#6b6b6b"),
+    "twin_": ("untrained twin", "D", GRAY),
+    "difference_": ("frame difference", "^", GRAY),
+    "contrast_": ("color contrast", "P", GRAY),
+    "center_": ("centered Gaussian", "v", GRAY),
 }
 
 
@@ -51,8 +51,7 @@ def draw_mover(study: Study) -> Figure:
         grid = figure.add_gridspec(2 * count + 1, columns, height_ratios=heights)
         axes = np.array([[figure.add_subplot(grid[i, j]) for j in range(columns)] for i in range(2 * count)])
         for i in range(count):
-            example = {name[8:]: values[i] for name, values in arrays.items() if name.startswith("example_")}
-            image = draw_two(example, axes[2 * i : 2 * i + 2])
+            image = draw_two(example_of(arrays, i), axes[2 * i : 2 * i + 2])
         if count:
             # Beside the strips alone, and narrow, so that the scores keep the width.
             label, last = "activation, min–max per frame (no unit)", list(axes[:, -1])

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.common.frames import show_frame
+from analysis.plotting.common.frames import example_of, frame_of_slice, show_frame
 from analysis.plotting.style import WIDTH, caption, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def draw_pca(study: Study) -> Figure:
         for i in range(count):
             row, block = divmod(i, beside)
             places = [[grid[4 * row + r, block * (len(slices) + 1) + c] for c in range(len(slices))] for r in range(3)]
-            example = {n.removeprefix("example_"): of[i] for n, of in arrays.items() if n.startswith("example_")}
-            _draw_strip(example, slices, np.array([[figure.add_subplot(cell) for cell in cells] for cells in places]))
+            axes = np.array([[figure.add_subplot(cell) for cell in cells] for cells in places])
+            _draw_strip(example_of(arrays, i), slices, axes)
         basis = "of the whole set" if study.provenance["fit"] == "set" else "of each clip"
         what = (
             f"Feature colors: the first three principal components {basis} as red, green and blue.\n"
@@ -52,7 +52,7 @@ def draw_pca(study: Study) -> Figure:
 def _draw_strip(example: dict[str, np.ndarray], slices: np.ndarray, axes: np.ndarray) -> None:
     steps, length = len(example["rgb_colors"]), len(example["frames"])
     for t, column in zip(slices, axes.T, strict=True):
-        place = min(length - 1, int((t + 0.5) * length / steps))
+        place = frame_of_slice(t, steps, length)
         show_frame(example["frames"][place], ax=column[0]).set_title(f"{example['seconds'][place]:.2f} s", pad=2)
         for name, ax in zip(_ROWS[1:], column[1:], strict=True):
             _show_colors(example[name][t], ax)

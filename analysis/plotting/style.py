@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATION_CMAP",
     "COLORS",
+    "GRAY",
     "MARKERS",
     "PALETTE",
     "PHOTOS",
@@ -63,8 +64,10 @@ MARKERS = "os^DvP*"
 """Of the checkpoints, in the same order."""
 REFERENCE = "#8a8f98"
 """The color of untrained weights among trained ones."""
+GRAY = "#6b6b6b"
+"""The color of untrained twins and of maps that need no backbone, which marks tell apart."""
 COLORS = {
-    "aligned": PALETTE[0], "misaligned": "#333333", "disjoint": "#6b6b6b", "chance": "#4d4d4d", "mark": "#E69F00",
+    "aligned": PALETTE[0], "misaligned": "#333333", "disjoint": GRAY, "chance": "#4d4d4d", "mark": "#E69F00",
 }  # fmt: skip
 _NONE = Summary(math.nan, math.nan, math.nan, math.nan, 0)
 PHOTOS = "fima-photos"

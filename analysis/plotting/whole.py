@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.plotting.common.frames import MOST_OPAQUE, faded, overlay_map, show_frame
+from analysis.plotting.common.frames import show_activation
 from analysis.plotting.style import COLORS, WIDTH, caption, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -72,12 +72,10 @@ def draw_moments(video: dict[str, Any], axes: np.ndarray) -> AxesImage:
     """
     for row, name in enumerate(("rgb_map", "motion_map")):
         for ax, frame, moment in zip(axes[row], video["frames"], video["moments"], strict=True):
-            show_frame(faded(frame), ax=ax)
             top, left, height, width = video["region"] * np.tile(frame.shape[:2], 2)
             values = video[name][moment].astype(np.float32)
             extent = (left - 0.5, left + width - 0.5, top + height - 0.5, top - 0.5)
-            alpha = MOST_OPAQUE * values.clip(0, 1)
-            image = overlay_map(values, frame.shape[:2], ax=ax, alpha=alpha, extent=extent)
+            image = show_activation(frame, values, ax=ax, outline=False, extent=extent)
             if width < frame.shape[1] or height < frame.shape[0]:
                 ax.add_patch(
                     Rectangle((left, top), width - 1, height - 1, fill=False, edgecolor="white", linewidth=0.8)

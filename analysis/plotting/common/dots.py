@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
-from analysis.plotting.style import COLORS
+from analysis.plotting.style import COLORS, GRAY
 
 __all__ = ["draw_mean", "draw_videos"]
 
 _GOLDEN = 0.618034
 _ASIDE = 4.5  # points
-_TWIN = "#6b6b6b"
 
 
 def draw_videos(
@@ -88,7 +87,7 @@ def _draw_twin(summary: Sequence[float], at: float, ax: Axes, along: str) -> Non
     place = offset_copy(ax.transData, fig=ax.get_figure(root=True), units="points", **aside)
     lengthwise = ax.hlines if along == "x" else ax.vlines
     if np.isfinite(low):
-        lengthwise(at, low, high, color=_TWIN, linewidth=1, transform=place, zorder=3)
+        lengthwise(at, low, high, color=GRAY, linewidth=1, transform=place, zorder=3)
     if np.isfinite(mean):
         x, y = (mean, at) if along == "x" else (at, mean)
-        ax.scatter([x], [y], s=14, marker="D", facecolors="white", edgecolors=_TWIN, transform=place, zorder=4)
+        ax.scatter([x], [y], s=14, marker="D", facecolors="white", edgecolors=GRAY, transform=place, zorder=4)

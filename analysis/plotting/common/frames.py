@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ from matplotlib.patches import Rectangle
 
 from analysis.plotting.style import ACTIVATION_CMAP, COLORS
 
-__all__ = ["MOST_OPAQUE", "faded", "mark_cell", "overlay_map", "show_activation", "show_frame"]
+__all__ = [
+    "MOST_OPAQUE",
+    "example_of",
+    "faded",
+    "frame_of_slice",
+    "mark_cell",
+    "overlay_map",
+    "show_activation",
+    "show_frame",
+]
 
 MOST_OPAQUE = 0.9
 """How much of the strongest activation's color is the map's: it can be found on the color bar."""
@@ -35,7 +45,9 @@ def faded(frames: np.ndarray) -> np.ndarray:
     return faint
 
 
-def show_activation(frame: np.ndarray, values: np.ndarray, *, ax: Axes, outline: bool = True) -> AxesImage:
+def show_activation(
+    frame: np.ndarray, values: np.ndarray, *, ax: Axes, outline: bool = True, **kwargs: Any
+) -> AxesImage:
     """An activation map over its frame: the stronger, the more opaque, so that a weak one hides nothing.
 
     Args:
@@ -43,13 +55,14 @@ def show_activation(frame: np.ndarray, values: np.ndarray, *, ax: Axes, outline:
         values: ``(h, w)`` in [0, 1].
         ax: Where to draw.
         outline: Also draw the line at half of the maximum.
+        **kwargs: Of `overlay_map`.
 
     Returns:
         The map, for a color bar.
     """
     show_frame(faded(frame), ax=ax)
     shape = frame.shape[:2]
-    image = overlay_map(values, shape, ax=ax, alpha=MOST_OPAQUE * np.clip(np.nan_to_num(values), 0, 1))
+    image = overlay_map(values, shape, ax=ax, alpha=MOST_OPAQUE * np.clip(np.nan_to_num(values), 0, 1), **kwargs)
     if outline and values.min() < values.max() / 2:
         rows, columns = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in zip(values.shape, shape, strict=True))
         for width, color in ((1.6, "black"), (0.8, "white")):
@@ -77,6 +90,16 @@ def overlay_map(
         values, cmap=cmap, vmin=limits[0], vmax=limits[1], alpha=alpha,
         **{"interpolation": "bilinear", "extent": (-0.5, width - 0.5, height - 0.5, -0.5), **kwargs},
     )  # fmt: skip
+
+
+def example_of(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """What a study keeps of its shown clip ``i``, without the prefix ``example_``."""
+    return {name.removeprefix("example_"): of[i] for name, of in arrays.items() if name.startswith("example_")}
+
+
+def frame_of_slice(t: int, steps: int, length: int) -> int:
+    """The middle frame of slice ``t`` of ``steps``, in a clip of ``length`` frames."""
+    return min(length - 1, int((t + 0.5) * length / steps))
 
 
 def mark_cell(position: int, grid: tuple[int, int], shape: tuple[int, int], *, ax: Axes, **kwargs: Any) -> None:
