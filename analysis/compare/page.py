@@ -22,7 +22,7 @@ from analysis.pages.environment import render
 from analysis.pages.forest import interval_text
 from analysis.pages.pictures import Picture, clip_films, picture
 from analysis.pages.strips import mark, places_of
-from analysis.pages.words import data_title, listed, number, plural, signed, skipped_note
+from analysis.pages.words import compared, data_title, listed, number, plural, signed, skipped_note
 from analysis.studies import Study
 from analysis.studies.common.differences import Difference
 
@@ -125,11 +125,9 @@ def render_page(content: Content) -> str:
 
 def _title(content: Content, first: Study) -> str:
     """What was compared, on what."""
-    names = content.names
-    who = f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
     inputs = first.provenance["inputs"]
     where = f" of {data_title(inputs['data'], inputs['split'])}" if inputs["data"] else ""
-    return f"{who}: features of {plural(inputs['num_videos'], 'video')}{where}"
+    return f"{compared(content.names)}: features of {plural(inputs['num_videos'], 'video')}{where}"
 
 
 def _about(content: Content, first: Study) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from analysis.output import timestamp, versions, write_json
 from analysis.pages.environment import render, write_page
 from analysis.pages.pictures import picture
 from analysis.pages.strips import mark, places_of
-from analysis.pages.words import data_title, listed, percent, plural
+from analysis.pages.words import compared, data_title, listed, percent, plural
 from analysis.plotting.downstream import draw_classes, draw_confusions, draw_scores
 from analysis.plotting.style import save_figure
 from fima.files.reading import read_json
@@ -64,9 +64,14 @@ class Report:
         return [one.name for one in self.checkpoints]
 
     @property
+    def untrained(self) -> list[str]:
+        """Names of the checkpoints with random weights."""
+        return [one.name for one in self.checkpoints if not one.trained]
+
+    @property
     def places(self) -> dict[str, int]:
         """Name of the checkpoint → its place; untrained weights are the gray reference."""
-        return places_of(self.names, [one.name for one in self.checkpoints if not one.trained])
+        return places_of(self.names, self.untrained)
 
     @property
     def waiting(self) -> list[Job]:
@@ -110,7 +115,7 @@ def write_report(folder: Path, report: Report) -> None:
     main = _WHERE[main_place(report.table)] if report.table else ""
     page = render(
         "downstream.html",
-        title=f"{_who(report.names)}: accuracy on {data_title(report.data, None)}",
+        title=f"{compared(report.names)}: accuracy on {data_title(report.data, None)}",
         about=f"{report.data}: {len(report.videos)} videos of {len(report.videos.class_names)} classes",
         warnings=_warnings(report),
         findings=report.conclusions,
@@ -130,10 +135,6 @@ def write_report(folder: Path, report: Report) -> None:
         k=K,
     )
     write_page(folder / "index.html", page)
-
-
-def _who(names: Sequence[str]) -> str:
-    return f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
 
 
 def _warnings(report: Report) -> list[str]:
@@ -186,7 +187,6 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
     table, names, classes = report.table, report.names, report.videos.class_names
     if not table:
         return {}
-    untrained = [one.name for one in report.checkpoints if not one.trained]
     note = f"INCOMPLETE: {len(report.waiting)} jobs are not finished" if report.waiting else ""
     spoken = "; ".join(
         f"{cell.checkpoint}, {TASKS[cell.task]}, {cell.where}: {percent(cell.summary.mean)} %"
@@ -195,7 +195,11 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
         for cell in cells.values()
     )
     figures = {
-        "scores": (draw_scores(table, TASKS, names, note, untrained=untrained), "Accuracies", f"Accuracies. {spoken}")
+        "scores": (
+            draw_scores(table, TASKS, names, note, untrained=report.untrained),
+            "Accuracies",
+            f"Accuracies. {spoken}",
+        )
     }
     for where, every in table.items():
         tasks = {task: cells for task, cells in every.items() if task in ASKED}  # of unaltered clips
@@ -206,7 +210,7 @@ def _figures(report: Report) -> dict[str, tuple[Figure, str, str]]:
             "downstream.json.",
         )
         figures[f"classes-{where}"] = (
-            draw_classes(tasks, TASKS, names, classes, where, untrained=untrained),
+            draw_classes(tasks, TASKS, names, classes, where, untrained=report.untrained),
             f"By class: {_WHERE[where].lower()}",
             "Accuracy of every class as bars with 95 % intervals; the numbers are in downstream.json.",
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fima.checkpoints.shipped import SHIPPED
 from fima.errors import InputError
 
 __all__ = [
@@ -86,6 +87,12 @@ class Checkpoint:
         return self.path != _RANDOM
 
 
+def _parts(name: str) -> tuple[str, str]:
+    """Of ``knn-static``: what comes first, and a key of `SHOWN`."""
+    base, _, shown = name.partition("-")
+    return base, shown or "rgb"
+
+
 @dataclass(frozen=True)
 class Job:
     """One piece of work that leaves ``result.json`` in a folder of its own.
@@ -112,12 +119,12 @@ class Job:
     @property
     def base(self) -> str:
         """One of `ASKED`, or `FEATURES`, whatever is shown."""
-        return self.task.partition("-")[0]
+        return _parts(self.task)[0]
 
     @property
     def shown(self) -> str:
         """A key of `SHOWN`."""
-        return (self.scope if self.task == FEATURES else self.task).partition("-")[2] or "rgb"
+        return _parts(self.scope if self.task == FEATURES else self.task)[1]
 
     @property
     def label(self) -> str:
@@ -151,8 +158,9 @@ def parse_checkpoints(given: Sequence[str]) -> list[Checkpoint]:
     for text in given:
         name, equals, path = text.partition("=")
         if not _NAME.fullmatch(name) or (equals and not path):
+            known = ", ".join((_RANDOM, *SHIPPED))
             raise InputError(
-                f"--ckpt {text}: expected NAME=PATH with a name of letters, digits and . + - _, or random, tiny-vd, …"
+                f"--ckpt {text}: expected NAME=PATH with a name of letters, digits and . + - _, or {known}"
             )
         if name in found:
             raise InputError(f"--ckpt {text}: there are two checkpoints {name}; give each its own name")
@@ -197,10 +205,8 @@ def plan_jobs(
     def job(checkpoint: Checkpoint, task: str, scope: str, seed: int) -> Job:
         return Job(checkpoint, task, scope, seed, runs / scope / checkpoint.name / f"{task}-{seed}")
 
-    cheap = [
-        task for task in TASKS if task.partition("-")[0] in tasks and (task.partition("-")[2] or "rgb") in shown
-        and task != "finetune"
-    ]  # fmt: skip
+    taken = [(base, what) for base in tasks if base != "finetune" for what in shown]
+    cheap = [task for task in TASKS if _parts(task) in taken]
     if cheap:
         jobs += [
             job(c, FEATURES, "all" if what == "rgb" else f"all-{what}", seed)

@@ -12,7 +12,7 @@ from analysis.pages.environment import write_page as write_file
 from analysis.pages.forest import Effect, ForestGroup, forest_group
 from analysis.pages.pictures import picture
 from analysis.pages.strips import Line, Scale, mark, places_of, strip
-from analysis.pages.words import listed, percent, percent_interval, plural, points
+from analysis.pages.words import compared, listed, percent, percent_interval, plural, points
 
 if TYPE_CHECKING:
     from analysis.studies.bias.result import BiasResult
@@ -34,7 +34,7 @@ def write_page(path: Path, result: BiasResult, figure: Path) -> None:
     videos = result.asked["videos"]
     page = render(
         "bias.html",
-        title=f"{_who(names)}: background bias of a motion probe",
+        title=f"{compared(names)}: background bias of a motion probe",
         about=f"{plural(videos['test'], 'drawn test video')} ({result.asked['regime']}), each with both backgrounds · "
         f"linear probe of {videos['train']} videos, on {100 * result.asked['correlation']:g} % of which the background "
         "tells the class",
@@ -53,10 +53,6 @@ def write_page(path: Path, result: BiasResult, figure: Path) -> None:
         created=timestamp(),
     )
     write_file(path, page)
-
-
-def _who(names: list[str]) -> str:
-    return f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
 
 
 def conclude(result: BiasResult) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 from analysis.measures.common.numbers import number
 
 __all__ = [
-    "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points", "signed",
-    "skipped_note", "typographic",
+    "compared", "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points",
+    "signed", "skipped_note", "typographic",
 ]  # fmt: skip
 
 
@@ -68,6 +68,11 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     """Names with commas, those beyond ``most`` as their number."""
     more = f" … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
+
+
+def compared(names: Sequence[str]) -> str:
+    """Who stands in a title: ``b, c against a``, of which ``a`` is the first; one alone by its name."""
+    return f"{listed(names[1:], 4)} against {names[0]}" if len(names) > 1 else names[0]
 
 
 def data_title(data: str, split: str | None) -> str:
