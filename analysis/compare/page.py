@@ -43,7 +43,7 @@ class Content:
         command: What makes the page again.
         left_out: Measure → name of the checkpoint → why it does not apply.
         together: Measure → picture file of all checkpoints; ``scores`` and ``training`` belong to no measure.
-        alone: Measure → name of the checkpoint → picture file.
+        alone: Measure → name of the checkpoint → picture files and what each shows.
         files: Measure → name of the checkpoint → names and addresses of files beside the page.
         tables: Names of the tables beside the page.
     """
@@ -55,7 +55,7 @@ class Content:
     command: str
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     together: Mapping[str, Path] = field(default_factory=dict)
-    alone: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    alone: Mapping[str, Mapping[str, Mapping[Path, str]]] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, list[tuple[str, str]]]] = field(default_factory=dict)
     tables: Sequence[str] = ()
 
@@ -85,7 +85,7 @@ class _Section:
     table: list[tuple[str, str, list[str]]]
     names: list[str]
     together: Picture | None
-    alone: dict[str, Picture]
+    alone: dict[str, list[tuple[Picture, str]]]
     files: Mapping[str, list[tuple[str, str]]]
 
 
@@ -166,7 +166,10 @@ def _section(content: Content, measure: str) -> _Section:
         table=_score_table(measure, studies),
         names=list(studies),
         together=picture(content.together[measure]) if measure in content.together else None,
-        alone={name: picture(path) for name, path in content.alone.get(measure, {}).items()},
+        alone={
+            name: [(picture(path), words) for path, words in of.items()]
+            for name, of in content.alone.get(measure, {}).items()
+        },
         files=content.files.get(measure, {}),
     )
 

@@ -71,6 +71,8 @@ class Measure:
         meaning: What its numbers say.
         misleads: When they do not.
         figure: What its figure shows: the alternative text.
+        parts: Name of each further figure (``<measure>-<name>`` in files) → what it shows; drawn by
+            ``draw_<measure>_<name>`` of the same module, which returns None for a study that has nothing of the kind.
         main: Names of the scores that a summary shows.
         scores: Its scores by name.
         variants: Prefix (``motion_``) or suffix (``_foreground``) of a score's name → what such scores are of.
@@ -96,6 +98,7 @@ class Measure:
     meaning: str = ""
     misleads: str = ""
     figure: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
     main: tuple[str, ...] = ()
     scores: Mapping[str, Score] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
@@ -128,4 +131,6 @@ def correlation(name: str, label: str, meaning: str, chance: str, better: str = 
 
 def distance(name: str, meaning: str, label: str = "") -> Score:
     """A cosine distance, which has neither chance level nor direction."""
-    return Score(name, label or name.replace("_", " "), f"cosine distance to {meaning}", limits=(0.0, 2.0))
+    return Score(
+        name, f"distance, {label or name.replace('_', ' ')}", f"cosine distance to {meaning}", limits=(0.0, 2.0)
+    )

@@ -12,8 +12,6 @@ import numpy as np
 from analysis.pages.whole_films import whole_films
 from analysis.plotting.attention import above_even, largest_share
 from analysis.plotting.common.films import beside_colors, beside_maps, film_names
-from analysis.plotting.sensitivity import battery_names, draw_temporal_battery
-from analysis.plotting.style import save_figure
 from fima.data.transcode.encode import write_video
 
 if TYPE_CHECKING:
@@ -68,17 +66,6 @@ def color_films(study: Study) -> dict[str, Callable[[Path], None]]:
     """
     arrays = [study.arrays[f"example_{name}"] for name in ("frames", "rgb_colors", "motion_colors")]
     return _one_or_several(study, lambda i: beside_colors(*(of[i] for of in arrays)))
-
-
-def battery_figure(study: Study) -> dict[str, Callable[[Path], None]]:
-    """The figure of the temporal battery, where the study has one; result as of `activation_films`.
-
-    Args:
-        study: Of the measure ``sensitivity``.
-    """
-    if not battery_names(study.arrays):
-        return {}
-    return {"sensitivity-battery.png": lambda path: save_figure(draw_temporal_battery(study), path, "png")}
 
 
 def _one_or_several(study: Study, film: Callable[[int], np.ndarray]) -> dict[str, Callable[[Path], None]]:

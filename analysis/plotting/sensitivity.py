@@ -1,4 +1,4 @@
-"""Distances under changes of motion and of appearance: the figure of ``fima-analyze sensitivity``."""
+"""Distances under changes of motion and of appearance: the figures of ``fima-analyze sensitivity``."""
 
 from __future__ import annotations
 
@@ -19,34 +19,48 @@ from analysis.plotting.style import COLORS, caption, new_figure, printed, shorte
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
-__all__ = ["battery_names", "draw_distances", "draw_sensitivity", "draw_strips", "draw_temporal_battery"]
+__all__ = [
+    "altered_names",
+    "battery_names",
+    "draw_distances",
+    "draw_sensitivity",
+    "draw_sensitivity_alterations",
+    "draw_sensitivity_battery",
+    "draw_strips",
+]
 
 _GROUPS = {
     "motion changed": (MOTION_CHANGES, COLORS["aligned"], "o"),
     "appearance changed": (APPEARANCE_CHANGES, COLORS["misaligned"], "D"),
 }
 _BATTERY = ("probe_ordered", "probe_shuffled", "probe_reversed", "probe_frozen", "arrow_of_time", "chirality")
-_LOWER = 1.7  # inches, of the battery
-_LEFT, _RIGHT = 3.9, 2.1  # inches, of the frames and of the distances
+_SIDE = 0.85  # inches, of a frame
 
 
 def draw_sensitivity(study: Study) -> Figure:
-    """A clip under every alteration; in the same rows, how far the alterations move the features."""
-    frames = study.arrays["example_frames"]
-    rows, columns = frames.shape[:2]
+    """How far each alteration moves the features."""
+    arrays = study.arrays
     with printed():
-        figure = new_figure(1.55 + rows * min(_LEFT / columns, 0.7))
-        figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
-        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT])
-        strips = [[figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)]
-        draw_strips(study.arrays, np.array(strips, dtype=object))
-        draw_distances(study.arrays, ax=figure.add_subplot(grid[:, columns]))
-        title = (
-            "Motion sensitivity: how far do the features go when only motion or only appearance is changed?\n"
-            "Features of motion: circles far to the right, diamonds near 0. Features of appearance: the reverse"
-        )
-        figure.suptitle(caption(study, title))
+        figure = new_figure(1.6 + 0.24 * len(altered_names(arrays)))
+        draw_distances(arrays, ax=figure.subplots())
+        figure.suptitle(caption(study, "Motion sensitivity: which changes move the features?"))
     return figure
+
+
+def draw_sensitivity_alterations(study: Study) -> Figure:
+    """A clip under every alteration."""
+    rows, columns = study.arrays["example_frames"].shape[:2]
+    with printed():
+        figure = new_figure(0.75 + rows * (_SIDE + 0.03), max(5.0, 1.0 + columns * (_SIDE + 0.03)))
+        figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
+        draw_strips(study.arrays, figure.subplots(rows, columns, squeeze=False))
+        figure.suptitle(caption(study, "A clip and its alterations"))
+    return figure
+
+
+def altered_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """The alterations that a study has, changes of motion first, in the order of the figure."""
+    return [name for names, *_ in _GROUPS.values() for name in names if f"summary_{name}" in arrays]
 
 
 def battery_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -55,11 +69,13 @@ def battery_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
     return names + sorted(name[8:] for name in arrays if name.startswith("summary_chirality_"))
 
 
-def draw_temporal_battery(study: Study) -> Figure:
-    """What linear probes know of time: a figure of its own beside ``draw_sensitivity``, of studies that have it."""
+def draw_sensitivity_battery(study: Study) -> Figure | None:
+    """What linear probes know of time; None for a study without the temporal battery."""
+    if not (names := battery_names(study.arrays)):
+        return None
     with printed():
-        figure = new_figure(_LOWER + 0.9)
-        draw_battery(study.arrays, battery_names(study.arrays), ax=figure.add_subplot())
+        figure = new_figure(2.6)
+        draw_battery(study.arrays, names, ax=figure.add_subplot())
         figure.suptitle(caption(study, "Temporal battery: what do linear probes of the features know of time?"))
     return figure
 
@@ -108,30 +124,29 @@ def draw_strips(arrays: dict[str, np.ndarray], axes: np.ndarray) -> None:
 
 
 def draw_distances(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
-    """Mean distance with its 95 % interval in the row of each alteration; another video's as a line.
+    """Mean distance with its 95 % interval, a row for each alteration; another video's as a line.
 
     Args:
-        arrays: ``example_name`` (R,), which gives the rows; ``score_*`` (V,) and ``summary_*`` (mean, low, high,
-            chance) of each alteration, of ``other_video`` and of ``motion_share`` where there are any; ``video_id``.
+        arrays: ``score_*`` (V,) and ``summary_*`` (mean, low, high, chance) of each alteration, of ``other_video`` and
+            of ``motion_share`` where there are any; ``video_id``.
         ax: Where to draw.
     """
-    rows = arrays["example_name"].tolist()
+    rows = altered_names(arrays)
     for names, color, marker in _GROUPS.values():
-        for name in names:
-            if f"summary_{name}" in arrays:
-                _draw_row(arrays[f"score_{name}"], arrays[f"summary_{name}"], rows.index(name), color, marker, ax)
+        for name in (name for name in names if name in rows):
+            _draw_row(arrays[f"score_{name}"], arrays[f"summary_{name}"], rows.index(name), color, marker, ax)
     if "summary_other_video" in arrays:
         _draw_other(arrays["summary_other_video"], len(rows), ax)
-    ax.set_ylim(len(rows) - 0.5, -0.5)  # as the frames beside it
-    ax.set_xlim(0, 1.22 * ax.get_xlim()[1])  # room for the numbers
-    ax.set_yticks(range(1, len(rows)), [""] * (len(rows) - 1))
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlim(0, ax.get_xlim()[1])
+    ax.set_yticks(range(len(rows)), [find_score("sensitivity", name).label.removeprefix("distance, ") for name in rows])
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
-    several = "\nbar: 95 % interval, gray: videos" if len(arrays["video_id"]) > 1 else ""
-    ax.set_xlabel(f"cosine distance to the original\n(0: the same features){several}")
+    several = "; bar: 95 % interval, gray: videos" if len(arrays["video_id"]) > 1 else ""
+    ax.set_xlabel(f"cosine distance to the unchanged clip (0: the same features){several}")
     ax.set_title(_share(arrays), pad=4)
-    ax.legend(handles=_legend(arrays), loc="upper left", frameon=False, borderaxespad=0, handletextpad=0.4)
+    ax.figure.legend(handles=_legend(arrays), loc="outside lower center", ncols=3, frameon=False)
     return ax
 
 
@@ -139,19 +154,16 @@ def _draw_row(values: np.ndarray, summary: np.ndarray, at: int, color: str, mark
     """Videos as gray dots below the interval, the mean, and its number at the right."""
     draw_videos(values, at, ax, along="x")
     draw_mean(summary, at, ax, along="x", color=color, marker=marker, chance=0)
-    number = ax.text(
-        1, at, _text(float(summary[0])), transform=ax.get_yaxis_transform(), ha="right", va="center", color=color
-    )
-    number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+    ax.text(1.02, at, _text(float(summary[0])), transform=ax.get_yaxis_transform(), va="center", color=color)
 
 
 def _draw_other(summary: np.ndarray, rows: int, ax: Axes) -> None:
-    """Below the first row, where the legend is."""
+    """A line through all rows, with its interval as a band."""
     mean, low, high, *_ = summary
     color = COLORS["chance"]
     if np.isfinite(low):
-        ax.fill_betweenx([0.5, rows - 0.5], low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
-    ax.vlines(mean, 0.5, rows - 0.5, color=color, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
+        ax.fill_betweenx([-0.5, rows - 0.5], low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
+    ax.vlines(mean, -0.5, rows - 0.5, color=color, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
 
 
 def _legend(arrays: dict[str, np.ndarray]) -> list[Line2D]:
@@ -168,12 +180,12 @@ def _legend(arrays: dict[str, np.ndarray]) -> list[Line2D]:
 def _share(arrays: dict[str, np.ndarray]) -> str:
     """The motion share in words, or why there is none."""
     if "summary_motion_share" not in arrays:
-        return "no motion share: it needs masks\nand another video"
+        return "no motion share: it needs masks and another video"
     mean, low, high, even, *_ = arrays["summary_motion_share"]
     if not np.isfinite(mean):
-        return "no motion share: neither\nmotion nor background matters"
+        return "no motion share: neither motion nor background matters"
     interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
-    return f"motion share {mean:.2f}{interval}\n({even:.1f}: as much as the background)"
+    return f"motion share {mean:.2f}{interval} ({even:.1f}: as much as the background)"
 
 
 def _text(value: float) -> str:

@@ -14,6 +14,7 @@ from analysis.pages.environment import write_page
 from analysis.report.measuring import measure_and_save
 from analysis.report.page import render_report
 from analysis.report.plan import Plan, Report, make_plan
+from analysis.studies.common.files import figure_words
 from fima.errors import InputError
 from fima.files.claims import RECORDS, claim_output
 from fima.files.writing import make_folder, remove_empty
@@ -21,7 +22,7 @@ from fima.files.writing import make_folder, remove_empty
 __all__ = ["MadeReport", "make_report"]
 
 _UNFINISHED = ".unfinished"
-_ENDINGS = ("png", "npz", "json", "ipynb", "html", "notebook.html")
+_ENDINGS = ("npz", "json", "ipynb", "html", "notebook.html")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,13 @@ def _measure_and_write(plan: Plan, progress: StepProgress | None) -> MadeReport:
 @contextmanager
 def _claimed(report: Report, plan: Plan) -> Iterator[None]:
     """The files of a report are its own; an earlier report's are removed."""
-    files = [f"{label}/{measure}.{kind}" for label in plan.sessions for measure in plan.measures for kind in _ENDINGS]
-    names = ["index.html", *files, *(f"compare-{measure}.png" for measure in plan.measures)]
+    own = [f"{measure}.{kind}" for measure in plan.measures for kind in _ENDINGS]
+    own += [f"{stem}.png" for measure in plan.measures for stem in figure_words(measure)]
+    names = [
+        "index.html",
+        *(f"{label}/{name}" for label in plan.sessions for name in own),
+        *(f"compare-{measure}.png" for measure in plan.measures),
+    ]
     inputs = [*report.settings.video, *filter(None, report.checkpoints)]
     asked = {"command": plan.command}
     with claim_output(report.out, "report", asked, names=names, inputs=inputs, overwrite=report.overwrite) as claim:

@@ -15,6 +15,7 @@ from analysis.plotting.style import save_figure
 from analysis.report.plan import Plan
 from analysis.studies import Study
 from analysis.studies.common.differences import Difference, compare_scores
+from analysis.studies.common.files import figure_files, figure_words
 
 __all__ = ["render_report"]
 
@@ -38,7 +39,7 @@ def render_report(plan: Plan, studies: Studies, left_out: Mapping[str, Mapping[s
         left_out=left_out,
         together={name: path for name, of in studies.items() if (path := _draw_together(plan, name, of))},
         alone={
-            measure: {label: plan.out / label / f"{measure}.png" for label in of} for measure, of in studies.items()
+            measure: {label: figure_files(plan.out / label, measure) for label in of} for measure, of in studies.items()
         },
         files={measure: {label: _files(plan.out, label, measure) for label in of} for measure, of in studies.items()},
     )
@@ -59,7 +60,8 @@ def _same_examples(studies: Mapping[str, Study]) -> bool:
 
 
 def _files(out: Path, label: str, measure: str) -> list[tuple[str, str]]:
-    files = sorted(path.name for path in (out / label).glob(f"{measure}.*") if path.is_file())
+    paths = [path for stem in figure_words(measure) for path in (out / label).glob(f"{stem}.*")]
+    files = sorted(path.name for path in paths if path.is_file())
     return [(name, quote(f"{label}/{name}")) for name in files]
 
 

@@ -53,6 +53,15 @@ ENTRY = measure_entry(
     "one), say that the decoder uses the place.",
     misleads="Networks run in eval mode without color changes, so numbers are near those of training, not the "
     "same; attention is not explanation.",
-    figure="Two views with foreground and positive pairs, the decoder's attention, and predicted against true motion.",
+    figure="Two views of a video with their foreground bright, and a line for every pair of cells that show the same "
+    "place.",
+    parts={
+        "attention": "What the motion decoder looks at in view n when it is asked about a cell of view m, and the "
+        "class token: each layer's mean over heads, and every head. Outlined cells of n show the same place.",
+        "motion": "Cosine of the motion predicted at each cell of m with the true motion of matching cells, of the "
+        "other cells and of another video. A decoder that uses the place makes only the first map bright.",
+        "scores": "Every score over videos: gray dots are videos, the mark with its bar the mean with its 95 % "
+        "interval, the dashed line chance.",
+    },
     default_backbone={"ckpt": "random"},  # no whole method comes along: its decoder alone takes 13 MB
 )

@@ -11,7 +11,7 @@ ENTRY = measure_entry(
     "Motion sensitivity",
     (
         share("motion_share", "motion share", "frozen / (frozen + background replaced)", "0.5: as much as each"),
-        distance("frozen", "the clip with one frame repeated", "distance, frozen"),
+        distance("frozen", "the clip with one frame repeated"),
         distance("shuffled", "its frames in another order"),
         distance("reversed", "its frames from last to first"),
         distance("half_speed", "itself at half speed"),
@@ -22,7 +22,7 @@ ENTRY = measure_entry(
         distance(
             "other_video",
             "three videos of other recordings and classes: the yardstick of all others",
-            "distance, another video",
+            "another video",
         ),
         share(
             "probe_ordered", "probe, in order", "probe of the classes right, frames in order (`--battery`)", _LARGEST
@@ -42,8 +42,13 @@ ENTRY = measure_entry(
     "background; the distance to another video is the yardstick for all others.",
     misleads="Distances of two networks do not compare by themselves, only relative to the other video's; a "
     "resting new background also stops a moving camera.",
-    figure="A clip and its alterations, and the cosine distance of each to the unchanged clip.",
+    figure="Cosine distance of each altered clip to the unchanged one, and the distance to another video. Features of "
+    "motion lie far to the right in the upper rows, features of appearance in the lower ones.",
+    parts={
+        "alterations": "Moments of one clip as the network sees it, and of each of its alterations.",
+        "battery": "What linear probes of the features know of time, in percent of the videos, each trained and tested "
+        "on clips so altered. Dashed lines are chance.",
+    },
     core=True,
     settings=("masks", "battery", "pairs"),
-    films="analysis.pages.films:battery_figure",
 )

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure
 
 from analysis.plotting.common.frames import mark_cell, overlay_map
-from analysis.plotting.mechanism.views import VIEWS, chosen_cell, show_view
+from analysis.plotting.mechanism.views import chosen_cell, show_view
 from analysis.plotting.style import SIMILARITY_CMAP, colorbar
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
-__all__ = ["draw_attention", "draw_cosines", "shared_bar"]
+__all__ = ["draw_attention", "draw_cosines"]
 
 
-def draw_attention(arrays: dict[str, np.ndarray], *, figure: SubFigure) -> None:
+def draw_attention(arrays: dict[str, np.ndarray], *, figure: Figure) -> None:
     """What a cell of m, and the class token, look at in n: for each layer the mean over heads, and every head.
 
     Args:
         arrays: ``example_attention`` (layers, heads, S, P), ``example_pairs`` (P, P), ``example_views``,
             ``example_masks``.
-        figure: Where to draw.
+        figure: An empty one.
     """
     weights, pairs, views = (arrays[f"example_{name}"] for name in ("attention", "pairs", "views"))
     layers, heads, asked, cells = weights.shape
@@ -51,7 +51,7 @@ def draw_attention(arrays: dict[str, np.ndarray], *, figure: SubFigure) -> None:
                 small[0].set_title(f"heads 1–{heads}", pad=3, loc="left")
                 for n in np.flatnonzero(pairs[cell]):
                     mark_cell(int(n), grid, shape, ax=mean)
-    shared_bar(figure, image, "attention over n (1: even)", extend="max", shrink=0.8)
+    colorbar(figure, image, list(figure.axes), "attention over n (1: even)", extend="max", shrink=0.8)
 
 
 def _draw_asking(cell: int | None, view: np.ndarray, grid: tuple[int, int], ax: Axes) -> None:
@@ -60,7 +60,7 @@ def _draw_asking(cell: int | None, view: np.ndarray, grid: tuple[int, int], ax: 
         ax.set_axis_off()
         ax.text(0.5, 0.5, "class token:\nsums up the\nslice of n,\nknows nothing\nof m", ha="center", va="center")
         return
-    show_view(view, VIEWS["m"], ax=ax)
+    show_view(view, "m", ax=ax)
     mark_cell(cell, grid, view.shape[:2], ax=ax)
     ax.set_title("a cell of m looks at n", pad=3)
 
@@ -87,7 +87,7 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
         axes[2].set_axis_off()
         axes[2].text(0.5, 0.5, "no other video\nto compare with", ha="center", va="center")
     for (name, values), ax in zip(maps.items(), axes, strict=False):
-        show_view(view, VIEWS["m"], ax=ax)
+        show_view(view, "m", ax=ax)
         image = overlay_map(
             values.reshape(grid), view.shape[:2], ax=ax, limits=(-1, 1), cmap=SIMILARITY_CMAP, alpha=0.75,
             interpolation="nearest",
@@ -98,16 +98,10 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
     return image
 
 
-def shared_bar(figure: SubFigure, image: AxesImage, label: str, **kwargs: Any) -> None:
-    """A color bar beside all axes that a part of the figure has."""
-    axes: Any = figure.axes
-    colorbar(axes[0].figure, image, axes, label, **kwargs)
-
-
 def _attended(
     values: np.ndarray, view: np.ndarray, grid: tuple[int, int], limits: tuple[float, float], ax: Axes
 ) -> AxesImage:
-    show_view(view, VIEWS["n"], ax=ax)
+    show_view(view, "n", ax=ax)
     weights = values.reshape(grid)
     image = overlay_map(weights, view.shape[:2], ax=ax, limits=limits, interpolation="nearest")
     image.set_alpha(0.45 + 0.5 * np.clip(weights / limits[1], 0, 1))  # what is not looked at stays visible

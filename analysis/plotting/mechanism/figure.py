@@ -1,18 +1,17 @@
-"""Two views, their pairs, attention and predicted motion: the figure of ``fima-analyze mechanism``."""
+"""The figures of ``fima-analyze mechanism``: two views and their pairs, attention, predicted motion, scores."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 
 from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
-from analysis.plotting.mechanism.attention import draw_attention, draw_cosines, shared_bar
-from analysis.plotting.mechanism.views import chosen_cell, draw_source, draw_views
-from analysis.plotting.style import caption, counted, new_figure, printed
+from analysis.plotting.mechanism.attention import draw_attention, draw_cosines
+from analysis.plotting.mechanism.views import draw_source, draw_views
+from analysis.plotting.style import caption, colorbar, counted, new_figure, printed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,42 +19,61 @@ if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
 __all__ = [
-    "chosen_cell",
-    "draw_attention",
-    "draw_cosines",
     "draw_mechanism",
+    "draw_mechanism_attention",
+    "draw_mechanism_motion",
+    "draw_mechanism_scores",
     "draw_scores",
-    "draw_source",
-    "draw_views",
 ]
 
 _SCORES = [name for name in find_measure("mechanism").scores if name != "positive_pairs"]
 
 
 def draw_mechanism(study: Study) -> Figure:
-    """Three rows: the views and their pairs; what the decoder looks at; predicted against true motion, and scores."""
-    arrays = study.arrays
-    looks = "example_attention" in arrays
+    """Both views in their source frame, and their positive pairs."""
     with printed():
-        title = "FIMA's mechanism: two views of a video, the decoder's attention, predicted against true motion"
-        text = caption(study, title)
-        height = 7.5 if looks else 5.3
-        figure = new_figure(height)
-        # The layout leaves no room for a title above parts of a figure.
-        room = 1 - (0.06 + 0.16 * len(text.splitlines())) / height
-        spaces = {"h_pad": 0.03, "w_pad": 0.03, "hspace": 0.01, "wspace": 0.01}
-        figure.set_layout_engine("constrained", rect=(0, 0, 1, room), **spaces)
-        figure.suptitle(text, y=1 - 0.05 / height, va="top").set_in_layout(False)
-        rows: Any = figure.subfigures(3, 1, height_ratios=[2.35, 2.7 if looks else 0.4, 2.0])
-        top = _subplots(rows[0], [1.15, 1, 1])
-        draw_source(arrays, ax=top[0])
-        draw_views(arrays, axes=top[1:])
-        if looks:
-            draw_attention(arrays, figure=rows[1])
-        else:
-            rows[1].text(0.5, 0.5, "no motion decoder: nothing to look at, and RGB features stand in for predictions",
-                         ha="center", va="center")  # fmt: skip
-        _draw_bottom(arrays, figure=rows[2])
+        figure = new_figure(3.45)
+        figure.set_layout_engine("constrained", wspace=0.08)  # room between the views, which the lines cross
+        source, *views = figure.subplots(1, 3)
+        draw_source(study.arrays, ax=source)
+        draw_views(study.arrays, axes=views)
+        figure.suptitle(caption(study, "Positive pairs: cells of two views that show the same place"))
+    return figure
+
+
+def draw_mechanism_attention(study: Study) -> Figure | None:
+    """What the decoder looks at; None for a method without a decoder."""
+    if "example_attention" not in study.arrays:
+        return None
+    layers, heads = study.arrays["example_attention"].shape[:2]
+    with printed():
+        figure = new_figure(0.8 + 4 * min(1.0, 6.2 / (2 + layers * (2 + -(-heads // 2)))))
+        figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0.01, wspace=0.01)
+        draw_attention(study.arrays, figure=figure)
+        figure.suptitle(caption(study, "What FIMA's motion decoder looks at"))
+    return figure
+
+
+def draw_mechanism_motion(study: Study) -> Figure:
+    """Predicted against true motion, cell by cell; without a decoder, RGB features stand in for predictions."""
+    decodes = "example_attention" in study.arrays
+    title = "Predicted against true motion" if decodes else "RGB features against true motion: no motion decoder"
+    with printed():
+        figure = new_figure(3.0)
+        axes = list(figure.subplots(1, 3))
+        image = draw_cosines(study.arrays, axes=axes)
+        axes[0].set_ylabel("view m")
+        colorbar(figure, image, axes, "cosine similarity", shrink=0.75)
+        figure.suptitle(caption(study, title))
+    return figure
+
+
+def draw_mechanism_scores(study: Study) -> Figure:
+    """All scores over videos."""
+    with printed():
+        figure = new_figure(3.1)
+        draw_scores(study.arrays, ax=figure.subplots())
+        figure.suptitle(caption(study, "Does the decoder use the place?"))
     return figure
 
 
@@ -81,20 +99,3 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ax.set_axisbelow(True)
     ax.set_xlabel(f"{counted(len(arrays['video_id']), 'video')}; dashed: chance")
     return ax
-
-
-def _draw_bottom(arrays: dict[str, np.ndarray], *, figure: SubFigure) -> None:
-    """Maps of cosines beside the scores of all videos."""
-    parts: Any = figure.subfigures(1, 2, width_ratios=[3, 3.1])
-    left, right = parts
-    axes = _subplots(left, [1, 1, 1])
-    image = draw_cosines(arrays, axes=axes)
-    axes[0].set_ylabel("view m")
-    shared_bar(left, image, "cosine of the motion predicted at a cell of m\nwith true motion", location="bottom")
-    draw_scores(arrays, ax=right.add_subplot())
-
-
-def _subplots(figure: SubFigure, widths: list[float]) -> list[Axes]:
-    """Axes side by side."""
-    grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
-    return [figure.add_subplot(grid[0, column]) for column in range(len(widths))]

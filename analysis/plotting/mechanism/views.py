@@ -10,14 +10,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import ConnectionPatch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from analysis.plotting.common.frames import mark_cell, show_frame
 from analysis.plotting.style import COLORS, counted, shortened
 
 __all__ = ["VIEWS", "chosen_cell", "draw_source", "draw_views", "show_view"]
 
-VIEWS = {"m": COLORS["aligned"], "n": "#D55E00"}  # boxes on pictures, where gray is not seen
-_PAIR = "#009E73"  # Okabe and Ito's green: seen on pictures and on paper
+VIEWS: dict[str, Any] = {"m": "-", "n": (0, (3, 1.2))}
+"""View → the dashes of its border: hues are checkpoints."""
+_INK = "#333333"
+_CASED = [withStroke(linewidth=3, foreground=_INK)]  # white on dark: seen on any picture
+_PAIR = [withStroke(linewidth=1.2, foreground="white")]  # dark on white: seen on pictures and on paper
 
 
 def chosen_cell(pairs: np.ndarray) -> int:
@@ -50,13 +54,14 @@ def draw_source(arrays: dict[str, np.ndarray], *, ax: Axes) -> None:
         (x, y), (width, height) = overlap[0], overlap[1] - overlap[0]
         hatched = Rectangle((x, y), width, height, fill=False, hatch="////", edgecolor="white", alpha=0.55, linewidth=0)
         ax.add_patch(hatched)
-    for (name, color), box in zip(VIEWS.items(), arrays["example_boxes"], strict=True):
+    for (name, dashes), box in zip(VIEWS.items(), arrays["example_boxes"], strict=True):
         (x1, y1), (x2, y2) = box.reshape(2, 2) * size
-        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.6))
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="white", linewidth=1.2,
+                               linestyle=dashes, path_effects=_CASED))  # fmt: skip
         label = f"{name}, flipped" if x1 > x2 else name
         corner = (min(x1, x2), y1) if name == "m" else (max(x1, x2), y2)
         sides = {"ha": "left", "va": "top"} if name == "m" else {"ha": "right", "va": "bottom"}
-        _badge(label, corner, color, ax, **sides)
+        _badge(label, corner, ax, **sides)
     ax.set_title(f"source frame, {arrays['example_seconds'][0]:.2f} s\nhatched: both views show it", pad=3)
     ax.set_xlabel(shortened(str(arrays["example_video_id"]), 34))
 
@@ -71,26 +76,27 @@ def draw_views(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> None:
     """
     views, masks, pairs = (arrays[f"example_{name}"] for name in ("views", "masks", "pairs"))
     grid, shape = masks.shape[1:], views.shape[1:3]
-    for at, (name, color) in enumerate(VIEWS.items()):
-        show_view(views[at], color, ax=axes[at])
+    for at, name in enumerate(VIEWS):
+        show_view(views[at], name, ax=axes[at])
         _outline_cells(masks[at], shape, ax=axes[at])
         axes[at].set_title(f"view {name}, {arrays['example_seconds'][at]:.2f} s\nbright: foreground", pad=3)
     cell = chosen_cell(pairs)
     for m, n in np.argwhere(pairs):
         followed = m == cell
         line = ConnectionPatch(_center(m, grid, shape), _center(n, grid, shape), "data", axesA=axes[0], axesB=axes[1])
-        line.set(color=COLORS["mark"] if followed else _PAIR, linewidth=1.3 if followed else 0.6, zorder=5 + followed)
+        line.set(color=COLORS["mark"] if followed else _INK, linewidth=1.3 if followed else 0.6, zorder=5 + followed,
+                 path_effects=_PAIR)  # fmt: skip
         axes[0].figure.add_artist(line)
-    axes[0].set_xlabel(f"{counted(int(pairs.sum()), 'positive pair')}: lines")
+    axes[0].set_xlabel(f"lines: {counted(int(pairs.sum()), 'positive pair')}")
     mark_cell(cell, grid, shape, ax=axes[0], zorder=7)
-    axes[1].set_xlabel("orange: pairs of the cell below")
+    axes[1].set_xlabel("orange: those of one cell")
 
 
-def show_view(view: np.ndarray, color: str, *, ax: Axes) -> None:
-    """A view in a frame of its color."""
+def show_view(view: np.ndarray, name: str, *, ax: Axes) -> None:
+    """A view in a border of its dashes; ``name`` is a key of ``VIEWS``."""
     show_frame(view, ax=ax)
     for spine in ax.spines.values():
-        spine.set(visible=True, edgecolor=color, linewidth=1.6)
+        spine.set(visible=True, edgecolor=_INK, linewidth=1.6, linestyle=VIEWS[name])
 
 
 def _outline_cells(mask: np.ndarray, shape: tuple[int, int], *, ax: Axes) -> None:
@@ -113,6 +119,6 @@ def _center(cell: int, grid: tuple[int, int], shape: tuple[int, int]) -> tuple[f
     return (column + 0.5) * shape[1] / grid[1] - 0.5, (row + 0.5) * shape[0] / grid[0] - 0.5
 
 
-def _badge(text: str, place: tuple[float, float], color: str, ax: Axes, **sides: Any) -> None:
-    box = {"facecolor": color, "edgecolor": "none", "pad": 1.2}
+def _badge(text: str, place: tuple[float, float], ax: Axes, **sides: Any) -> None:
+    box = {"facecolor": _INK, "edgecolor": "none", "pad": 1.2}
     ax.text(*place, text, color="white", fontsize=7, bbox=box, **sides)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "draw_figure",
+    "draw_figures",
+    "figure_files",
+    "figure_words",
     "picture_base64",
     "picture_html",
     "save_picture",
@@ -65,6 +68,31 @@ def draw_figure(study: Study) -> Figure:
     return figure
 
 
+def draw_figures(study: Study) -> dict[str, Figure]:
+    """The figures of a study by the stems of their files: its own, then those that its entry names as ``parts``."""
+    module = importlib.import_module(f"analysis.plotting.{study.measure}")
+    draws = {part: getattr(module, f"draw_{study.measure}_{part}") for part in find_measure(study.measure).parts}
+    parts = {f"{study.measure}-{part}": draw(study) for part, draw in draws.items()}
+    return {study.measure: draw_figure(study)} | {stem: figure for stem, figure in parts.items() if figure is not None}
+
+
+def figure_words(measure: str) -> dict[str, str]:
+    """Stems of the figures that a measure can have, and what each shows."""
+    entry = find_measure(measure)
+    return {measure: entry.figure} | {f"{measure}-{part}": words for part, words in entry.parts.items()}
+
+
+def figure_files(folder: Path, measure: str) -> dict[Path, str]:
+    """The pictures of a saved study and what each shows, in the order of `draw_figures`.
+
+    Args:
+        folder: Where it was saved.
+        measure: Its name.
+    """
+    paths = {folder / f"{stem}.png": words for stem, words in figure_words(measure).items()}
+    return {path: words for path, words in paths.items() if path.is_file()}
+
+
 def study_folder(
     study: Study, out: str | Path, formats: Iterable[str], *, overwrite: bool
 ) -> AbstractContextManager[Path]:
@@ -90,7 +118,7 @@ def study_names(measure: str, formats: Iterable[str]) -> list[str]:
 def write_study(
     study: Study, folder: Path, formats: tuple[str, ...], *, films: bool = True, figure: Figure | None = None
 ) -> None:
-    """Write figure, arrays, scores, list of skipped videos and films.
+    """Write figures, arrays, scores, list of skipped videos and films.
 
     Args:
         study: What to write.
@@ -99,12 +127,14 @@ def write_study(
         films: Also write the files that end in ``mp4``.
         figure: Written instead of the study's own.
     """
-    figure = figure or study.figure()
-    for kind in formats:
-        save_picture(figure, folder / f"{study.measure}.{kind}", kind)
+    figures = draw_figures(study) if figure is None else {study.measure: figure}
+    pictures = {f"{stem}.{kind}": (one, kind) for stem, one in figures.items() for kind in formats}
+    for name, (one, kind) in pictures.items():
+        save_picture(one, folder / name, kind)
     write_npz(folder / f"{study.measure}.npz", study.arrays)
     writers = {name: write for name, write in _film_writers(study).items() if films or not name.endswith(".mp4")}
-    write_json(folder / f"{study.measure}.json", study.report() | {"films": list(writers)})
+    beside = [name for name in pictures if not name.startswith(f"{study.measure}.")]
+    write_json(folder / f"{study.measure}.json", study.report() | {"films": [*beside, *writers]})
     if study.skipped:
         _write_skipped(folder / "skipped.csv", study.skipped)
     for name, write in writers.items():

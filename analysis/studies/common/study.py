@@ -15,7 +15,14 @@ from analysis.measures.common.numbers import interval, number, twin_interval
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_measure, find_score
 from analysis.output import timestamp
-from analysis.studies.common.files import draw_figure, picture_base64, picture_html, study_folder, write_study
+from analysis.studies.common.files import (
+    draw_figure,
+    draw_figures,
+    picture_base64,
+    picture_html,
+    study_folder,
+    write_study,
+)
 from analysis.studies.common.notes import data_notes, in_words
 
 if TYPE_CHECKING:
@@ -107,6 +114,10 @@ class Study:
         """Draw the figure anew from the arrays."""
         return draw_figure(self)
 
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by the stem of its file, drawn anew: ``figure()``, then those that show more of the study."""
+        return draw_figures(self)
+
     def save(
         self,
         out: str | Path,
@@ -117,7 +128,7 @@ class Study:
         overwrite: bool = False,
         figure: Figure | None = None,
     ) -> list[Path]:
-        """Write figure, arrays, scores and films to a folder; all files appear together or none.
+        """Write figures, arrays, scores and films to a folder; all files appear together or none.
 
         Args:
             out: The folder.
@@ -183,15 +194,15 @@ class Study:
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        picture = picture_base64(self.figure())
-        return {"text/plain": repr(self), "image/png": picture, "text/html": self._html(picture)}
+        pictures = {stem: picture_base64(figure) for stem, figure in self.figures().items()}
+        return {"text/plain": repr(self), "image/png": pictures[self.measure], "text/html": self._html(pictures)}
 
-    def _html(self, picture: str) -> str:
+    def _html(self, pictures: Mapping[str, str]) -> str:
         def row(tag: str, cells: tuple[str, ...]) -> str:
             return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
         table = f"<table>{row('th', self.heads)}{''.join(row('td', cells) for cells in self.table())}</table>"
-        return picture_html(picture, f"{self.measure} figure") + table
+        return "".join(picture_html(picture, f"{stem} figure") for stem, picture in pictures.items()) + table
 
 
 def score_arrays(video_scores: Mapping[str, np.ndarray], scores: Mapping[str, Summary]) -> dict[str, np.ndarray]:

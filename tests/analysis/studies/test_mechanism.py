@@ -18,7 +18,7 @@ from analysis.measures.mechanism import (
     mechanism_scores,
     prediction_cosine,
 )
-from analysis.plotting.mechanism.figure import chosen_cell
+from analysis.plotting.mechanism.views import chosen_cell
 from analysis.settings import Settings
 from analysis.studies.mechanism import study as study_module
 from analysis.studies.mechanism.study import Mechanism, run
@@ -190,7 +190,10 @@ def test_two_drawn_videos_from_end_to_end(checkpoint, tmp_path):
     assert arrays["example_views"].dtype == np.uint8
     lines = study.figure().findobj(ConnectionPatch)
     assert len(lines) == arrays["example_pairs"].sum() > 0
+    stems = ["mechanism", *(f"mechanism-{part}" for part in ("attention", "motion", "scores"))]
+    assert list(study.figures()) == stems
     study.save(tmp_path / "one")
+    assert {path.stem for path in (tmp_path / "one").glob("*.png")} == set(stems)
     run(_session(checkpoint, data="shapes:easy,videos=2")).save(tmp_path / "two")
     one, two = ((tmp_path / name / "mechanism.npz").read_bytes() for name in ("one", "two"))
     assert one == two
@@ -263,7 +266,9 @@ def test_reference_files_and_untrained_methods_work(tmp_path):
 def test_without_a_decoder_there_is_no_attention_and_the_figure_says_so(tmp_path):
     study = run(_session(str(save_method(tmp_path / "fima.ckpt", _method(decoder=False)))))
     assert not any("attention" in name or "token" in name for name in study.scores)
-    assert any("no motion decoder" in text.get_text() for text in study.figure().findobj(Text))
+    figures = study.figures()
+    assert list(figures) == ["mechanism", "mechanism-motion", "mechanism-scores"]
+    assert any("no motion decoder" in text.get_text() for text in figures["mechanism-motion"].findobj(Text))
 
 
 @pytest.mark.parametrize(("kind", "found"), [(MoCo, "found MoCo"), (MaCLR, "found MaCLR")])
