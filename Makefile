@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MPLBACKEND ?= Agg
 
-.PHONY: help setup docs demo lab test test-slow lint type notebooks reproduce-small reproduce-quick bench gpu gpu-wheels clean
+.PHONY: help setup docs demo lab test test-slow lint type notebooks reproduce-small reproduce-quick davis bench gpu gpu-wheels clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ reproduce-small: setup  ## train all methods alike on moving shapes and compare 
 
 reproduce-quick: setup  ## the same in 20 minutes, too short to conclude from
 	@$(BIN)/fima-analyze reproduce --budget quick --out reports/reproduction-quick
+
+davis: setup  ## the table of real clips, of DATA=DIR with DIR/videos and DIR/masks (DAVIS; minutes), of CKPT="…" if given: reports/davis
+	@test -n "$(DATA)" || { echo "make davis: give DATA=DIR, a folder with videos/ and masks/"; exit 2; }
+	@$(BIN)/fima-analyze judge --ckpt $(or $(CKPT),small-fima tiny-fima tiny-vd) --size 112 --data "$(DATA)/videos" --masks "$(DATA)/masks" --out reports/davis
 
 gpu:  ## on a machine with a GPU: tests, speed and the reproduction, within 9 minutes, into reports/gpu
 	@bash benchmarks/gpu.sh

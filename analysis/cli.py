@@ -16,7 +16,19 @@ from fima.commands.base import Parser, add_global_flags, begin, run
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("layers", "compare", "explore", "gallery", "figure", "downstream", "classes", "bias", "report", "reproduce")
+COMMANDS = (
+    "layers",
+    "compare",
+    "explore",
+    "gallery",
+    "figure",
+    "downstream",
+    "classes",
+    "bias",
+    "report",
+    "reproduce",
+    "judge",
+)
 """Beside the measures of the registry; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}
 

@@ -93,7 +93,9 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
         default="repeat",
         help="first frame of the frame difference: that of the second, or the first minus the last (default: repeat)",
     )
-    group.add_argument("--show", type=int, default=4, metavar="K", help="clips in the figure at most (default: 4)")
+    group.add_argument(
+        "--show", type=int, default=4, metavar="K", help="clips in the figure at most (default: %(default)s)"
+    )
     group.add_argument("--batch-size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
     group.add_argument(
         "--seed", type=int, default=0, help="seed of all random draws: untrained weights, procedural video"

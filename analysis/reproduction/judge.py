@@ -1,112 +1,160 @@
-"""``python -m analysis.reproduction.judge``: checkpoints on real clips with masks, beside maps that need no network.
+"""``fima-analyze judge``: checkpoints on real clips with masks, beside untrained twins and maps that need no network.
 
 The table that decides whether a backbone sees motion in real clips: localization and the mover against its still copy,
-with paired differences to the first checkpoint. Judge with clips that nothing was trained on.
+with paired differences, and what they say of the aims. Judge with clips that nothing was trained on.
 """
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import math
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from analysis.inputs.video.videos import list_videos
+from analysis.compare.columns import StepProgress
 from analysis.measures.common.numbers import interval, number
-from analysis.measures.common.statistics import paired_difference
+from analysis.output import timestamp, versions
+from analysis.reproduction.aims import Verdict, judge_aims
+from analysis.reproduction.rows import COLUMNS, MAPS, Row, Studies, measure_rows
 from analysis.settings import Settings
-from analysis.studies import open_session, run
-from analysis.studies.common.study import Study
+from analysis.studies.common.differences import Difference, compare_scores
 
-__all__ = ["judge"]
-
-SCORES = {
-    ("localize", "ring_auroc"): "AUROC, as far from the center",
-    ("localize", "auroc"): "AUROC",
-    ("localize", "energy"): "energy",
-    ("mover", "picture"): "mover, picture",
-    ("mover", "world"): "mover, world",
-    ("mover", "control"): "both move",
-    ("mover", "seam"): "both rest",
-}
-MAPS = {"center_": "centered Gaussian", "difference_": "frame difference"}
-"""Maps that need no network: prefix of their scores → name."""
-
-_Studies = Mapping[str, Study]
+__all__ = ["COLUMNS", "MAPS", "Judgment", "judge"]
 
 
-def judge(checkpoints: Sequence[str], settings: Settings) -> str:
-    """The table, in Markdown.
+@dataclass(frozen=True, eq=False)
+class Judgment:
+    """The table.
+
+    Attributes:
+        rows: Checkpoints, their further maps, untrained twins, maps without a network.
+        differences: Of each checkpoint (``other``) and what it is compared with (``baseline``).
+        verdicts: On the aims.
+        settings: Videos, masks and clips.
+        command: Repeats it.
+    """
+
+    rows: list[Row]
+    differences: list[Difference]
+    verdicts: list[Verdict]
+    settings: Settings
+    command: str = ""
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Videos that cannot be read, and why."""
+        return {
+            video: why for row in self.rows for study in row.studies.values() for video, why in study.skipped.items()
+        }
+
+    def text(self) -> str:
+        """All of it in Markdown."""
+        heads = list(COLUMNS.values())
+        videos = len(self.rows[0].studies["localize"].video_scores["video_id"])
+        parts = [
+            _table(["", *heads], [[row.name, *_cells(row.studies)] for row in self.rows]),
+            f"{videos} videos; mean [95 % interval]. {_sizes(self.rows)}",
+            *(f"{row.name}: no {measure}: {why}" for row in self.rows for measure, why in row.left_out.items()),
+            "Paired differences over the same videos, mean [95 % interval]:",
+            _table(["", *heads], self._compared()),
+            "Aims:",
+            _table(["", "aim", "mean [95 % interval]", ""],
+                   [[v.checkpoint, v.aim, _interval(v.mean, v.low, v.high), v.says] for v in self.verdicts]),
+        ]  # fmt: skip
+        return "\n\n".join(parts)
+
+    def report(self) -> dict[str, Any]:
+        """The content of the json file."""
+        return {
+            "rows": {
+                row.name: {
+                    measure: {"scores": {name: asdict(s) for name, s in study.scores.items()},
+                              "per_video": study.video_scores, "checkpoint": study.provenance["checkpoint"]}
+                    for measure, study in row.studies.items()
+                }
+                for row in self.rows
+            },
+            "differences": [asdict(d) | {"sentence": d.sentence} for d in self.differences],
+            "aims": [asdict(v) for v in self.verdicts],
+            "left_out": {row.name: row.left_out for row in self.rows if row.left_out},
+            "skipped": self.skipped,
+            "settings": self.settings.changed(),
+            "command": self.command,
+            "versions": versions(),
+            "created": timestamp(),
+        }  # fmt: skip
+
+    def _compared(self) -> list[list[str]]:
+        pairs = dict.fromkeys((d.other, d.baseline) for d in self.differences)
+        found = {(d.other, d.baseline, d.measure, d.score): d for d in self.differences}
+        return [
+            [f"{pair[0]} − {pair[1]}", *(_difference(found.get((*pair, *column))) for column in COLUMNS)]
+            for pair in pairs
+        ]
+
+
+def judge(
+    checkpoints: Sequence[str],
+    settings: Settings,
+    *,
+    dense: int = 4,
+    kept: Path | None = None,
+    progress: StepProgress | None = None,
+    command: str = "",
+) -> Judgment:
+    """Measure checkpoints, compare each with its untrained twin, with plain maps and with the others, and judge.
 
     Args:
-        checkpoints: as ``--ckpt`` takes them; the first is the one that others are compared with.
-        settings: videos, masks and clips.
+        checkpoints: As ``--ckpt`` takes them.
+        settings: Videos, masks and clips.
+        dense: See `measure_rows`, as the next two.
+        kept: Folder of studies that an earlier run kept.
+        progress: Called after each video.
+        command: Repeats it, for the record.
 
     Raises:
-        InputError, CheckpointError, VideoError, FileNotFoundError: one line that names what cannot be used.
+        InputError, CheckpointError, VideoError, FileNotFoundError: One line that names what cannot be used.
     """
-    measured: dict[str, _Studies] = {}
-    for name in checkpoints:
-        session = open_session(replace(settings, ckpt=name))
-        measured[name] = {measure: run(measure, session) for measure in ("localize", "mover")}
-    first = measured[checkpoints[0]]
-    lines = [f"| | {' | '.join(SCORES.values())} |", "|---" * (len(SCORES) + 1) + "|"]
-    lines += [_row(f"`{name}`", studies, "", first) for name, studies in measured.items()]
-    lines += [_row(f"{label}, no network", first, prefix, first) for prefix, label in MAPS.items()]
-    videos = len(list_videos(settings).videos)
-    lines += [
-        "",
-        f"{videos} videos; mean [95 % interval], and below each the paired difference of the first row to it.",
+    rows = measure_rows(checkpoints, settings, dense=dense, kept=kept, progress=progress)
+    own = [row for row in rows if row.against]
+    differences = [d for row in own for name, other in row.against.items() for d in _compare(row, name, other)]
+    return Judgment(rows, differences, judge_aims(rows, differences), settings, command)
+
+
+def _compare(row: Row, name: str, other: Studies) -> list[Difference]:
+    both = [measure for measure in row.studies if measure in other]
+    return [d for measure in both for d in compare_scores({name: other[measure], row.name: row.studies[measure]})]
+
+
+def _cells(studies: Studies) -> list[str]:
+    found = [studies[m].scores.get(score) if m in studies else None for m, score in COLUMNS]
+    return ["–" if summary is None or math.isnan(summary.mean) else interval(summary) for summary in found]
+
+
+def _sizes(rows: Sequence[Row]) -> str:
+    inputs = {row.name: row.studies["localize"].provenance["input"] for row in rows if row.against}
+    said = [
+        f"{name} {i['num_frames']} × {i['frame_stride']} frames at {i['size']} pixels" for name, i in inputs.items()
     ]
-    return "\n".join(lines)
+    return f"Clips: {', '.join(said)}."
 
 
-def _row(name: str, studies: _Studies, prefix: str, first: _Studies) -> str:
-    cells = []
-    for measure, score in SCORES:
-        study, base = studies[measure], first[measure]
-        summary = study.scores.get(f"{prefix}{score}")
-        if summary is None:
-            cells.append("–")
-            continue
-        text = interval(summary)
-        if (study, prefix) != (base, ""):
-            text += f"<br>{_difference(study, f'{prefix}{score}', base, score)}"
-        cells.append(text)
-    return f"| {name} | {' | '.join(cells)} |"
+def _difference(found: Difference | None) -> str:
+    return "–" if found is None else _interval(found.difference, found.low, found.high, sign="+")
 
 
-def _difference(study: Study, name: str, base: Study, base_name: str) -> str:
-    """How much higher the first checkpoint is on the same videos."""
-    own, other = (
-        dict(zip(s.video_scores["video_id"].tolist(), np.asarray(s.video_scores[n], float).tolist(), strict=True))
-        for s, n in ((study, name), (base, base_name))
-    )
-    shared = [video for video in own if video in other]
-    found = paired_difference([own[video] for video in shared], [other[video] for video in shared])
-    text = f"{found.mean:+.3f}"
-    return f"{text} [{number(found.low)}, {number(found.high)}]" if np.isfinite(found.low) else text
+def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
+    text = f"{sign if mean > 0 else ''}{number(mean)}"
+    return f"{text} [{number(low)}, {number(high)}]" if math.isfinite(low) else text
 
 
-def main() -> int:
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ckpt", nargs="+", required=True, help="checkpoints; the first is compared with the others")
-    parser.add_argument("--data", required=True, help="a data set, or shapes:REGIME")
-    parser.add_argument("--masks", help="where its objects are; drawn videos need none")
-    parser.add_argument("--arch", metavar="NAME", help="architecture of random weights (default: tiny)")
-    parser.add_argument("--size", type=int, help="short side in pixels (default: each backbone's own)")
-    parser.add_argument("--out", type=Path, help="a file for the table")
-    args = parser.parse_args()
-    table = judge(args.ckpt, Settings(arch=args.arch, data=args.data, masks=args.masks, size=args.size))
-    sys.stdout.write(f"{table}\n")
-    if args.out is not None:
-        args.out.write_text(f"{table}\n", encoding="utf-8")
-    return 0
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__":  # as documented before it was a command; by name, since commands stand above this room
+    sys.exit(importlib.import_module("analysis.cli").main(["judge", *sys.argv[1:]]))

@@ -71,6 +71,7 @@ COMMANDS = {
     "gallery": (analyze, ("gallery", *CLIPS, "--out", "."), "neighbors.csv"),
     "bias": (analyze, ("bias", *SMALL, "--videos", "20", "20", "--out", "."), "bias.json"),
     "reproduce": (analyze, ("reproduce", "--runs", "runs", "--out", "."), "README.md"),
+    "judge": (analyze, ("judge", *SMALL, "--out", "."), "judge.json"),
     "classes": (analyze, ("classes", "knn", "--out", "."), "classes.csv"),
     "report": (
         analyze,

@@ -123,11 +123,11 @@ def write_study(
     Args:
         study: What to write.
         folder: Exists.
-        formats: Formats of the figure.
+        formats: Formats of the figure; none: it is not drawn.
         films: Also write the files that end in ``mp4``.
         figure: Written instead of the study's own.
     """
-    figures = draw_figures(study) if figure is None else {study.measure: figure}
+    figures = {study.measure: figure} if figure is not None else draw_figures(study) if formats else {}
     pictures = {f"{stem}.{kind}": (one, kind) for stem, one in figures.items() for kind in formats}
     for name, (one, kind) in pictures.items():
         save_picture(one, folder / name, kind)
