@@ -273,7 +273,7 @@ def _apart(
     At half of all moments the object is farther from the center than its copy: a liking for the center gains nothing.
     """
     best: tuple[float, _Array, _Array] | None = None
-    in_world = world.still_in == "world" or (world.still_in == "either" and rng.random() < 0.5)
+    in_world = world.still_in == "world" or (world.still_in == "either" and rng.random() < 1 - world.picture_share)
     for _ in range(_ATTEMPTS):
         path = class_path(rng, motions, sprite.radius, world)
         median = np.argsort(np.hypot(*(path[:, :2] - 0.5).T))[world.num_frames // 2]

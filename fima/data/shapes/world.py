@@ -46,6 +46,7 @@ class ShapesWorld:
         scenes: backgrounds that follow each other along the video, by a cut; the object goes on.
         still_copies: 1: the object a second time, at rest at a place where it could be, behind everything that moves.
         still_in: where it rests: "picture", or "world": it goes along with the background; "either": drawn by video.
+        picture_share: of "either", the share of videos in which it rests in the picture.
     """
 
     num_frames: int = 64
@@ -75,6 +76,7 @@ class ShapesWorld:
     scenes: int = 1
     still_copies: Literal[0, 1] = 0
     still_in: Literal["picture", "world", "either"] = "picture"
+    picture_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in _RANGES.items():
@@ -84,7 +86,7 @@ class ShapesWorld:
                 raise InputError(f"{name} must be at most {highest}, got {getattr(self, name):.4g}")
         if self.num_frames * self.size**2 > _MOST_PIXELS:
             raise InputError(f"a video of num_frames {self.num_frames} and size {self.size} would fit no memory")
-        for name in ("pan", "slowest", "shake", "noise", "correlation", "zoom", "blur", "shadow"):
+        for name in ("pan", "slowest", "shake", "noise", "correlation", "zoom", "blur", "shadow", "picture_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("radius", "amplitude", "period", "distractor_radius"):

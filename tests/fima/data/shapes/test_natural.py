@@ -128,12 +128,11 @@ def test_the_copy_is_the_object_at_rest(where):
     assert seen >= 3
 
 
-def test_either_is_the_one_or_the_other():
-    rest = []
-    for seed in range(12):
-        video = draw_video(replace(PLAIN, still_copies=1, still_in="either", shake=0.0, zoom=0.0), 8, seed)
-        rest.append(bool(np.ptp(video.copy.path[:, :2], axis=0).max() < 1e-9))
-    assert 2 <= sum(rest) <= 10
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.0, 0, 0), (0.2, 1, 14), (0.5, 10, 30), (1.0, 40, 40)])
+def test_either_is_the_one_or_the_other(share, fewest, most):
+    world = replace(PLAIN, still_copies=1, still_in="either", picture_share=share, shake=0.0, zoom=0.0)
+    ways = [draw_video(world, 8, seed).copy.path[:, :2] for seed in range(40)]
+    assert fewest <= sum(bool(np.ptp(way, axis=0).max() < 1e-9) for way in ways) <= most
 
 
 def test_cutouts_and_masked_videos_as_objects(tmp_path, pictures):
