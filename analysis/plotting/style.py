@@ -199,7 +199,8 @@ def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
 def _save_png(figure: Figure, target: Path | IO[bytes], metadata: dict[str, Any]) -> None:
     """A PNG that also says where its photographs and color maps are: a dark page turns all else."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata=metadata, pil_kwargs={"compress_level": _COMPRESSION})
+    with _laid_out(figure):
+        figure.savefig(buffer, format="png", metadata=metadata, pil_kwargs={"compress_level": _COMPRESSION})
     content, text = buffer.getvalue(), f"{PHOTOS}\0{json.dumps(_photos(figure))}".encode("latin-1")
     chunk = len(text).to_bytes(4, "big") + b"tEXt" + text + zlib.crc32(b"tEXt" + text).to_bytes(4, "big")
     content = content[:_AFTER_HEADER] + chunk + content[_AFTER_HEADER:]
@@ -207,6 +208,19 @@ def _save_png(figure: Figure, target: Path | IO[bytes], metadata: dict[str, Any]
         target.write_bytes(content)
     else:
         target.write(content)
+
+
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """The figure with its layout made and no engine, for which savefig would draw all of it once more before."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def _photos(figure: Figure) -> list[list[float]]:

@@ -5,7 +5,7 @@ what was saved, so that it is the same whether a notebook ran a measure or the r
 """
 
 from analysis.report.making import MadeReport, make_report
-from analysis.report.notebooks import notebook_parameters, notebook_path
+from analysis.report.parameters import notebook_parameters, notebook_path
 from analysis.report.plan import Report
 
 __all__ = ["MadeReport", "Report", "make_report", "notebook_parameters", "notebook_path"]

@@ -1,11 +1,10 @@
-"""Make a report: plan, claim its folder, measure, write the page last."""
+"""Make a report aside: plan, claim its folder, measure, write the page; then it takes the place of an earlier one."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from analysis.report.page import render_report
 from analysis.report.plan import Plan, Report, make_plan
 from analysis.studies.common.files import figure_words
 from fima.errors import InputError
-from fima.files.claims import RECORDS, claim_output
-from fima.files.writing import make_folder, remove_empty
+from fima.files.claims import RECORDS, results_folder
 
 __all__ = ["MadeReport", "make_report"]
 
 _UNFINISHED = ".unfinished"
+"""Mark of a report that was killed, by versions that wrote it in place: the same command takes its folder again."""
 _ENDINGS = ("npz", "json", "ipynb", "html", "notebook.html")
 
 
@@ -45,20 +44,15 @@ def make_report(report: Report, progress: StepProgress | None = None) -> MadeRep
         InputError: Before anything is run, for an unknown parameter, a folder in use, or input that cannot be read.
     """
     plan = make_plan(report)
-    made = _claim(report)
-    try:
-        with _claimed(report, plan):
-            return _measure_and_write(plan, progress)
-    except BaseException:
-        if made:
-            shutil.rmtree(report.out, ignore_errors=True)
-            remove_empty(made)
-        raise
-    finally:
-        (report.out / _UNFINISHED).unlink(missing_ok=True)
+    _check_free(report)
+    with _claimed(report, plan) as scratch:
+        skipped = _measure_and_write(replace(plan, out=scratch), progress)
+    (report.out / _UNFINISHED).unlink(missing_ok=True)
+    return MadeReport(report.out / "index.html", skipped)
 
 
-def _measure_and_write(plan: Plan, progress: StepProgress | None) -> MadeReport:
+def _measure_and_write(plan: Plan, progress: StepProgress | None) -> int:
+    """Returns how many videos were skipped."""
     studies, left_out = measure_columns(
         plan.sessions,
         plan.measures,
@@ -66,15 +60,13 @@ def _measure_and_write(plan: Plan, progress: StepProgress | None) -> MadeReport:
         asked=plan.asked,
         run_one=partial(measure_and_save, plan),
     )
-    index = plan.out / "index.html"
-    write_page(index, render_report(plan, studies, left_out))
-    skipped = {video for of in studies.values() for study in of.values() for video in study.skipped}
-    return MadeReport(index, len(skipped))
+    write_page(plan.out / "index.html", render_report(plan, studies, left_out))
+    return len({video for of in studies.values() for study in of.values() for video in study.skipped})
 
 
 @contextmanager
-def _claimed(report: Report, plan: Plan) -> Iterator[None]:
-    """The files of a report are its own; an earlier report's are removed."""
+def _claimed(report: Report, plan: Plan) -> Iterator[Path]:
+    """A scratch folder, whose files take the place of an earlier report's when the block ends well."""
     own = [f"{measure}.{kind}" for measure in plan.measures for kind in _ENDINGS]
     own += [f"{stem}.png" for measure in plan.measures for stem in figure_words(measure)]
     names = [
@@ -84,32 +76,20 @@ def _claimed(report: Report, plan: Plan) -> Iterator[None]:
     ]
     inputs = [*report.settings.video, *filter(None, report.checkpoints)]
     asked = {"command": plan.command}
-    with claim_output(report.out, "report", asked, names=names, inputs=inputs, overwrite=report.overwrite) as claim:
-        for name in list(claim.files):
-            claim.forget(name)
-        claim.expect(*names)
-        yield
+    with results_folder(report.out, "report", asked, names=names, inputs=inputs, overwrite=report.overwrite) as scratch:
+        yield scratch
+        for record in scratch.glob(f"*/{RECORDS}"):  # of notebooks, which claim folders of their own
+            record.unlink()
 
 
-def _claim(report: Report) -> list[Path]:
-    """Make the folder and mark it unfinished; refuse one in use, unless it may be overwritten.
+def _check_free(report: Report) -> None:
+    """Refuse a folder that is in use, unless it may be overwritten.
 
-    A report that was killed left its mark: the same command takes its folder again.
-
-    Returns:
-        The folders made.
+    Raises:
+        InputError: Names --out.
     """
     if report.out.exists() and not report.out.is_dir():
         raise InputError(f"--out {report.out}: is a file, expected a folder")
-    unfinished = report.out / _UNFINISHED
-    in_use = report.out.is_dir() and any(path.name != RECORDS for path in report.out.iterdir())
-    in_use = in_use and not unfinished.exists()
-    if in_use and not report.overwrite:
+    found = [path.name for path in report.out.iterdir()] if report.out.is_dir() else []
+    if any(not name.startswith(".") for name in found) and _UNFINISHED not in found and not report.overwrite:
         raise InputError(f"--out {report.out}: is not empty; give another folder or --overwrite")
-    made = make_folder(report.out)
-    try:
-        unfinished.touch()
-    except OSError as error:
-        remove_empty(made)
-        raise InputError(f"--out {report.out}: cannot be written ({error.strerror})") from None
-    return made

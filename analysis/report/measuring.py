@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.measures.registry import find_measure
-from analysis.report.notebooks import execute
 from analysis.report.plan import Plan
 from analysis.studies import Progress, Session, Study, load_study, run
 from fima.errors import InputError
@@ -38,10 +37,13 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
     if (names := plan.notebooks.get(measure)) is None:
         study = run(measure, session, progress)
         # The page plays the clips itself; films in files would take longer to write than all else of the measure.
-        study.save(folder, films=False)
+        folder.mkdir(exist_ok=True)
+        study.save(folder, into=folder, films=False)
         return study
+    from analysis.report.notebooks import execute
+
     given = {**_plain(session.settings.changed()), **plan.parameters, "out": folder.as_posix()}
-    execute(measure, folder, {name: value for name, value in given.items() if name in names}, of=label)
+    execute(measure, folder, {name: value for name, value in given.items() if name in names}, of=label, aside=plan.out)
     return load_study(folder / measure)
 
 

@@ -1,13 +1,14 @@
-"""The notebooks of the measures: executed through papermill, kept, and written as pages that need no network."""
+"""The notebooks of the measures: executed through papermill, kept, and written as pages that need no network.
+
+Papermill and nbconvert take seconds to import: this file is imported where a notebook is run.
+"""
 
 from __future__ import annotations
 
-import ast
 import logging
 import sys
 import warnings
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +19,17 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
+from analysis.report.parameters import notebook_path
 from fima.errors import CheckpointError, InputError, VideoError
 from fima.files.writing import whole_file, write_text
 
-__all__ = ["execute", "has_notebook", "notebook_parameters", "notebook_path"]
+__all__ = ["execute"]
 
-_FOLDER = Path(str(resources.files("analysis")))
 _USERS = {kind.__name__: kind for kind in (InputError, VideoError, CheckpointError)}
 """A user's mistakes: what a notebook says of them is told as it is."""
 
 
-def has_notebook(name: str) -> bool:
-    """Whether a measure has one."""
-    return (_FOLDER / f"{name}.ipynb").exists()
-
-
-def notebook_path(name: str) -> Path:
-    """The notebook of a measure, in the package (in a checkout and in an installed wheel).
-
-    Raises:
-        InputError: If there is no such notebook.
-    """
-    if not has_notebook(name):
-        known = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.ipynb")))
-        raise InputError(f"notebook {name!r} does not exist; known: {known}")
-    return _FOLDER / f"{name}.ipynb"
-
-
-def notebook_parameters(name: str) -> set[str]:
-    """Names in a notebook's ``parameters`` cell (papermill's own reading of it stumbles over comments)."""
-    cells = nbformat.read(notebook_path(name), as_version=4).cells  # type: ignore[no-untyped-call]
-    sources = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    lines = [line for source in sources for line in ast.parse(source).body]
-    return {target.id for line in lines if isinstance(line, ast.Assign) for target in line.targets
-            if isinstance(target, ast.Name)}  # fmt: skip
-
-
-def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) -> None:
+def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str, aside: Path) -> None:
     """Run a notebook into ``<folder>/<name>.ipynb`` and the same as HTML; each file appears whole.
 
     Args:
@@ -62,6 +37,7 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
         folder: Where it is kept; where it writes to is a parameter of its own.
         parameters: As papermill can write them into a cell.
         of: What it is run for, named when it fails.
+        aside: The hidden folder in which all is made, whose name is not to stay in the notebook.
 
     Raises:
         InputError, CheckpointError, VideoError: What the notebook says of a user's mistake.
@@ -70,7 +46,6 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.ipynb"
     page = target.with_suffix(".html")
-    page.unlink(missing_ok=True)  # of an earlier report
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         with whole_file(target) as partial:
@@ -79,6 +54,8 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str) 
                 kernel_name="python3", kernel_manager_class=_OwnInterpreter, progress_bar=False,
                 extra_arguments=["--log-level=ERROR"],
             )  # fmt: skip
+            text = partial.read_text(encoding="utf-8")
+            partial.write_text(text.replace(f"{aside.name}/", ""), encoding="utf-8")
     except (papermill.PapermillExecutionError, CellExecutionError) as error:
         if (kind := _USERS.get(error.ename)) is not None or error.ename == "FileNotFoundError":
             raise (kind or InputError)(error.evalue) from None

@@ -13,7 +13,7 @@ from analysis.inputs.backbone.checkpoints import Source, newest_checkpoint, shor
 from analysis.inputs.sessions import open_sessions
 from analysis.measures.registry import MEASURES
 from analysis.plotting.common.films import folder_names
-from analysis.report.notebooks import has_notebook, notebook_parameters, notebook_path
+from analysis.report.parameters import has_notebook, notebook_parameters, notebook_path
 from analysis.settings import Settings, untrained_seed
 from analysis.studies import STUDIES, Session
 from fima.errors import InputError

@@ -126,7 +126,7 @@ def extract(
         threads: that decode.
         rank: this process, 0 joins.
         world: processes at work.
-        overwrite: forget what is there.
+        overwrite: make everything again; what is there is replaced at the end.
         chunk: videos in a part.
         progress: called with (videos done, videos of this process).
 
@@ -141,8 +141,8 @@ def extract(
     if overwrite:
         if world > 1:
             raise InputError(f"--overwrite is for one process; remove {out} before several are started")
-        parts.forget()
-    if (ready := _ready(out, content)) is not None:
+        parts.remove()
+    if not overwrite and (ready := _ready(out, content)) is not None:
         return ready
     mine = range(rank, parts.count, world)
     skipped = parts.skipped(mine)
@@ -154,7 +154,7 @@ def extract(
         device=device, threads=threads, chunk=chunk,
     )  # fmt: skip
     parts.open(content)
-    if (ready := _ready(out, content)) is not None:  # joined by another process meanwhile
+    if not overwrite and (ready := _ready(out, content)) is not None:  # joined by another process meanwhile
         parts.remove()
         return ready
     for number, part in zip(todo, _chunks(vectors, chunk, progress, len(records)), strict=True):

@@ -42,12 +42,6 @@ class Parts:
         """Of a part."""
         return self._folder / f"{number:06d}.parquet"
 
-    def forget(self) -> None:
-        """Remove everything, so that all is made again."""
-        self.remove()
-        self.out.unlink(missing_ok=True)
-        skipped_path(self.out).unlink(missing_ok=True)
-
     def open(self, content: Mapping[str, Any]) -> None:
         """Make the folder, or see that it is of the same features."""
         settings = self._folder / "settings.json"
@@ -116,6 +110,8 @@ class Parts:
         with whole_file(self.out) as partial, pq.ParquetWriter(partial, form, compression="zstd") as writer:
             for number in filled:
                 writer.write_table(pq.read_table(self.path(number)).replace_schema_metadata(form.metadata))
+        if not skipped:
+            skipped_path(self.out).unlink(missing_ok=True)  # of what was there before
         self.remove()
         return skipped
 

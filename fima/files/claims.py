@@ -122,21 +122,23 @@ class Claim:
         return True
 
     def publish(self, scratch: Path) -> None:
-        """Move the files of a scratch folder into place together, and remove what an earlier run left beside them.
+        """Move the files of a scratch folder into place together; then remove what an earlier run left beside them.
 
         Raises:
             InputError: as `check`; nothing was moved then.
         """
         new = {str(path.relative_to(scratch)): digest(path) for path in sorted(scratch.rglob("*")) if path.is_file()}
         self.check(new)
-        for name in self.files.keys() - new.keys():
-            if all(not self._listed(files, name) for files in self._others.values()):
-                self.forget(name)
-        self.files = {name: [*self.files.get(name, ()), written] for name, written in new.items()}
+        left = self.files.keys() - new.keys()
+        self.files |= {name: [*self.files.get(name, ()), written] for name, written in new.items()}
         self._write()
         for name in new:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (scratch / name).replace(self.folder / name)
+        for name in left:
+            if all(not self._listed(files, name) for files in self._others.values()):
+                self.forget(name)
+            del self.files[name]
         self.seal()
 
     @contextmanager

@@ -185,6 +185,10 @@ def test_other_features_are_not_overwritten(backbone, data, tmp_path):
     make(backbone, data, out)
     with pytest.raises(InputError, match=r"is of other features: protocol is .*; pass --overwrite"):
         make(backbone, data, out, ClipProtocol(1))
+    before, skipped = out.read_bytes(), skipped_path(out).read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        make(backbone, data, out, ClipProtocol(1), overwrite=True, progress=lambda done, total: 1 // (8 - done))
+    assert (out.read_bytes(), skipped_path(out).read_bytes()) == (before, skipped)
     make(backbone, data, out, ClipProtocol(1), overwrite=True)
     assert read_features(out).clips.tolist() == [1] * 9
     with pytest.raises(InputError, match="--overwrite is for one process"):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,24 @@ def test_other_settings_are_refused_unless_overwritten(tmp_path):
     assert content(tmp_path) == {"cam.json": "1", "old.png": "p"}
     write(tmp_path, {"ckpt": "b", "size": 1}, {"cam.json": "2"}, overwrite=True)
     assert content(tmp_path) == {"cam.json": "2"}
+
+
+def test_a_kill_while_results_change_places_loses_nothing_and_the_next_run_puts_it_right(tmp_path, monkeypatch):
+    write(tmp_path, {}, {"a.png": "1", "b.json": "1", "stale.csv": "1"})
+    (tmp_path / "mine.txt").write_text("keep")
+    replace = Path.replace
+
+    def dying(path, target):
+        if path.name == "b.json":
+            raise MemoryError
+        return replace(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Path, "replace", dying)
+        write(tmp_path, {}, {"a.png": "2", "b.json": "2"})
+    assert content(tmp_path) == {"a.png": "2", "b.json": "1", "stale.csv": "1", "mine.txt": "keep"}
+    write(tmp_path, {}, {"a.png": "3", "b.json": "3"})
+    assert content(tmp_path) == {"a.png": "3", "b.json": "3", "mine.txt": "keep"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
