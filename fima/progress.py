@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-__all__ = ["EVERY_SECONDS", "Progress", "tell"]
+__all__ = ["EVERY_SECONDS", "Progress", "duration", "tell"]
 
 EVERY_SECONDS = 15.0
 """Between two lines."""
@@ -51,7 +51,7 @@ class Progress:
             bar.update(bar.task_ids[0], completed=done, total=total, note=self._note(pace, note))
         elif self.style == "lines" and (now - self._said >= EVERY_SECONDS or (self.ends and done == total)):
             self._said = now
-            left = f", {(total - done) / pace / 60:.0f} min left" if pace else ""
+            left = f", {duration((total - done) / pace)} left" if pace else ""
             counted = f"{done}/{total} {self.unit}".rstrip()
             tell(f"{self.what}: {counted}, {self._note(pace, note)}{left}")
 
@@ -92,6 +92,13 @@ class Progress:
 
     def _note(self, pace: float, note: str) -> str:
         return f"{pace:.2f} {self.unit}".rstrip() + "/s" + (f", {note}" if note else "")
+
+
+def duration(seconds: float) -> str:
+    """A time in words of a unit that fits: ``40 s``, ``12 min``, ``3 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.0f} h"
 
 
 def tell(line: str) -> None:

@@ -62,6 +62,6 @@ def run(args: argparse.Namespace) -> int:
         out=Path(args.out), overwrite=args.overwrite, measures=args.measure and tuple(args.measure),
     )  # fmt: skip
     with enough_memory(), show_progress("report") as progress:
-        made = make_report(report, progress)
+        made = make_report(report, progress, progress.tell)
     sys.stdout.write(f"report: {made.index}\n")
     return SOME_SKIPPED if made.skipped else 0

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args).for_measure(args.measure)
     from analysis.inputs.allocator import return_large_blocks
     from analysis.inputs.video.truth import mask_source
+    from analysis.studies import cost
     from analysis.studies import run as run_study
     from analysis.studies.common.files import study_identity, study_names
 
@@ -61,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
     names = study_names(stem, args.format)
     with enough_memory(), results(args, args.measure, identity, names, args.ckpt and [args.ckpt]) as folder:
         with show_progress(args.measure) as progress:
-            studies = {name: run_study(args.measure, one, progress) for name, one in sessions.items()}
+            studies = {}
+            for name, one in sessions.items():
+                if said := cost(args.measure, one):
+                    progress.tell(f"{args.measure}: {said}")
+                studies[name] = run_study(args.measure, one, progress)
         files = save_beside(studies, args.out, tuple(dict.fromkeys(args.format)), folder)
     study = next(iter(studies.values()))
     print_study(study, files)

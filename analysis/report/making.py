@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.compare.columns import StepProgress, Steps, measure_columns
 from analysis.pages.environment import write_page
-from analysis.report.measuring import measure_and_save
+from analysis.report.measuring import Tell, measure_and_save
 from analysis.report.page import render_report
 from analysis.report.plan import Plan, Report, make_plan
 from analysis.studies.common.files import figure_words
@@ -32,13 +32,14 @@ class MadeReport:
     skipped: int
 
 
-def make_report(report: Report, progress: StepProgress | None = None) -> MadeReport:
+def make_report(report: Report, progress: StepProgress | None = None, tell: Tell | None = None) -> MadeReport:
     """Run every measure for every checkpoint and write ``index.html`` last.
 
     Args:
         report: What to run.
         progress: Called with (videos measured, in all, name of the step); a video counts once for each measure and
             checkpoint.
+        tell: Called with a line about a step that costs much, before it begins.
 
     Raises:
         InputError: Before anything is run, for an unknown parameter, a folder in use, or input that cannot be read.
@@ -46,19 +47,19 @@ def make_report(report: Report, progress: StepProgress | None = None) -> MadeRep
     plan = make_plan(report)
     _check_free(report)
     with _claimed(report, plan) as scratch:
-        skipped = _measure_and_write(replace(plan, out=scratch), progress)
+        skipped = _measure_and_write(replace(plan, out=scratch), progress, tell)
     (report.out / _UNFINISHED).unlink(missing_ok=True)
     return MadeReport(report.out / "index.html", skipped)
 
 
-def _measure_and_write(plan: Plan, progress: StepProgress | None) -> int:
+def _measure_and_write(plan: Plan, progress: StepProgress | None, tell: Tell | None) -> int:
     """Returns how many videos were skipped."""
     studies, left_out = measure_columns(
         plan.sessions,
         plan.measures,
         steps=Steps(progress, len(plan.sessions) * len(plan.measures)),
         asked=plan.asked,
-        run_one=partial(measure_and_save, plan),
+        run_one=partial(measure_and_save, plan, tell=tell),
     )
     write_page(plan.out / "index.html", render_report(plan, studies, left_out))
     return len({video for of in studies.values() for study in of.values() for video in study.skipped})

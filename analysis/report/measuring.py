@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from analysis.measures.registry import find_measure
 from analysis.report.plan import Plan
-from analysis.studies import Progress, Session, Study, load_study, run
+from analysis.studies import Progress, Session, Study, cost, load_study, run
 from fima.errors import InputError
 
-__all__ = ["measure_and_save"]
+__all__ = ["Tell", "measure_and_save"]
+
+Tell = Callable[[str], None]
+"""Takes a line for the user."""
 
 
-def measure_and_save(plan: Plan, measure: str, label: str, session: Session, progress: Progress | None) -> Study:
+def measure_and_save(
+    plan: Plan, measure: str, label: str, session: Session, progress: Progress | None, *, tell: Tell | None = None
+) -> Study:
     """Run a measure and write its files below the report's folder.
 
     Args:
@@ -23,6 +28,7 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
         label: Of the checkpoint.
         session: Of the checkpoint.
         progress: Called after each video; not by a notebook.
+        tell: Called with a line about what costs much, before it begins.
 
     Raises:
         InputError: If the measure does not apply.
@@ -34,6 +40,8 @@ def measure_and_save(plan: Plan, measure: str, label: str, session: Session, pro
         raise InputError("needs a data set of several videos (--data)")
     if measure == "embedding":
         _check_labels(session)
+    if tell is not None and (said := cost(measure, session)):
+        tell(f"{measure} of {label}: {said}")
     if (names := plan.notebooks.get(measure)) is None:
         study = run(measure, session, progress)
         # The page plays the clips itself; films in files would take longer to write than all else of the measure.

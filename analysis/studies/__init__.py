@@ -18,7 +18,7 @@ from analysis.studies.common.study import Study
 from analysis.studies.common.twins import beside_twin
 from fima.errors import InputError
 
-__all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "load_study", "open_session", "run"]
+__all__ = ["CORE", "STUDIES", "Progress", "Session", "Settings", "Study", "cost", "load_study", "open_session", "run"]
 
 
 def run(measure: str, session: Session | Settings, progress: Progress | None = None) -> Study:
@@ -45,3 +45,17 @@ def run(measure: str, session: Session | Settings, progress: Progress | None = N
         study = partial(importlib.import_module("analysis.studies.layers").measure_layers, measure)
     made = study(session, progress)
     return beside_twin(made, session, lambda twin: study(twin, None)) if session.settings.twin else made
+
+
+def cost(measure: str, session: Session) -> str:
+    """What a study that costs much will cost, in words; empty of the others. A pass is made and timed for it.
+
+    Args:
+        measure: One of ``STUDIES``.
+        session: An open session.
+
+    Raises:
+        InputError: For clips that the backbone cannot take.
+    """
+    say = getattr(importlib.import_module(f"analysis.studies.{measure}"), "cost", None)
+    return say(session) if say is not None else ""

@@ -18,11 +18,11 @@ def test_a_line_every_quarter_of_a_minute(clock, capsys):
             clock[0] += 1.0
             progress(done, 60, f"loss {done}")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "train: 15/60 steps, 1.00 steps/s, loss 15, 1 min left"
+    assert lines[0] == "train: 15/60 steps, 1.00 steps/s, loss 15, 45 s left"
     assert [line.split("/")[0] for line in lines] == ["train: 15", "train: 30", "train: 45", "train: 60"]
 
 
-@pytest.mark.parametrize(("ends", "lines"), [(False, ""), (True, "draw: 2/2, 4.00/s, 0 min left\n")])
+@pytest.mark.parametrize(("ends", "lines"), [(False, ""), (True, "draw: 2/2, 4.00/s, 0 s left\n")])
 def test_quick_work_says_its_end_if_asked_to(clock, capsys, ends, lines):
     progress = Progress("draw", style="lines", ends=ends)
     progress(1, 2)
@@ -44,4 +44,4 @@ def test_pace_is_of_this_run_not_of_the_one_before(clock, capsys):
     clock[0] += 10
     progress(120, 120)
     progress.tell("a line")
-    assert capsys.readouterr().err == "train: 120/120 steps, 2.00 steps/s, 0 min left\na line\n"
+    assert capsys.readouterr().err == "train: 120/120 steps, 2.00 steps/s, 0 s left\na line\n"

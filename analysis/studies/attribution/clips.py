@@ -22,8 +22,10 @@ from analysis.studies.attribution.explained import Explained
 from analysis.studies.common.collecting import Measured
 from analysis.studies.common.display import display_clip
 
-__all__ = ["MeasuredMap", "Measuring", "Setting", "example_of", "follows_motion"]
+__all__ = ["STAGES", "MeasuredMap", "Measuring", "Setting", "example_of", "follows_motion"]
 
+STAGES = 6
+"""Points of the sanity check's curve."""
 _LOCALIZATION = ("energy", "auroc")
 
 

@@ -10,7 +10,7 @@ from analysis.inputs.backbone.randomized import layers_from_top, stage_counts
 from analysis.inputs.sessions import Progress, Session
 from analysis.measures.attribution import Target
 from analysis.settings import ATTRIBUTION_TARGETS
-from analysis.studies.attribution.clips import MeasuredMap, Measuring, Setting, example_of, follows_motion
+from analysis.studies.attribution.clips import STAGES, MeasuredMap, Measuring, Setting, example_of, follows_motion
 from analysis.studies.attribution.explained import choose_explained
 from analysis.studies.common.collecting import Collector
 from analysis.studies.common.study import Study
@@ -26,7 +26,7 @@ def run(
     progress: Progress | None = None,
     *,
     target: Target | None = None,
-    stages: int = 6,
+    stages: int = STAGES,
 ) -> Study:
     """Attribution maps of clips: whether they follow the motion, lie on the object, and depend on the weights.
 

@@ -66,7 +66,9 @@ def test_what_is_killed_leaves_the_earlier_report_and_the_next_one_clears_up(ear
     flags += ["--size", "32", "--measure", "temporal", "--out", str(earlier), "--overwrite"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *flags], check=False, env={**os.environ})
     assert killed.returncode == -signal.SIGKILL
-    assert {name: of for name, of in content(earlier).items() if ".partial-" not in name} == before | {".fima-lock": b""}
+    assert {name: of for name, of in content(earlier).items() if ".partial-" not in name} == before | {
+        ".fima-lock": b""
+    }
     assert list(earlier.glob(".partial-*"))
     make_report(report(earlier, "temporal", overwrite=True))
     assert {path.name for path in earlier.iterdir()} == {".fima-results.json", "index.html", "random_0"}

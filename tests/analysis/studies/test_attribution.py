@@ -15,10 +15,13 @@ from analysis.inputs.video.clips import to_batch
 from analysis.inputs.video.videos import VideoSource
 from analysis.measures.attribution import (
     METHODS,
+    attribute,
     logit_target,
 )
 from analysis.measures.localization import localization_scores
 from analysis.settings import Settings
+from analysis.studies.attribution import clips
+from analysis.studies.attribution.cost import num_passes
 from analysis.studies.attribution.study import run
 from fima.checkpoints import untrained_backbone
 from fima.cli import main as fima
@@ -269,3 +272,30 @@ def test_a_logit_of_a_really_fine_tuned_checkpoint(tmp_path, file):
     trained = load_classifier(path)
     assert report["provenance"]["class_names"] == list(trained.class_names)
     assert {name for (name,) in report["provenance"]["target_classes"].values()} <= set(trained.class_names)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_passes_of_a_map_are_told_beforehand(method):
+    shape, steps, at_once, seen = (8, 24, 20), 11, 4, []
+
+    def features(inputs):
+        seen.append((len(inputs), torch.is_grad_enabled() and inputs.requires_grad))
+        return inputs.mean(dim=(3, 4), keepdim=True)
+
+    clip = torch.rand(1, 3, *shape)
+    attribute(
+        features, clip, [lambda pooled: pooled.sum(dim=1)], torch.zeros_like(clip),
+        method=method, steps=steps, internal_batch_size=at_once,
+    )  # fmt: skip
+    counted = [size for size, gradient in seen if gradient or method == "occlusion"]
+    assert (len(counted), max(counted)) == num_passes(method, steps, at_once, shape)
+
+
+def test_the_command_says_what_it_will_cost_before_it_begins(tmp_path, capsys, monkeypatch):
+    made = []
+    monkeypatch.setattr(clips, "attribute", lambda *given, **named: made.append(1) or attribute(*given, **named))
+    flags = ["attribution", "--data", "shapes:easy,videos=3", "--split", "test", "--num-frames", "8", "--size", "32"]
+    assert main([*flags, "--steps", "6", "--batch-size", "4", "--show", "2", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().err.splitlines()[0]
+    expected = f"attribution: {len(made)} maps (integrated_gradients) of 2 passes each, 4 clips at once: "
+    assert told.startswith(f"{expected}{2 * len(made)} passes forward and backward, by the first about ")

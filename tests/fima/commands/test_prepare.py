@@ -136,7 +136,7 @@ def test_lines_of_progress_where_there_is_no_terminal(source, tmp_path, capsys, 
     assert main(["prepare", str(source), str(tmp_path / "out"), "--workers", "1"]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == [f"prepare: {i}/4 videos" for i in range(1, 5)]
-    assert lines[-1].split(",")[2:] == [" 1 failed", " 0 min left"]
+    assert lines[-1].split(",")[2:] == [" 1 failed", " 0 s left"]
 
 
 def test_a_bar_on_a_terminal(source, tmp_path):

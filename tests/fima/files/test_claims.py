@@ -52,9 +52,10 @@ def test_a_kill_while_results_change_places_loses_nothing_and_the_next_run_puts_
             raise MemoryError
         return replace(path, target)
 
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(Path, "replace", dying)
+    monkeypatch.setattr(Path, "replace", dying)
+    with pytest.raises(MemoryError):
         write(tmp_path, {}, {"a.png": "2", "b.json": "2"})
+    monkeypatch.undo()
     assert content(tmp_path) == {"a.png": "2", "b.json": "1", "stale.csv": "1", "mine.txt": "keep"}
     write(tmp_path, {}, {"a.png": "3", "b.json": "3"})
     assert content(tmp_path) == {"a.png": "3", "b.json": "3", "mine.txt": "keep"}
