@@ -65,7 +65,12 @@ def _best_batch(extractor: FeatureExtractor, clip: Tensor, reference: Tensor) ->
 
     def clips_of(at_once: int) -> Callable[[], None]:
         batch = _repeated(clip, at_once)
-        return lambda: [_forward_backward(extractor, batch, reference) for _ in range(max(BATCHES) // at_once)].clear()
+
+        def passes() -> None:
+            for _ in range(max(BATCHES) // at_once):
+                _forward_backward(extractor, batch, reference)
+
+        return passes
 
     seconds = medians(*map(clips_of, BATCHES), rounds=1, clock=time.process_time)
     return BATCHES[seconds.index(min(seconds))]

@@ -41,7 +41,7 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str, 
 
     Raises:
         InputError, CheckpointError, VideoError: What the notebook says of a user's mistake.
-        RuntimeError: For anything else, with the notebook's traceback.
+        RuntimeError: For anything else, in a line; the notebook by itself shows where.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.ipynb"
@@ -59,7 +59,7 @@ def execute(name: str, folder: Path, parameters: Mapping[str, Any], *, of: str, 
     except (papermill.PapermillExecutionError, CellExecutionError) as error:
         if (kind := _USERS.get(error.ename)) is not None or error.ename == "FileNotFoundError":
             raise (kind or InputError)(error.evalue) from None
-        raise RuntimeError(f"{name}.ipynb failed for {of}: {error}") from None
+        raise RuntimeError(f"{name}.ipynb failed for {of}: {error.ename}: {error.evalue}") from None
     # A measure may have a page of that name itself, which the notebook has just written.
     write_text(
         page if not page.exists() else page.with_suffix(".notebook.html"), _to_html(target), errors="xmlcharrefreplace"
