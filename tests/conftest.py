@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import math
 import os
 import re
 import shutil
 import signal
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -231,15 +229,10 @@ def golden() -> Golden:
 
 @pytest.fixture(scope="session")
 def write_miniature() -> Any:
-    """Writes a miniature of AVA (tests/fima/tasks/detect/miniature.py)."""
-    path = REPO / "tests" / "fima" / "tasks" / "detect" / "miniature.py"
-    spec = importlib.util.spec_from_file_location("ava_miniature", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.write_miniature
+    """Writes a miniature of AVA."""
+    from fima.data.shapes.detection import write_miniature
+
+    return write_miniature
 
 
 def relative_error(ours: Any, theirs: Any) -> float:

@@ -24,6 +24,7 @@ a crash.
 examples:
   fima detect --ckpt maclr.pyth --data ava --preset maclr --out runs/ava-maclr --threads 16
   fima detect --ckpt random --arch r2plus1d_18 --data ava --preset severe --out runs/ava-random
+  python -m fima.data.shapes.detection miniature        (AVA's layout, of moving shapes)
   fima detect --ckpt tiny-fima --data miniature --preset small --freeze --out runs/ava-miniature
 exit codes: 0 done, 2 bad input, 3 done but some keyframes cannot be read, 4 training stopped, 130 (or 128 and
 the signal's number) interrupted

@@ -160,3 +160,14 @@ def test_what_is_missing_is_named(miniature, tmp_path):
         open_ava(tmp_path)
     with pytest.raises(InputError, match="none of its 3 films is there"):
         open_ava(tmp_path, boxes=GROUND_TRUTH)
+
+
+def test_the_miniature_comes_with_the_package_also_under_its_earlier_name(tmp_path, capsys, monkeypatch):
+    from fima.data.shapes import detection
+    from fima.evaluation.detection.miniature import write_miniature
+
+    assert write_miniature is detection.write_miniature
+    monkeypatch.setattr("sys.argv", ["detection", str(tmp_path)])
+    (tmp_path / "mine").touch()
+    assert detection.main() == 2
+    assert capsys.readouterr().err == f"{tmp_path}: is not empty; choose another folder\n"

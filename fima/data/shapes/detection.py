@@ -48,7 +48,7 @@ def write_miniature(
     motions: Sequence[int] = tuple(range(len(MOTIONS))),
     seed: int = 0,
 ) -> Path:
-    """Writes films of 64 × 128 pixels at 30 frames per second that begin at second 900, and AVA's tables.
+    """Write films of 64 × 128 pixels at 30 frames per second that begin at second 900, and AVA's tables.
 
     Two shapes move beside each other (`fima.data.shapes`, regime "easy"); each is a person, with the box of its mask,
     its motion as one action and its side as another. Tables: both splits, excluded timestamps (the last keyframe of
@@ -170,5 +170,17 @@ def _write_maps(tables: Path, version: str) -> None:
     short.write_text("".join(counted), encoding="utf-8")
 
 
+def main() -> int:
+    """``python -m fima.data.shapes.detection DIR``."""
+    try:
+        if len(sys.argv) != 2:
+            raise InputError("give one folder to write into: python -m fima.data.shapes.detection DIR")
+        write_miniature(sys.argv[1])
+    except (InputError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    write_miniature(sys.argv[1])
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Public names of earlier versions; detection itself is `fima.tasks.detect`."""
