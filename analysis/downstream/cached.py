@@ -140,12 +140,14 @@ def neighbors(table: ClipTable, videos: Videos, parts: Parts, *, task: str) -> t
 def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) -> tuple[Ints, dict[str, Any]]:
     """Predicted labels of the test videos by a linear head; its rate and epoch are those best on validation.
 
-    The same as ``fima linear --features true`` with these settings, but that the features are there already.
+    The same as ``fima linear --features true`` with these settings, but that the features are there already, and that
+    the batch is at most all clips there are.
     """
     from fima.evaluation.features import ClipFeatures
     from fima.tasks.classify.classifier import ClassifierHead
     from fima.tasks.classify.parse import parse_supervised
     from fima.tasks.classify.probe import head_scores, sweep_heads
+    from fima.tasks.classify.start import fit_batch
 
     config = parse_supervised(command[1:], "linear")
     if config is None:
@@ -158,6 +160,7 @@ def probe(table: ClipTable, videos: Videos, parts: Parts, command: list[str]) ->
 
     train, validation, test = (features(places) for places in (parts.train, parts.validation, parts.test))
     channels = train.vectors[0].shape[1]
+    config, _ = fit_batch(config, len(train.vectors), given=False, clips=sum(map(len, train.vectors)))
     head = ClassifierHead.seeded(channels, len(videos.class_names), config.head, config.seed)
     trial, trials = sweep_heads(head, train, validation, config, lambda line: None)
     scores = head_scores(trial.head, test, config.test.average)

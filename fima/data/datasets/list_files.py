@@ -136,7 +136,7 @@ def read_tags(path: Path, *, largest: int) -> list[tuple[str, int]]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a comma-separated file whose first row names its columns.
+    """Rows of a table whose first row names its columns, with commas, or else semicolons or tabs, between them.
 
     Args:
         path: the file.
@@ -146,11 +146,14 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         InputError: if one of them is not, or a row is shorter than the first.
     """
     rows = ((number, row) for number, row in read_rows(path) if any(map(str.strip, row)))
-    header = [name.strip() for name in next(rows, (0, []))[1]]
+    first = next(rows, (0, []))[1]
+    mark = next((mark for mark in ";\t" if len(first) == 1 and mark in first[0]), "")
+    header = [name.strip() for name in (first[0].split(mark) if mark else first)]
     if absent := [column for column in columns if column not in header]:
         raise InputError(f"{path}: expected the columns {', '.join(columns)}, found no {', '.join(absent)}")
     table = []
-    for number, row in rows:
+    for number, found in rows:
+        row = ",".join(found).split(mark) if mark else found
         if len(row) < len(header):
             raise InputError(f"{path}:{number}: expected {len(header)} columns, got {_quoted(','.join(row))}")
         table.append(dict(zip(header, row, strict=False)))

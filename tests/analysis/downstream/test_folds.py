@@ -140,6 +140,29 @@ def test_a_data_set_says_itself_what_its_videos_were_cut_from(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    "rows",
+    [
+        "video,person\nA/one.mp4,x\nA/two.mp4,y\nB/three.mp4,x\n",
+        "\ufeffvideo;person\r\none.mp4;x\r\ntwo;y\r\nthree.mp4;x\r\n",  # base names alone, as a spreadsheet saves it
+        "video\tperson\nvideos/A/one.mp4\tx\nvideos\\A\\two.mp4\ty\n./B/three.mp4\tx\n",
+    ],
+)
+def test_a_table_may_write_more_or_less_of_a_path_and_other_separators(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "groups.csv").write_bytes(rows.encode())
+    (tmp_path / "list.csv").touch()
+    for data in (tmp_path, tmp_path / "list.csv"):
+        assert source_groups(data, ["A/one", "A/two", "B/three"]) == [0, 1, 0]
+
+
+def test_a_base_name_that_fits_two_videos_says_nothing_of_them_but_an_exact_one_does(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("video,person\none,x\n")
+    with pytest.raises(InputError, match="says nothing of 2 of 2"):
+        group_rule("groups.csv:person", ("A/one", "B/one"), tmp_path)
+    with pytest.raises(InputError, match="says nothing of 1 of 2 videos, such as 'B/one'"):
+        group_rule("groups.csv:person", ("one", "B/one"), tmp_path)
+
+
+@pytest.mark.parametrize(
     ("rule", "what"),
     [("z(\\d)", "says nothing of 2 of 2"), ("(", "regular expression"), ("no.csv:source", "there is no"),
      ("groups.csv:color", "color"), ("groups.csv:source", "says nothing of 1 of 2")],

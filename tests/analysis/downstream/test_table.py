@@ -181,6 +181,16 @@ def test_tasks_on_cached_features_see_classes_and_nothing_where_there_is_nothing
     assert share == pytest.approx(0.5, abs=0.13) if shuffled else share > 0.97  # 2.6 standard errors of 100 videos
 
 
+def test_a_probe_of_fewer_clips_than_a_batch_takes_them_all() -> None:
+    labels = np.resize([0, 1], 18)
+    table, videos = drawn_features(labels, np.random.default_rng(0)), make_videos(labels.tolist(), 6)
+    (parts, *_) = make_scopes(videos, 3).values()
+    assert 2 * len(parts.train) < 32  # two clips of each
+    command = Job(Checkpoint("a", "a"), "linear", "split", 0, Path("x")).command(Path("r"), "tiny", 1)
+    predictions, _ = probe(table, videos, parts, [*command, "--optimizer.epochs", "40", "--sweep.lr", "[1.0]"])
+    assert predictions.tolist() == labels[parts.test].tolist()
+
+
 def test_videos_without_features_are_left_out_not_guessed() -> None:
     labels = np.resize([0, 1], 40)
     table = drawn_features(labels, np.random.default_rng(0))
