@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +72,17 @@ def main() -> None:
             fima_analyze([*flags, "--out", str(folder / "noted")])
         command = [sys.executable, "-m", "analysis.cli", *flags, "--out", str(folder / "out")]
         clock, processor = _timed(lambda: subprocess.run(command, check=True, capture_output=True), of_child=True)
-        bare, of_bare = _timed(lambda: [one.repeat() for one in passes])
+        bare, of_bare = _timed(lambda: _repeat(passes))
         size = (folder / "out" / "index.html").stat().st_size
     print(f"{len(passes)} passes: {bare:.1f} s, of the processor {of_bare:.1f} s; page of {size / 1e6:.1f} MB")
     print(f"report: {clock:.1f} s, of the processor {processor:.1f} s")
     said = f"report's {processor:.1f} s over {RATIO} x {of_bare:.1f} s of passes + {BESIDE:.0f} s"
     check(said, processor / (RATIO * of_bare + BESIDE), most=1.0)
+
+
+def _repeat(passes: Sequence[Pass]) -> None:
+    for one in passes:
+        one.repeat()
 
 
 @contextmanager
@@ -97,7 +102,7 @@ def _noted() -> Iterator[list[Pass]]:
         finally:
             hook.remove()
 
-    FeatureExtractor._read = noting  # type: ignore[method-assign]
+    FeatureExtractor._read = noting  # type: ignore[method-assign,assignment]
     try:
         yield passes
     finally:
