@@ -71,7 +71,7 @@ def _against(headline: Sequence[Difference], names: Sequence[str]) -> list[str]:
             sentences.append(f"{other} and {names[0]} cannot be told apart by any of {len(own)} headline scores.")
         else:
             parts = [
-                f"{word} in {len(some)}: {_grouped(some)}"
+                f"{word} in {len(some)}: {_grouped([(one.measure, one.score) for one in some])}"
                 for word, some in zip(_WORDS, (better, worse), strict=True)
                 if some
             ]
@@ -80,11 +80,11 @@ def _against(headline: Sequence[Difference], names: Sequence[str]) -> list[str]:
     return sentences
 
 
-def _grouped(differences: Sequence[Difference]) -> str:
+def _grouped(scores: Sequence[tuple[str, str]]) -> str:
     """Scores by measure: ``spatial affinity (AUROC; top-1 agreement), localization (energy inside)``."""
     found: dict[str, list[str]] = {}
-    for one in differences:
-        found.setdefault(_lower(find_measure(one.measure).title), []).append(find_score(one.measure, one.score).title)
+    for measure, score in scores:
+        found.setdefault(_lower(find_measure(measure).title), []).append(find_score(measure, score).title)
     return ", ".join(f"{measure} ({'; '.join(scores)})" for measure, scores in found.items())
 
 
@@ -94,23 +94,30 @@ def _lower(title: str) -> str:
 
 def _floor(studies: Studies) -> list[str]:
     """Which headline scores are not better than chance by their interval."""
-    short: dict[str, list[str]] = {}
-    count = 0
+    short: dict[str, list[tuple[str, str]]] = {}
+    counts: dict[str, int] = {}
     for measure, score in headline_scores(studies):
         for name, study in studies[measure].items():
             summary = study.scores.get(score.name)
             if summary is None or summary.chance is None or not math.isfinite(summary.low):
                 continue
-            count += 1
+            counts[name] = counts.get(name, 0) + 1
             beyond = summary.low > summary.chance if score.better == "higher" else summary.high < summary.chance
             if not beyond:
-                short.setdefault(name, []).append(f"{_lower(find_measure(measure).title)} ({score.title})")
-    if not count:
+                short.setdefault(name, []).append((measure, score.name))
+    if not counts:
         return []
     if not short:
         return ["Every headline score that has a chance level is better than chance by its interval."]
-    told = "; ".join(f"{name} in {listed(scores, 2)}" for name, scores in short.items())
+    told = "; ".join(f"{name} in {_how_many(scores, counts[name])}" for name, scores in short.items())
     return [f"Not better than chance by its interval: {told}."]
+
+
+def _how_many(scores: Sequence[tuple[str, str]], of: int) -> str:
+    """Few scores by their names, more by their number."""
+    if len(scores) <= _MOST_TOLD:
+        return _grouped(scores)
+    return f"all {of} headline scores" if len(scores) == of else f"{len(scores)} of {of} headline scores"
 
 
 def _unequal(headline: Sequence[Difference]) -> list[str]:

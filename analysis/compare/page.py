@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +24,7 @@ from analysis.pages.forest import interval_text
 from analysis.pages.pictures import Picture, clip_films, picture
 from analysis.pages.strips import mark, places_of
 from analysis.pages.words import compared, data_title, listed, number, plural, signed, skipped_note
+from analysis.plotting.compare.figures import CAPTIONS
 from analysis.studies import Study
 from analysis.studies.common.differences import Difference
 
@@ -66,6 +68,12 @@ class Content:
         return {name: studies for name, studies in found.items() if studies}
 
     @property
+    def few(self) -> bool:
+        """Whether there are too few videos for any interval."""
+        summaries = (summary for of in self.every.values() for study in of for summary in study.scores.values())
+        return not any(math.isfinite(summary.low) for summary in summaries)
+
+    @property
     def untrained(self) -> list[str]:
         """Names of the checkpoints with random weights."""
         return [name for name, studies in self.every.items() if any(study.untrained for study in studies)]
@@ -78,15 +86,17 @@ class Content:
 
 @dataclass(frozen=True)
 class _Section:
-    """What is folded of one measure."""
+    """What is folded of one measure, or shown where nothing else on the page is a picture of the clips."""
 
     entry: Measure
     left_out: dict[str, list[str]]
     table: list[tuple[str, str, list[str]]]
     names: list[str]
     together: Picture | None
+    caption: str
     alone: dict[str, list[tuple[Picture, str]]]
     files: Mapping[str, list[tuple[str, str]]]
+    shown: bool = False
 
 
 def render_page(content: Content) -> str:
@@ -96,11 +106,11 @@ def render_page(content: Content) -> str:
         content: What to show.
     """
     notes: list[str] = []
-    cam, affinity = (content.studies.get(measure, {}) for measure in ("cam", "affinity"))
+    cam, affinity, attention = (content.studies.get(measure, {}) for measure in ("cam", "affinity", "attention"))
     headline = headline_differences(content.studies, content.differences)
     first = next(iter(content.every.values()))[0]
     films = clip_films(cam) if cam else []
-    made = explorers(affinity, cam, notes) if affinity else []
+    made = explorers(affinity, cam, attention, notes) if affinity else []
     return render(
         "comparison.html",
         title=_title(content, first),
@@ -114,8 +124,14 @@ def render_page(content: Content) -> str:
         scales=[] if headline else level_scales(content.studies, content.places),
         films=films,
         explorers=made,
-        sections=[_section(content, measure) for measure in content.measures],
-        others=[(stem, picture(path)) for stem, path in content.together.items() if stem not in content.studies],
+        sections=_sections(content, shown=not films and not made),
+        others=[
+            (stem, picture(path))
+            for stem, path in content.together.items()
+            if stem not in content.studies
+            and not (content.few and stem == "scores")  # dots without intervals say no more
+        ],
+        few=content.few,
         rows=_difference_rows(content.differences),
         sources={name: _source(studies[0]) for name, studies in content.every.items()},
         versions=versions(),
@@ -155,6 +171,15 @@ def _warnings(content: Content) -> list[str]:
     return lines
 
 
+def _sections(content: Content, *, shown: bool) -> list[_Section]:
+    """A section for each measure; the first with a picture unfolded where it is ``shown``."""
+    sections = [_section(content, measure) for measure in content.measures]
+    at = next((at for at, one in enumerate(sections) if one.together or one.alone), None)
+    if shown and at is not None:
+        sections[at] = replace(sections[at], shown=True)
+    return sections
+
+
 def _section(content: Content, measure: str) -> _Section:
     studies = content.studies.get(measure, {})
     left_out: dict[str, list[str]] = {}
@@ -166,6 +191,7 @@ def _section(content: Content, measure: str) -> _Section:
         table=_score_table(measure, studies),
         names=list(studies),
         together=picture(content.together[measure]) if measure in content.together else None,
+        caption=CAPTIONS.get(measure, ""),
         alone={
             name: [(picture(path), words) for path, words in of.items()]
             for name, of in content.alone.get(measure, {}).items()

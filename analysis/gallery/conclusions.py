@@ -20,9 +20,10 @@ def conclude(found: Mapping[str, Neighbors], scores: Mapping[str, Mapping[str, M
         found: Input → its neighbors; "rgb" among them.
         scores: Of `analysis.gallery.compute.bias_scores`.
     """
-    told = ", ".join(f"{_NAMES[shown]} {percent(scores[shown]['recall@1']['value'])} %" for shown in found)
+    told = ", ".join(f"{percent(scores[shown]['recall@1']['value'])} % by {_NAMES[shown]}" for shown in found)
+    told = told.replace(" %", " % of the queries", 1)
     chance = percent(scores["rgb"]["recall@1"]["chance"])
-    sentences = [f"The nearest video is of the query's class (R@1; chance {chance} %) with {told}."]
+    sentences = [f"The nearest video is of the query's class (R@1) for {told}; chance is {chance} %."]
     sentences += [_against_rgb(shown, one) for shown, one in against_rgb(found).items()]
     if low := [shown for shown in found if scores[shown]["recall@1"]["low"] <= scores[shown]["recall@1"]["chance"]]:
         sentences.append(f"Not above chance by its interval: {', '.join(_NAMES[shown] for shown in low)}.")

@@ -7,7 +7,32 @@ from torch import Tensor
 
 from fima.errors import InputError
 
-__all__ = ["attention_spread", "received_attention", "time_reach"]
+__all__ = ["attention_rows", "attention_spread", "received_attention", "time_reach"]
+
+
+def attention_rows(between: Tensor) -> Tensor:
+    """What each place looks at, in shares of what an even spread would give: over the whole clip, and slice by slice.
+
+    Args:
+        between: ``(N, T', P, T', P)``: what slice and place pay to slice and place, not negative; what a class token
+            got is left out.
+
+    Returns:
+        ``(N, 1 + T', P, P)``, every row with mean 1; row = place that pays, column = place that is paid. The first
+        matrix adds up all times; the others are of a slice's attention within itself.
+
+    Raises:
+        InputError: If the tensor is not such.
+
+    >>> attention_rows(torch.tensor([1.0, 3.0, 2.0, 2.0]).reshape(1, 1, 2, 1, 2))[0, 0]
+    tensor([[0.5000, 1.5000],
+            [1.0000, 1.0000]])
+    """
+    if between.ndim != 5 or between.shape[1:3] != between.shape[3:] or 0 in between.shape:
+        raise InputError(f"attention between cells must be (N, T', P, T', P), got {tuple(between.shape)}")
+    within = between.diagonal(dim1=1, dim2=3).movedim(-1, 1)
+    rows = torch.cat((between.mean(dim=1).sum(dim=2)[:, None], within), dim=1)
+    return rows / rows.mean(dim=3, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
 
 
 def received_attention(between: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from analysis.pages.environment import jpeg_address, render
 from analysis.pages.environment import write_page as write_file
 from analysis.pages.forest import interval_text
 from analysis.pages.strips import Line, Scale, strip
-from analysis.pages.words import data_title, number, plural, skipped_note
+from analysis.pages.words import data_title, number, percent, percent_interval, plural, skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_page(path: Path, study: Study) -> None:
     name = Path(checkpoint["path"]).name if checkpoint["path"] else f"untrained {checkpoint['arch']}"
     page = render(
         "embedding.html",
-        title=f"{name}: which clips of {source} are alike to it",
+        title=f"{name}: which clips of {source} are alike",
         about=f"{checkpoint['arch']} · {plural(len(data['points']), 'clip')} of "
         f"{plural(len(data['video_id']), 'video')} · {projection['method']} "
         f"({projection['components']} components, perplexity {projection['perplexity']:.3g})",
@@ -85,9 +85,9 @@ _SAME = {"knn_label": "label", "knn_background": "background"}
 def _findings(study: Study) -> list[str]:
     """What the scores, not the map, let one say."""
     sentences = [
-        f"The nearest clip of another video has the same {what} in {number(summary.mean)} of the cases"
-        + (f" [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else "")
-        + f", with shuffled labels in {number(summary.chance)}: {_above(summary)}."
+        f"The nearest clip of another video has the same {what} for "
+        f"{percent_interval(summary.mean, summary.low, summary.high)} of the clips, with shuffled labels for "
+        f"{percent(summary.chance)} %: {_above(summary)}."
         for name, what in _SAME.items()
         if (summary := study.scores.get(name)) is not None and summary.chance is not None
     ]

@@ -18,7 +18,7 @@ from analysis.plotting.style import ACTIVATION_CMAP, WIDTH, caption, new_figure,
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
-__all__ = ["above_even", "draw_attention", "largest_share"]
+__all__ = ["above_even", "draw_attention", "largest_share", "scale_end"]
 
 _MAPS = {
     "mean_map": "mean of heads",
@@ -67,10 +67,13 @@ def draw_attention(study: Study) -> Figure:
 
 
 def largest_share(arrays: dict[str, np.ndarray]) -> float:
-    """The end of the color scale that all panels share: what one cell in a thousand exceeds, at least 1.25."""
-    values = [arrays[f"example_{name}"].ravel() for name in ("heads", *_MAPS)]
-    found = np.concatenate(values)
-    found = found[np.isfinite(found)]
+    """The end of the color scale that all panels share; see ``scale_end``."""
+    return scale_end(np.concatenate([arrays[f"example_{name}"].ravel() for name in ("heads", *_MAPS)]))
+
+
+def scale_end(shares: np.ndarray) -> float:
+    """The end of a color scale of shares: what one cell in a thousand exceeds, at least 1.25."""
+    found = shares[np.isfinite(shares)]
     return max(_LEAST, float(np.quantile(found, 0.999)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.video.clips import Clip, ClipTruth, read_clip, to_batch
-from analysis.measures.attention import attention_spread, received_attention, time_reach
+from analysis.measures.attention import attention_rows, attention_spread, received_attention, time_reach
 from analysis.measures.common.agreement import map_correlation, motion_energy
 from analysis.measures.common.rings import ring_auroc
 from analysis.measures.localization import baseline_maps, chance_levels, localization_scores
@@ -21,8 +22,11 @@ from analysis.studies.common.display import display_clip, shown_film
 from analysis.studies.common.study import Study
 from fima.errors import InputError
 from fima.models.attention import Cell, attention_between_slices, attention_layers, attention_rollout
+from fima.models.attention_cells import attention_between_cells
 
-__all__ = ["run"]
+__all__ = ["attention_of_clip", "run"]
+
+_MOST_CELLS = 4096  # of a clip: its matrix takes 67 MB
 
 _WITH_TRUTH = ("energy", "auroc", "ring_auroc")
 _PLAIN = {"center_": "center", "difference_": "motion"}
@@ -43,7 +47,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
         progress: Called after each video.
 
     Returns:
-        The study; ``arrays["example_heads"]`` is ``(K, heads, T', H', W')`` in shares of an even spread.
+        The study; ``arrays["example_heads"]`` is ``(K, heads, T', H', W')`` in shares of an even spread, and
+        ``arrays["example_rows"]``, of clips of at most 4,096 cells, what each place looks at: ``(K, 1 + T', P, P)``
+        (`analysis.measures.attention.attention_rows`).
 
     Raises:
         InputError: If the backbone has no attention over its cells.
@@ -135,6 +141,7 @@ class _Reader:
             "cell_map": received_attention(self.between(session, inputs, cell)).mean(dim=1)[0].numpy(),
             "rollout_map": (nothing if (flow := self.rollout(inputs)) is None else flow).numpy(),
             "twin_map": (nothing if maps.twin is None else maps.twin[0]).numpy(),
+            **({} if (rows := attention_of_clip(session, inputs, maps.energy.numel())) is None else {"rows": rows}),
         }
 
     def rollout(self, clip: Tensor) -> Tensor | None:
@@ -145,6 +152,29 @@ class _Reader:
         except InputError:
             return None
         return flow / flow.mean()
+
+
+def attention_of_clip(session: Session, clip: Tensor, cells: int) -> np.ndarray | None:
+    """What each place looks at, of a network that has attention over not too many cells.
+
+    Args:
+        session: Backbone and, in ``settings.layer``, its block.
+        clip: One clip ``(1, 3, T, H, W)`` in [0, 1].
+        cells: ``T' · H' · W'`` of its feature map.
+
+    Returns:
+        ``(1 + T', P, P)`` float16, see `analysis.measures.attention.attention_rows`; None of other networks.
+    """
+    extractor = session.extractor
+    if cells > _MOST_CELLS or not attention_layers(extractor.backbone):
+        return None
+    inputs = extractor.prepare(clip.to(extractor.device))
+    try:
+        between = attention_between_cells(extractor.backbone, inputs, session.settings.layer)
+    except InputError:  # the layer is none of those with attention
+        return None
+    rows: np.ndarray = attention_rows(between)[0].half().cpu().numpy()
+    return rows
 
 
 def _chosen(cell: str | None, energy: Tensor) -> Cell:

@@ -234,9 +234,9 @@ for (const group of data.groups) {
   label.append(choice, element("span", group.by));
   find("by").append(label);
 }
-find("by").hidden = data.groups.length === 0;
+find("by").hidden = data.groups.length < 2;
 addEventListener("theme", () => { showLegend(); draw(); });
 new ResizeObserver(() => { if (canvas.clientWidth !== side) draw(); }).observe(canvas);
-details.append(element("p", details.dataset.empty, "soft"));
 colorBy(grouping);
+select(0);
 }

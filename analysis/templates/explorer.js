@@ -7,8 +7,10 @@ function speak() {
     const told = panels.filter((made) => !made.panel.hidden).map((made) => {
       const found = facts(clip, clip.maps[made.index], patch);
       made.frame.setAttribute("aria-label", `Motion frame of ${clip.name} with the affinity of ${made.name}: best match at row ${found.row}, column ${found.column}`);
-      made.matrix.setAttribute("aria-label", `Affinity matrix of ${made.name}, ${clip.cells} by ${clip.cells}`);
-      return `${made.name}: same place ${sign(found.own)}, best match ${sign(found.top)} at row ${found.row}, column ${found.column}, off by ${steps(found)}, ${found.verdict}`;
+      const looks = attentionOf(clip, made), paid = looks && facts(clip, looks, patch);
+      made.matrix.setAttribute("aria-label", paid ? `Attention of the patch in ${made.name}` : `Affinity matrix of ${made.name}, ${clip.cells} by ${clip.cells}`);
+      const looking = paid ? `; looks most at row ${paid.row}, column ${paid.column}, ${times(paid.top)} an even share` : "";
+      return `${made.name}: same place ${sign(found.own)}, best match ${sign(found.top)} at row ${found.row}, column ${found.column}, off by ${steps(found)}, ${found.verdict}${looking}`;
     });
     canvas.setAttribute("aria-label", `RGB frame of ${clip.name}, ${clip.rows} by ${clip.columns} patches; arrow keys choose one`);
     if (touched) remember();
@@ -76,6 +78,13 @@ function setLimits(wide) {
   press(find("limits"), wide ? 1 : 0);
   fresh = true;
   draw();
+}
+function setBeside(what) {
+  now.beside = what;
+  press(find("beside"), what);
+  find("warm-scale").hidden = !what;
+  resize();
+  speak();
 }
 function listTimes(clip) {
   const group = find("times");
@@ -163,6 +172,9 @@ choice(find("checkpoints"), names.length === 2 ? "Both" : "All", -1, () => setOn
 for (const [i, name] of names.entries()) choice(find("checkpoints"), name, i, () => setOnly(i));
 choice(find("limits"), "Range of the data", 0, () => setLimits(false));
 choice(find("limits"), "−1 … 1", 1, () => setLimits(true));
+for (const [i, what] of ["Affinity matrix", "Attention"].entries()) choice(find("beside"), what, i, () => setBeside(i));
+find("beside-field").hidden = !data.attention;
+if (data.attention) drawWarmScale();
 function resize() {
   for (const target of [canvas, ...panels.flatMap((made) => [made.frame, made.matrix])]) measure(target);
   draw();
@@ -177,20 +189,26 @@ root.fimaExplorer = {
     return Array.from(map.codes.subarray(start, start + clip.cells), (code) => map.low + map.step * code);
   },
   facts: (index = 0) => { const clip = clipNow(); return facts(clip, clip.maps[index], now.row * clip.columns + now.column); },
-  choose, pin, setTime, setClip, setOnly, setLimits,
+  choose, pin, setTime, setClip, setOnly, setLimits, setBeside,
+  attention: (index = 0) => {
+    const clip = clipNow(), map = attentionOf(clip, panels[index]), patch = now.row * clip.columns + now.column;
+    if (!map) return null;
+    return { facts: facts(clip, map, patch), row: Array.from(map.codes.subarray(rowStart(clip, patch), rowStart(clip, patch) + clip.cells), (code) => map.low + map.step * code) };
+  },
 };
-/* What is looked at stands in the page's address, for those who send it on: clip, time, row, column, checkpoint, limits. */
+/* What is looked at stands in the page's address, for those who send it on: clip, time, row, column, checkpoint, limits, and what is beside. */
 const KEY = `explorer${[...document.querySelectorAll(".fima-explorer")].indexOf(root) || ""}`;
 function remember() {
   const hash = new URLSearchParams(location.hash.slice(1));
-  hash.set(KEY, [now.clip, now.time, now.row, now.column, now.only + 1, Number(now.limits === WIDE)].join("-"));
+  hash.set(KEY, [now.clip, now.time, now.row, now.column, now.only + 1, Number(now.limits === WIDE), ...(data.attention ? [now.beside] : [])].join("-"));
   try { history.replaceState(null, "", `#${hash.toString().replace(/(^|&)([^&=]+)=(?=&|$)/g, "$1$2")}`); } catch { /* a frame of a notebook has no address */ }
 }
 function recall() {
   const given = (new URLSearchParams(location.hash.slice(1)).get(KEY) || "").split("-").map(Number);
-  const [clip, time, row, column, only, wide] = given;
-  if (given.length !== 6 || !given.every((n) => Number.isInteger(n) && n >= 0) || clip >= data.clips.length || only > names.length) return;
+  const [clip, time, row, column, only, wide, beside] = given;
+  if (![6, 7].includes(given.length) || !given.every((n) => Number.isInteger(n) && n >= 0) || clip >= data.clips.length || only > names.length) return;
   setLimits(wide === 1);
+  if (data.attention && beside !== undefined) setBeside(Math.min(1, beside));
   setClip(clip);
   setOnly(only - 1);
   if (time < data.clips[clip].rgb.length) setTime(time);
@@ -201,4 +219,5 @@ for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, () =>
 setLimits(false);
 setClip(0);
 setOnly(-1);
+setBeside(now.beside);
 recall();

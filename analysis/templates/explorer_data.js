@@ -7,7 +7,7 @@ const data = JSON.parse(find("data").textContent);
 const names = data.checkpoints, canvas = find("rgb"), status = find("status");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const WIDE = [-1, 1];
-const now = { clip: 0, time: 0, row: 0, column: 0, pinned: false, only: -1, limits: data.limits, opacity: 0.7 };
+const now = { clip: 0, time: 0, row: 0, column: 0, pinned: false, only: -1, limits: data.limits, opacity: 0.7, beside: data.attention ? 1 : 0 };
 let queued = false, fresh = true, drawings = 0, speaking = 0, playing = 0, touched = false;
 
 function element(tag, className, text) {
@@ -21,20 +21,23 @@ function bytes(text) {
   for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
   return out;
 }
-const palette = bytes(data.palette);
+const palette = bytes(data.palette), warm = data.attention && bytes(data.attention.palette);
 
 /* Clips are unpacked when they are first shown; pictures when they are first drawn. */
 const unpacked = new Map(), pictures = new Map();
+function unpack(map) {
+  return map && {
+    low: map.low, step: map.step, codes: bytes(map.codes),
+    best: new Uint16Array(bytes(map.best).buffer), ties: new Uint16Array(bytes(map.ties).buffer),
+    own: new Float32Array(bytes(map.own).buffer), top: new Float32Array(bytes(map.top).buffer),
+  };
+}
 function clipNow() {
   if (!unpacked.has(now.clip)) {
     const clip = data.clips[now.clip], [rows, columns] = clip.grid;
     unpacked.set(now.clip, {
       name: clip.name, rows, columns, cells: rows * columns, seconds: clip.seconds, slices: clip.rgb.length - 1,
-      maps: clip.maps.map((map) => ({
-        low: map.low, step: map.step, codes: bytes(map.codes),
-        best: new Uint16Array(bytes(map.best).buffer), ties: new Uint16Array(bytes(map.ties).buffer),
-        own: new Float32Array(bytes(map.own).buffer), top: new Float32Array(bytes(map.top).buffer),
-      })),
+      maps: clip.maps.map(unpack), attention: clip.attention.map(unpack),
     });
   }
   return unpacked.get(now.clip);
@@ -74,12 +77,22 @@ function level(value) {
   const [low, high] = now.limits;
   return Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
 }
-/* The color of every code of a map. */
+/* The color of every code of a map; of attention it fades where a place gets no more than an even share. */
 function colors(map) {
-  const table = new Uint8Array(256 * 3);
+  const table = new Uint8Array(256 * 4);
   for (let code = 0; code < 256; code++) {
     const at = 3 * level(map.low + map.step * code);
-    for (let k = 0; k < 3; k++) table[3 * code + k] = palette[at + k];
+    for (let k = 0; k < 3; k++) table[4 * code + k] = palette[at + k];
+    table[4 * code + 3] = 255;
+  }
+  return table;
+}
+function warmth(map) {
+  const table = new Uint8Array(256 * 4);
+  for (let code = 0; code < 256; code++) {
+    const shown = Math.round(255 * Math.min(1, map.low + map.step * code));
+    for (let k = 0; k < 3; k++) table[4 * code + k] = warm[3 * shown + k];
+    table[4 * code + 3] = Math.min(255, 2 * shown);
   }
   return table;
 }
@@ -87,9 +100,8 @@ function paint(target, map, start, width, height) {
   if (target.width !== width || target.height !== height) { target.width = width; target.height = height; }
   const pen = target.getContext("2d"), image = pen.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    const at = 3 * map.codes[start + i];
-    for (let k = 0; k < 3; k++) image.data[4 * i + k] = map.colors[at + k];
-    image.data[4 * i + 3] = 255;
+    const at = 4 * map.codes[start + i];
+    for (let k = 0; k < 4; k++) image.data[4 * i + k] = map.colors[at + k];
   }
   pen.putImageData(image, 0, 0);
 }

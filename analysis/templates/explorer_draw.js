@@ -9,7 +9,8 @@ const panels = names.map((name, index) => {
   const what = element("span", "fx-soft");
   head.append(element("span", "", name), what);
   head.title = name;
-  caption.append(element("span", "", "Affinity matrix"), element("span", "fx-soft", "patches row by row"));
+  const titles = [element("span", ""), element("span", "fx-soft")];
+  caption.append(...titles);
   const [down, across] = ["RGB patch", "motion patch"].map((label, i) => {
     const axis = element("span", i ? "fx-across" : "fx-down"), last = element("span", "");
     axis.append(element("span", "", "0"), element("span", "", label), last);
@@ -26,8 +27,9 @@ const panels = names.map((name, index) => {
   figure.append(caption, down.axis, matrix, across.axis);
   panel.append(head, frame, read, figure);
   find("maps").append(panel);
-  const made = { index, name, panel, frame, matrix, verdict, cells, all, what, ends: [down.last, across.last], heat: element("canvas"), whole: element("canvas"), stale: "" };
+  const made = { index, name, panel, frame, matrix, verdict, cells, all, what, titles, figure, ends: [down.last, across.last], heat: element("canvas"), glow: element("canvas"), whole: element("canvas"), stale: "" };
   const pick = (event) => {
+    if (attentionOf(clipNow(), made)) return chooseAt(matrix, event);
     const box = matrix.getBoundingClientRect(), clip = clipNow();
     const patch = Math.min(clip.cells - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * clip.cells)));
     choose(Math.floor(patch / clip.columns), patch % clip.columns);
@@ -131,13 +133,38 @@ function drawPanel(made, clip, patch) {
   lines(pen, side, clip);
   box(pen, side, clip, now.row, now.column);
   ring(pen, side, clip, found);
-  drawMatrix(made, clip, patch, found);
+  drawBeside(made, clip, patch, found);
   made.verdict.dataset.verdict = found.verdict;
   made.verdict.textContent = VERDICTS[found.verdict] || `= tied: ${found.ties} places match as well`;
   made.cells.own.textContent = sign(found.own);
   made.cells.top.textContent = sign(found.top);
   made.cells.where.textContent = `row ${found.row}, col ${found.column}`;
   made.cells.off.textContent = steps(found);
+}
+/* Beside the affinity: what the patch looks at, of a network that has attention, where that was chosen. */
+function attentionOf(clip, made) { return now.beside ? clip.attention[made.index] : null; }
+function times(share) { return `${share < 9.95 ? share.toFixed(1) : Math.round(share)} ×`; }
+function drawAttention(made, clip, patch, map) {
+  const found = facts(clip, map, patch), [pen, side] = begin(made.matrix);
+  map.colors ||= warmth(map);
+  paint(made.glow, map, rowStart(clip, patch), clip.columns, clip.rows);
+  frame(pen, "rgb", side);
+  pen.imageSmoothingEnabled = false;
+  pen.globalAlpha = Math.min(1, now.opacity + 0.2);
+  pen.drawImage(made.glow, 0, 0, side, side);
+  pen.globalAlpha = 1;
+  lines(pen, side, clip);
+  box(pen, side, clip, now.row, now.column);
+  ring(pen, side, clip, { ...found, distance: 0 });
+  made.titles[1].textContent = `${times(found.top)} at row ${found.row}, col ${found.column}; itself ${times(found.own)}`;
+}
+function drawBeside(made, clip, patch, found) {
+  const map = attentionOf(clip, made);
+  made.figure.classList.toggle("fx-attention", Boolean(map));
+  made.titles[0].textContent = map ? "Its attention" : "Affinity matrix";
+  if (map) return drawAttention(made, clip, patch, map);
+  made.titles[1].textContent = "patches row by row";
+  drawMatrix(made, clip, patch, found);
 }
 function drawMatrix(made, clip, patch, found) {
   const [pen, side] = begin(made.matrix), cell = side / clip.cells, y = (patch + 0.5) * cell;
@@ -180,13 +207,22 @@ function draw() {
   queued = true;
   requestAnimationFrame(render);
 }
-function drawScale() {
-  const ramp = find("ramp"), ticks = find("ticks"), [low, high] = now.limits;
+function drawRamp(ramp, shades) {
   ramp.width = 256;
   ramp.height = 1;
   const pen = ramp.getContext("2d"), image = pen.createImageData(256, 1);
-  for (let i = 0; i < 256; i++) image.data.set([palette[3 * i], palette[3 * i + 1], palette[3 * i + 2], 255], 4 * i);
+  for (let i = 0; i < 256; i++) image.data.set([shades[3 * i], shades[3 * i + 1], shades[3 * i + 2], 255], 4 * i);
   pen.putImageData(image, 0, 0);
+}
+function drawWarmScale() {
+  const most = data.attention.most;
+  drawRamp(find("warm"), warm);
+  find("warm").setAttribute("aria-label", `Color bar from 1, an even share, to ${times(most)}, yellow`);
+  find("warm-ticks").replaceChildren(...[1, Math.sqrt(most), most].map((share, i) => element("span", "", i ? times(share) : "≤ 1 ×")));
+}
+function drawScale() {
+  const ramp = find("ramp"), ticks = find("ticks"), [low, high] = now.limits;
+  drawRamp(ramp, palette);
   const text = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
   ramp.setAttribute("aria-label", `Color bar from ${text(low)}, dark violet, to ${text(high)}, yellow`);
   ticks.replaceChildren(...[0, 0.5, 1].map((t) => element("span", "", text(low + t * (high - low)))));

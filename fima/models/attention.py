@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from fima.errors import InputError
 from fima.models.capture import capture
 
-__all__ = ["attention_between_slices", "attention_layers", "attention_received", "attention_rollout", "read_attention"]
+__all__ = [
+    "attention_between_slices", "attention_layers", "attention_received", "attention_rollout", "layers_of_block",
+    "query_and_key", "read_attention", "through_time",
+]  # fmt: skip
 
 _MOST_WEIGHTS = 2**23
 """Softmax weights at a time: 34 MB."""
@@ -111,7 +114,7 @@ def read_attention(
 
 
 def _received(layer: Any, inputs: tuple[Any, ...], output: Any, *, cell: Cell | None, from_class_token: bool) -> Tensor:
-    query, key = _query_and_key(layer, inputs, output)
+    query, key = query_and_key(layer, inputs, output)
     rows = [0] if from_class_token else None
     if cell is not None:
         grid = inputs[0].shape[1:-1]
@@ -159,8 +162,8 @@ def attention_between_slices(
         InputError: if there is no such attention, or the cell is outside the grid.
     """
     kinds = attention_layers(backbone)
-    names = _names_in(backbone, kinds, layer)
-    with capture(backbone, names, _query_and_key) as seen:
+    names = layers_of_block(backbone, kinds, layer)
+    with capture(backbone, names, query_and_key) as seen:
         count, _, *grid = backbone(clip).shape
     if cell is not None:
         _check_cell(cell, grid)
@@ -180,7 +183,7 @@ def attention_between_slices(
         query, key = heads["space"]
         rows = None if cell is None else [query.shape[2] - height * width + cell[1] * width + cell[2]]
         space = _on_grid(_within_frames(query, key, height * width, rows), "space", count, grid)
-    time = identity if "time" not in heads else _through_time(heads["time"][0], heads["time"][1], count, grid)
+    time = identity if "time" not in heads else through_time(heads["time"][0], heads["time"][1], count, grid)
     if "space" in heads:
         time = time.mean(dim=1, keepdim=True)
     return (space[:, :, :, None] * time)[:, :, list(slices)]
@@ -222,7 +225,7 @@ def attention_rollout(backbone: nn.Module, clip: Tensor, *, cell: Cell | None = 
     flow = torch.cat((start.new_zeros(count, frames), start.flatten(1)), dim=1)
     for name in reversed(kinds):
         layer: Any = modules[name]
-        query, key = _query_and_key(layer, seen[name][0], None)
+        query, key = query_and_key(layer, seen[name][0], None)
         flow = (flow + _step_back(flow, query, key, kinds[name], grid, frames)) / 2
         if getattr(backbone, "attention", "") == "divided":  # one class token that all frames share
             flow[:, :frames] = flow[:, :frames].mean(dim=1, keepdim=True)
@@ -247,14 +250,30 @@ def _step_back(flow: Tensor, query: Tensor, key: Tensor, kind: str, grid: Sequen
     return torch.cat((flow[:, : frames - prefix], back), dim=1)
 
 
-def _query_and_key(layer: Any, inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, Tensor]:
+def query_and_key(layer: Any, inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, Tensor]:
+    """What `capture` keeps of an attention layer: queries and keys ``(batch, heads, tokens, D)``.
+
+    Args:
+        layer: An attention layer of `attention_layers`.
+        inputs: What it was called with.
+        output: What it gave; not used.
+    """
     own = getattr(layer, "queries_and_keys", None)  # without the values, a third of the work
     query, key = own(*inputs) if callable(own) else layer.heads_of(*inputs)[:2]
     return query, key
 
 
-def _names_in(backbone: nn.Module, kinds: dict[str, str], layer: str | None) -> list[str]:
-    """The attention layers of a block: one, or that of time and that of space."""
+def layers_of_block(backbone: nn.Module, kinds: dict[str, str], layer: str | None) -> list[str]:
+    """The attention layers of a block: one, or that of time and that of space.
+
+    Args:
+        backbone: Whose layers they are.
+        kinds: Its `attention_layers`.
+        layer: A block or an attention layer; None: the last block.
+
+    Raises:
+        InputError: If there is no such attention.
+    """
     if not kinds:
         raise InputError(f"{type(backbone).__name__} has no attention over its cells")
     last = list(kinds)[-1]
@@ -282,8 +301,15 @@ def _within_frames(query: Tensor, key: Tensor, cells: int, rows: Sequence[int] |
     return attention_received(query, key, rows=range(query.shape[2] - cells, query.shape[2]) if rows is None else rows)
 
 
-def _through_time(query: Tensor, key: Tensor, count: int, grid: Sequence[int]) -> Tensor:
-    """``(N, heads, T' of queries, T', H', W')``: the weights between the frames of each place."""
+def through_time(query: Tensor, key: Tensor, count: int, grid: Sequence[int]) -> Tensor:
+    """The weights between the frames of each place, ``(N, heads, T' of queries, T', H', W')``.
+
+    Args:
+        query: Of a layer of kind ``time``, ``(N · H' · W', heads, T', D)``.
+        key: Of the same shape.
+        count: N.
+        grid: ``(T', H', W')``.
+    """
     steps, height, width = grid
     weights = (query.float() @ key.float().mT * query.shape[-1] ** -0.5).softmax(dim=-1)
     grouped: Tensor = weights.reshape(count, height, width, -1, steps, steps).permute(0, 3, 4, 5, 1, 2)

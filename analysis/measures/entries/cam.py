@@ -29,7 +29,7 @@ ENTRY = measure_entry(
     misleads="Every frame is scaled to [0, 1], so an almost flat map looks as lively as a peaked one; and where "
     "the camera moves, so does the background.",
     figure="Rows of frames, the RGB activation over them, and the activation of the motion input over the frame "
-    "difference. Bright is strong; the box encloses what is above half of a frame's maximum.",
+    "difference. Bright is strong; the line encloses what is above half of a frame's maximum.",
     core=True,
     settings=("normalize", "dense", "hop", "whole", "layers"),
     films="analysis.pages.films:activation_films",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,9 +27,11 @@ class ExplorerClip:
         affinity: Checkpoint name → ``(T', P, P)`` in [-1, 1]; row = RGB position, column = motion position
             (``analysis.measures.affinity.spatial_affinity_slices``).
         mean: Checkpoint name → ``(P, P)``, of the features averaged over time
-        (``analysis.measures.affinity.spatial_affinity``).
+            (``analysis.measures.affinity.spatial_affinity``).
         grid: ``(H', W')``.
         frame_seconds: ``(T',)`` times of the frames in their video, if known.
+        attention: Name of a checkpoint that has attention → ``(1 + T', P, P)`` in shares of an even spread
+            (``analysis.measures.attention.attention_rows``).
 
     Raises:
         InputError: For a shape, type or value that does not fit; names the clip.
@@ -42,6 +44,7 @@ class ExplorerClip:
     mean: Mapping[str, np.ndarray]
     grid: tuple[int, int]
     frame_seconds: Sequence[float] | None = None
+    attention: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_frames()
@@ -54,6 +57,12 @@ class ExplorerClip:
         for checkpoint in self.affinity:
             self._check_matrix(f"affinity of {checkpoint}", self.affinity[checkpoint], (slices, positions, positions))
             self._check_matrix(f"mean of {checkpoint}", self.mean[checkpoint], (positions, positions))
+        for checkpoint, rows in self.attention.items():
+            if rows.shape != (1 + slices, positions, positions) or not (np.isfinite(rows).all() and rows.min() >= 0):
+                wanted = f"({1 + slices}, {positions}, {positions})"
+                raise InputError(
+                    f"{self.name}: attention of {checkpoint} must be {wanted} and not negative, got {rows.shape}"
+                )
         if self.frame_seconds is not None and len(self.frame_seconds) != slices:
             raise InputError(
                 f"{self.name}: frame_seconds must be {slices}, one per slice, got {len(self.frame_seconds)}"

@@ -13,7 +13,8 @@ from PIL import Image
 
 from analysis.pages.environment import jpeg_address
 from analysis.pages.explorer.clip import ExplorerClip, check_clips
-from analysis.plotting.style import SIMILARITY_CMAP
+from analysis.plotting.attention import above_even, scale_end
+from analysis.plotting.style import ACTIVATION_CMAP, SIMILARITY_CMAP
 
 __all__ = ["color_limits", "dequantize", "encode_clips", "palette", "quantize"]
 
@@ -50,9 +51,9 @@ def color_limits(clips: Sequence[ExplorerClip]) -> tuple[float, float]:
     return max(-1.0, low), min(1.0, high) if high > low else low + 0.01
 
 
-def palette() -> np.ndarray:
+def palette(name: str = SIMILARITY_CMAP) -> np.ndarray:
     """The color map, uint8 ``(256, 3)``: entry ``round(255 * (value - low) / (high - low))`` colors a value."""
-    colors: np.ndarray = mpl.colormaps[SIMILARITY_CMAP](np.arange(256), bytes=True)[:, :3]
+    colors: np.ndarray = mpl.colormaps[name](np.arange(256), bytes=True)[:, :3]
     return colors
 
 
@@ -65,22 +66,26 @@ def encode_clips(clips: Sequence[ExplorerClip]) -> dict[str, Any]:
     Returns:
         ``limits``, ``palette``, ``checkpoints`` and ``clips``. Each clip has its ``name``, ``grid``, ``seconds``,
         ``patch`` to begin with, JPEG pictures ``rgb`` and ``motion`` whose first is that of the time average (the
-        middle RGB frame; the mean of the motion frames), and for each checkpoint its ``maps`` (see
-        ``_encode_matrices``).
+        middle RGB frame; the mean of the motion frames), and for each checkpoint its ``maps`` and its ``attention``,
+        which may be None (see ``_encode_matrices``). Where any has attention, ``attention`` has its ``palette`` and
+        ``most``, the end of its scale.
 
     Raises:
         InputError: For no clip, or clips of different checkpoints.
     """
     check_clips(clips)
+    rows = [rows for clip in clips for rows in clip.attention.values()]
+    most = max(map(scale_end, rows), default=1.0)
     return {
         "limits": color_limits(clips),
         "palette": _text(palette()),
+        "attention": {"palette": _text(palette(ACTIVATION_CMAP)), "most": most} if rows else None,
         "checkpoints": clips[0].checkpoints,
-        "clips": [_encode_clip(clip) for clip in clips],
+        "clips": [_encode_clip(clip, most) for clip in clips],
     }
 
 
-def _encode_clip(clip: ExplorerClip) -> dict[str, Any]:
+def _encode_clip(clip: ExplorerClip, most: float) -> dict[str, Any]:
     mean_motion = np.rint(clip.motion.mean(axis=0)).astype(np.uint8)
     brightest = max(1, int(mean_motion.max()))
     mean_motion = (mean_motion.astype(np.uint16) * 255 // brightest).astype(np.uint8)  # a mean is dark
@@ -95,11 +100,19 @@ def _encode_clip(clip: ExplorerClip) -> dict[str, Any]:
         "maps": [
             _encode_matrices(np.concatenate([clip.mean[name][None], clip.affinity[name]])) for name in clip.checkpoints
         ],
+        "attention": [
+            _encode_matrices(rows.astype(np.float32), above_even(rows, most)) if rows is not None else None
+            for rows in map(clip.attention.get, clip.checkpoints)
+        ],
     }
 
 
-def _encode_matrices(matrices: np.ndarray) -> dict[str, Any]:
+def _encode_matrices(matrices: np.ndarray, drawn: np.ndarray | None = None) -> dict[str, Any]:
     """Of ``(1 + T', P, P)``, the time average first.
+
+    Args:
+        matrices: What is read out.
+        drawn: What is drawn, if it is something else.
 
     Best matches and the values that are read out are of the exact affinities, since rounding makes ties.
 
@@ -108,7 +121,7 @@ def _encode_matrices(matrices: np.ndarray) -> dict[str, Any]:
         maximum: among equals the row's own place, else the first), ``ties`` (uint16, how many have it), ``own`` and
         ``top`` (float32, the affinity at the same place and the maximum).
     """
-    codes, low, step = quantize(matrices)
+    codes, low, step = quantize(matrices if drawn is None else drawn)
     exact = matrices.astype(np.float32)
     top, own = exact.max(axis=2), np.diagonal(exact, axis1=1, axis2=2)
     best = np.where(own == top, np.arange(exact.shape[1]), exact.argmax(axis=2))

@@ -17,6 +17,7 @@ from analysis.measures.affinity import spatial_affinity, spatial_affinity_slices
 from analysis.pages.explorer.clip import ExplorerClip
 from analysis.settings import DEFAULT_CKPT, Settings
 from analysis.studies import Progress, Session
+from analysis.studies.attention import attention_of_clip
 from analysis.studies.common.collecting import Examples
 from analysis.studies.common.display import display_clip
 from fima.errors import InputError
@@ -44,10 +45,11 @@ class Explored:
 
         Returns:
             ``clip`` (N,) and ``checkpoint`` (K,) names, ``grid`` (2,), ``seconds`` (N, T'), ``rgb`` (N, T', S, S, 3),
-            ``motion`` (N, T', S, S), ``affinity`` (N, K, T', P, P) and ``affinity_mean`` (N, K, P, P).
+            ``motion`` (N, T', S, S), ``affinity`` (N, K, T', P, P) and ``affinity_mean`` (N, K, P, P); where any
+            checkpoint has attention, ``attention`` (N, K, 1 + T', P, P), NaN of those without.
         """
         clips = self.clips
-        return {
+        return self._attention() | {
             "clip": np.array([clip.name for clip in clips]),
             "checkpoint": np.array(clips[0].checkpoints),
             "grid": np.array(clips[0].grid),
@@ -57,6 +59,14 @@ class Explored:
             "affinity": np.stack([np.stack(list(clip.affinity.values())) for clip in clips]),
             "affinity_mean": np.stack([np.stack(list(clip.mean.values())) for clip in clips]),
         }
+
+    def _attention(self) -> dict[str, np.ndarray]:
+        having = [rows for clip in self.clips for rows in clip.attention.values()]
+        if not having:
+            return {}
+        none = np.full_like(having[0], np.nan)
+        rows = [[clip.attention.get(name, none) for name in clip.checkpoints] for clip in self.clips]
+        return {"attention": np.array(rows)}
 
 
 def open_sessions(
@@ -154,7 +164,19 @@ def _explore_clip(sessions: Mapping[str, Session], clips: Mapping[str, Clip]) ->
         mean={name: _numbers(spatial_affinity(f.rgb, f.motion)) for name, f in features.items()},
         grid=(grid[0], grid[1]),
         frame_seconds=seconds[centers].tolist(),
+        attention=_attention(sessions, clips, slices, grid[0] * grid[1]),
     )
+
+
+def _attention(
+    sessions: Mapping[str, Session], clips: Mapping[str, Clip], slices: int, places: int
+) -> dict[str, np.ndarray]:
+    """Attention of the checkpoints that have one on the grid of their features."""
+    rows = {
+        name: attention_of_clip(session, to_batch([clips[name]], session.extractor.device), slices * places)
+        for name, session in sessions.items()
+    }
+    return {name: of for name, of in rows.items() if of is not None and of.shape == (1 + slices, places, places)}
 
 
 def _numbers(affinity: Any) -> np.ndarray:

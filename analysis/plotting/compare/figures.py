@@ -31,7 +31,14 @@ from analysis.plotting.temporal import draw_counts
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
-__all__ = ["FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_temporal", "similarity_range"]
+__all__ = [
+    "CAPTIONS",
+    "FIGURES",
+    "affinity_range",
+    "draw_compared_affinity",
+    "draw_compared_temporal",
+    "similarity_range",
+]
 
 _BESIDE = 4  # matrices or distributions in a row
 _BINS = 40
@@ -177,3 +184,16 @@ FIGURES: dict[str, Callable[[Mapping[str, Study]], Figure]] = {
     "temporal": draw_compared_temporal,
 }
 """Measure → its own figure; any other measure has its scores in the figure of all scores."""
+
+_MAPS = "Two moments of every clip, and the RGB activation over them: bright is strong. "
+CAPTIONS: dict[str, str] = {
+    "cam": _MAPS + "The line encloses what is above half of a frame's maximum.",
+    "localize": _MAPS + "Cyan is the true outline of the object; below, the share of the activation inside it.",
+    "mover": "The mover outlined in cyan and its copy in orange, which rests in the picture or in the world; the "
+    "activation over both, and the probability that the mover is the more active of the two.",
+    "affinity": "The mean affinity matrix of every checkpoint on one color scale, and the scores of all and of "
+    "foreground positions.",
+    "temporal": "How similarities of aligned and misaligned pairs spread, how similarity falls with the offset in "
+    "time, and how well the two are told apart.",
+}
+"""Measure → what its figure shows."""

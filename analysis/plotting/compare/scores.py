@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.measures.registry import find_score
+from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
 from analysis.plotting.style import (
     COLORS,
@@ -50,6 +50,7 @@ __all__ = [
 BESIDE = 4
 """Panels in a row."""
 _ROW = 1.55  # inches
+_TITLE = 22  # characters in a line
 _MOST_VALUES = 4  # checkpoints whose means are also written as numbers
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 
@@ -167,7 +168,8 @@ def draw_score_grid(
     places = list(axes or panel_grid(figure, len(wanted)))
     for ax, (measure, score) in zip(places, wanted, strict=True):
         draw_compared_score(measures[measure], score, ax=ax)
-        ax.set_title((f"{measure}\n" if names else "") + score_title(measure, score))
+        above = f"{textwrap.fill(find_measure(measure).title, _TITLE)}:\n" if names else ""
+        ax.set_title(above + score_title(measure, score))
     studies = next(iter(measures.values()))
     add_legend(figure, studies, Marks.of(studies))
 
@@ -195,7 +197,7 @@ def panel_grid(figure: Any, panels: int) -> list[Axes]:
 
 def score_title(measure: str, score: str) -> str:
     """A score's label with its unit, in lines that fit a panel."""
-    return textwrap.fill(find_score(measure, score).title, 22)
+    return textwrap.fill(find_score(measure, score).title, _TITLE)
 
 
 def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -> Axes:

@@ -120,9 +120,29 @@ def test_wins_losses_and_what_cannot_be_told_are_counted():
 def test_nothing_told_apart_and_nothing_above_chance():
     said = conclude(_studies(untrained=("a",), low=0.4), _all(0.1, -0.1, 0.3), ["a", "b"])
     assert said[0] == "b and a cannot be told apart by any of 6 headline scores."
-    assert said[1].startswith("Not better than chance by its interval: a in activation maps (")
+    assert said[1] == "Not better than chance by its interval: a in all 6 headline scores; b in all 6 headline scores."
     assert said[2].startswith("a is the reference")
     assert len(said) <= 6
+
+
+@pytest.mark.parametrize(
+    ("short", "words"),
+    [
+        (("motion_energy_correlation", "rgb_motion_correlation", "offset_auroc"),
+         "activation maps (correlation with the size of the motion; correlation of RGB and motion map), "
+         "temporal similarity (AUROC of offsets)"),
+        (("motion_energy_correlation", "rgb_motion_correlation", "offset_auroc", "motion_share"),
+         "4 of 6 headline scores"),
+    ],
+)  # fmt: skip
+def test_few_scores_are_named_and_many_are_counted(short, words):
+    studies = _studies()
+    for of in studies.values():
+        for name in short:
+            if name in of["b"].scores:
+                of["b"].scores[name] = _summary(0.55, 0.4, 0.8, 0.5)
+    said = conclude(studies, _all(0.1, -0.1, 0.3), ["a", "b"])
+    assert said[1] == f"Not better than chance by its interval: b in {words}."
 
 
 def test_where_no_score_has_an_interval_that_is_the_finding():

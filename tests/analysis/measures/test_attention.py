@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.measures.attention import attention_spread, received_attention, time_reach
+from analysis.measures.attention import attention_rows, attention_spread, received_attention, time_reach
 from fima.errors import InputError
 
 
@@ -84,3 +84,30 @@ def test_reach_is_nearly_the_same_on_a_grid_twice_as_fine():
 def test_refused(given):
     with pytest.raises(InputError, match=r"attention must be \(N, heads, S, T', H', W'\)"):
         time_reach(given)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_in_plain_loops(seed):
+    steps, places = 3, 4
+    given = torch.rand(2, steps, places, steps, places, generator=torch.Generator().manual_seed(seed))
+    found = attention_rows(given)
+    assert found.shape == (2, 1 + steps, places, places)
+    torch.testing.assert_close(found.mean(dim=3), torch.ones(2, 1 + steps, places))
+    for p in range(places):
+        over_time = [
+            sum(float(given[0, s, p, t, q]) for s in range(steps) for t in range(steps)) for q in range(places)
+        ]
+        expected = torch.tensor(over_time) * places / sum(over_time)
+        torch.testing.assert_close(found[0, 0, p], expected)
+        own = given[0, 1, p, 1]
+        torch.testing.assert_close(found[0, 2, p], own / own.mean())
+
+
+def test_rows_that_look_elsewhere_are_no_numbers_that_are_none():
+    given = torch.zeros(1, 2, 2, 2, 2)
+    given[0, 0, :, 1, 1] = given[0, 1, :, 1, 1] = 1  # the first slice looks at the second alone
+    found = attention_rows(given)
+    assert found[0, 0].tolist() == [[0, 2]] * 2
+    assert found[0, 1].abs().max() == 0
+    with pytest.raises(InputError, match="attention between cells must be"):
+        attention_rows(given[0])

@@ -94,6 +94,27 @@ def test_what_is_encoded_is_the_clip():
     np.testing.assert_array_equal(pictures[0], pictures[2])  # the average shows the middle frame
 
 
+def _rows(seed=0, slices=2, cells=9):
+    """Attention in shares of an even spread, far from even."""
+    drawn = np.random.default_rng(seed).exponential(size=(1 + slices, cells, cells)) ** 2
+    return drawn / drawn.mean(axis=2, keepdims=True)
+
+
+def test_attention_is_encoded_on_a_scale_that_all_clips_share():
+    rows = {seed: _rows(seed) for seed in (0, 1)}
+    clips = [_clip("a", attention={"second": rows[0]}), _clip("b", attention={"first": rows[1]})]
+    told = encode_clips(clips)
+    most = told["attention"]["most"]
+    assert most == pytest.approx(max(np.quantile(one, 0.999) for one in rows.values()))
+    assert [[kept is None for kept in clip["attention"]] for clip in told["clips"]] == [[True, False], [False, True]]
+    encoded = told["clips"][0]["attention"][1]
+    drawn = dequantize(_array(encoded["codes"], np.uint8), encoded["low"], encoded["step"]).reshape(3, 9, 9)
+    expected = np.log(np.clip(rows[0], 1, most)) / np.log(most)
+    assert np.abs(drawn - expected).max() <= 0.5 / 255 + 1e-9
+    np.testing.assert_array_equal(_array(encoded["top"], "<f4").reshape(3, 9), rows[0].max(axis=2).astype(np.float32))
+    assert encode_clips([_clip()])["attention"] is None
+
+
 def test_rounding_makes_no_ties_and_true_ties_count():
     matrix = np.full((4, 4), 0.5, np.float32)
     matrix[0] = [0.5, 0.5 + 1e-6, -1, 1 - 2e-6]  # far closer than a step
@@ -137,6 +158,8 @@ def test_it_begins_where_the_motion_is():
         ({"mean": {}}, "same checkpoints"),
         ({"mean": {"first": np.full((9, 9), np.nan), "second": np.zeros((9, 9))}}, "must lie in [-1, 1]"),
         ({"frame_seconds": [1.0]}, "frame_seconds must be 2"),
+        ({"attention": {"first": np.ones((2, 9, 9))}}, "attention of first must be (3, 9, 9)"),
+        ({"attention": {"first": -np.ones((3, 9, 9))}}, "and not negative"),
     ],
 )
 def test_a_clip_that_does_not_fit_is_refused(changes, words):
@@ -493,6 +516,50 @@ def test_the_motion_panel_takes_the_pointer_and_the_matrix_has_axes(tmp_path, br
     assert [_ask(tab, "state()")[key] for key in ("row", "column")] == [2, 3]
     assert panel.locator(".fx-down").inner_text().split() == ["0", "RGB", "patch", "19"]
     assert panel.locator(".fx-across").inner_text().split() == ["0", "motion", "patch", "19"]
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("viewport", [{"width": 1400, "height": 900}, {"width": 390, "height": 844}])
+def test_the_attention_of_the_patch_lies_beside_its_affinity(tmp_path, browser, viewport):
+    rows = _rows()
+    clip = _clip("a", checkpoints=("tokens", "cnn"), attention={"tokens": rows})
+    tab, wrong = _open(browser, tmp_path / "page.html", explorer_page([clip]), viewport=viewport)
+    figures = tab.locator(".fx-matrix figcaption")
+    assert [figures.nth(i).inner_text().split("\n")[0] for i in (0, 1)] == ["Its attention", "Affinity matrix"]
+    for patch, time in ((0, 0), (5, 2)):
+        _ask(tab, f"choose({patch // 3}, {patch % 3})")
+        _ask(tab, f"setTime({time})")
+        _settle(tab)
+        looks, own = _ask(tab, "attention(0)"), rows[time, patch]
+        assert (looks["facts"]["best"], looks["facts"]["own"]) == (own.argmax(), pytest.approx(own[patch], rel=1e-6))
+        assert int(np.argmax(looks["row"])) == own.argmax() or own.max() > np.quantile(rows, 0.999)
+        assert f"at row {own.argmax() // 3}, col {own.argmax() % 3}" in figures.first.inner_text()
+        assert _ask(tab, "attention(1)") is None
+    matrix = tab.locator(".fx-matrix canvas").first
+    box = matrix.bounding_box()
+    matrix.click(position={"x": box["width"] / 6, "y": box["height"] / 2})  # the pointer chooses a place of the frame
+    assert [_ask(tab, "state()")[key] for key in ("row", "column")] == [1, 0]
+    tab.get_by_role("button", name="Affinity matrix", exact=True).click()
+    _settle(tab)
+    assert figures.first.inner_text().startswith("Affinity matrix")
+    assert not tab.locator("[data-part=warm-scale]").is_visible()
+    _until(tab, "location.hash.endsWith('-0-0')")  # the last two: range of the data, and the matrix
+    tab.reload()
+    _settle(tab)
+    assert _ask(tab, "state()")["beside"] == 0
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_checkpoint_alone_has_its_matrix_beside_it(tmp_path, browser, width):
+    page = explorer_page([_clip(checkpoints=("only",))])
+    tab, wrong = _open(browser, tmp_path / "page.html", page, viewport={"width": width, "height": 844})
+    frame, matrix = (tab.locator(f".fx-maps {name}").bounding_box() for name in (".fx-frame", ".fx-grid"))
+    assert matrix["x"] > frame["x"] + frame["width"]
+    assert matrix["width"] > 0.8 * frame["width"]
     assert wrong == []
 
 

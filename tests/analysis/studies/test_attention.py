@@ -133,3 +133,26 @@ def test_refused(argv, said, tmp_path, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_what_each_place_looks_at_is_kept_for_the_explorer(file):
+    from analysis.pages.explorer import explore_sessions, open_sessions
+    from analysis.settings import Settings
+
+    study = analysis.run("attention", file, frame_stride=2)
+    rows = study.arrays["example_rows"][0].astype(np.float32)
+    slices, height, width = study.arrays["example_mean_map"].shape[1:]
+    assert rows.shape == (1 + slices, height * width, height * width)
+    np.testing.assert_allclose(rows.mean(axis=2), 1, rtol=1e-3)
+    t, y, x = study.arrays["example_cell"][0]
+    own = study.arrays["example_cell_map"][0][t].ravel()  # of the marked cell alone, head by head in even shares
+    assert np.corrcoef(rows[1 + t, y * width + x], own)[0, 1] > 0.98
+    sessions = open_sessions(Settings(frame_stride=2), [str(file)], ["tokens"])
+    explored = explore_sessions(sessions)
+    np.testing.assert_array_equal(explored.clips[0].attention["tokens"], study.arrays["example_rows"][0])
+    assert explored.arrays()["attention"].shape == (1, 1, *rows.shape)
+
+
+def test_too_many_cells_have_no_rows(file, monkeypatch):
+    monkeypatch.setattr("analysis.studies.attention._MOST_CELLS", 4)
+    assert "example_rows" not in analysis.run("attention", file, frame_stride=2).arrays

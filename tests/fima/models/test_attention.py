@@ -6,6 +6,7 @@ import torch
 from fima.errors import InputError
 from fima.models import create_backbone
 from fima.models.attention import attention_between_slices, attention_layers, attention_rollout, read_attention
+from fima.models.attention_cells import attention_between_cells
 from fima.models.capture import capture
 
 VIT = {"dim": 32, "depth": 3, "heads": 2, "patch_size": 8, "size": 16, "num_frames": 8}
@@ -107,6 +108,8 @@ def test_between_slices(name):
         whole = full["space"] @ full["time"].mean(dim=1, keepdim=True)
     whole = whole.reshape(2, -1, steps, places, *grid)
     torch.testing.assert_close(attention_between_slices(backbone, clip), whole.mean(dim=3))
+    cells = attention_between_cells(backbone, clip)
+    torch.testing.assert_close(cells, whole.mean(dim=1).flatten(-2))
     of_cell = attention_between_slices(backbone, clip, cell=(2, 1, 0))
     torch.testing.assert_close(of_cell, whole[:, :, 2:3, width])
 

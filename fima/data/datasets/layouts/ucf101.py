@@ -127,8 +127,9 @@ def _ucf101_list(request: Request, lists: Path) -> Path:
     name = f"{kind}list{1 if number is None else number:02d}.txt"
     files = request.disk.files_in(lists)
     if kind not in _TAGS or name not in files:
-        there = ", ".join(file for file in files if fnmatchcase(file, "t*list*.txt")) or "no lists"
-        raise InputError(f"{lists}: no split {request.split!r}; expected train, test, train1, …, of {there}")
+        there = ", ".join(file for file in files if fnmatchcase(file, "t*list*.txt"))
+        expected = f"train, test, train1, …, of {there}" if there else "lists such as trainlist01.txt, found none"
+        raise InputError(f"{lists}: no split {request.split!r}; expected {expected}")
     return lists / name
 
 

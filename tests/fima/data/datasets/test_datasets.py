@@ -92,6 +92,10 @@ def test_ucf101_contradictions(tmp_path):
     for split in ("train4", "val", "", "train0"):
         with pytest.raises(InputError, match=f"no split {split!r}; expected train, test, train1"):
             open_dataset(root, split=split)
+    for file in lists.glob("t*list*.txt"):
+        file.unlink()
+    with pytest.raises(InputError, match=r"no split 'train'; expected lists such as trainlist01\.txt, found none"):
+        open_dataset(root, split="train")
     plant(root / "videos", "Swim/a.avi")
     with pytest.raises(InputError, match="class 'Swim' is not one of the 2 classes"):
         open_dataset(root)
