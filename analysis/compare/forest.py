@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from analysis.compare.headlines import headline_scores, verdict
+from analysis.measures.common.numbers import minus
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_measure, find_score
 from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
@@ -75,7 +76,7 @@ def level_scales(studies: Mapping[str, Mapping[str, Study]], places: Mapping[str
 
 def _end(value: float) -> str:
     """Of an axis: 1 rather than 1.000."""
-    return f"{value:.2g}".replace("-", "−")
+    return minus(f"{value:.2g}")
 
 
 def _level_text(summary: Summary) -> str:

@@ -18,7 +18,7 @@ from analysis.compare.training import TrainingStep, training_arrays
 from analysis.inputs.backbone.checkpoints import Source
 from analysis.measures.common.numbers import number
 from analysis.measures.common.statistics import Summary
-from analysis.measures.registry import find_score
+from analysis.measures.registry import full_name
 from analysis.output import output_folder, timestamp, versions, write_json, write_npz
 from analysis.pages.environment import write_page
 from analysis.plotting.compare.figures import FIGURES
@@ -110,7 +110,7 @@ class Comparison:
         """Rows of text under ``heads``."""
         return [
             (
-                f"{d.measure}: {find_score(d.measure, d.score).title}",
+                full_name(d.measure, d.score),
                 "grids differ" if d.by_grid else d.better or "–", number(d.chance),
                 number(d.baseline_mean), d.other, number(d.other_mean),
                 number(d.difference) + (f" [{number(d.low)}, {number(d.high)}]" if math.isfinite(d.low) else ""),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from analysis.measures.entries import ENTRIES
 from analysis.measures.entry import Measure, Score
 
-__all__ = ["CORE", "MEASURES", "STUDIES", "Measure", "Score", "find_measure", "find_score", "score_table"]
+__all__ = ["CORE", "MEASURES", "STUDIES", "Measure", "Score", "find_measure", "find_score", "full_name", "score_table"]
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in ENTRIES}
 """Name of the measure → its entry, in the order in which commands and pages show them."""
@@ -56,10 +56,14 @@ def find_score(measure: str, name: str) -> Score:
     return Score(name, name.replace("_", " "))
 
 
+def full_name(measure: str, score: str) -> str:
+    """A score's title after its measure's command, for a table of several measures: ``localize: energy inside``."""
+    return f"{measure}: {find_score(measure, score).title}"
+
+
 def score_table(measure: str) -> str:
     """The scores of a measure as a table in Markdown, for ``docs/measures.md``."""
-    rows = ["| score | is | better | chance |", "|---|---|---|---|"]
+    rows = ["| score | named | is | better | chance |", "|---|---|---|---|---|"]
     for score in find_measure(measure).scores.values():
-        unit = f" ({score.unit})" if score.unit else ""
-        rows.append(f"| `{score.name}` | {score.meaning}{unit} | {score.better} | {score.chance} |")
+        rows.append(f"| `{score.name}` | {score.title} | {score.meaning} | {score.better} | {score.chance} |")
     return "\n".join(rows)

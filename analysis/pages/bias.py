@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.measures.common.numbers import capital
 from analysis.measures.common.statistics import PairedDifference
+from analysis.measures.registry import find_score
 from analysis.output import timestamp, versions
 from analysis.pages.environment import render
 from analysis.pages.environment import write_page as write_file
@@ -101,7 +103,8 @@ def _forest(result: BiasResult, places: dict[str, int]) -> list[ForestGroup]:
         )
         for name, one in result.differences().items()
     ]  # fmt: skip
-    title = "Accuracy lost when the background is swapped, points"
+    gap = find_score("bias", "gap")
+    title = f"{capital(gap.label)}: {gap.meaning}, points"
     return [forest_group("levels", title, effects, points)] if effects else []
 
 

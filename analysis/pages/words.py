@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from analysis.measures.common.numbers import number
+from analysis.measures.common.numbers import minus, number
 
 __all__ = [
     "compared", "data_title", "interval", "listed", "number", "percent", "percent_interval", "plural", "points",
@@ -35,12 +35,12 @@ def signed(value: float) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """A share in per cent, without the sign."""
-    return f"{100 * share:.{digits}f}".replace("-", "−") if math.isfinite(share) else "–"
+    return minus(f"{100 * share:.{digits}f}") if math.isfinite(share) else "–"
 
 
 def points(share: float) -> str:
     """A difference of shares in points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "−") if math.isfinite(share) else "–"
+    return minus(f"{100 * share:+.1f}") if math.isfinite(share) else "–"
 
 
 def interval(score: Mapping[str, float]) -> str:

@@ -94,13 +94,9 @@ def draw_matrix(
 
 def _draw_scores(study: Study, axes: list[Axes]) -> None:
     for ax, name in zip(axes, _SCORES, strict=True):
-        keys = {"all": name, "fore-\nground": f"{name}_foreground"}
-        draw_score(
-            {label: study.arrays[f"score_{key}"] for label, key in keys.items()},
-            {label: study.scores[key] for label, key in keys.items()},
-            title=textwrap.fill(find_score("affinity", name).title, 14),
-            ax=ax,
-        )
+        groups = [(study.arrays[f"score_{key}"], study.scores[key]) for key in (name, f"{name}_foreground")]
+        draw_score(groups, ax=ax, labels=("all", "fore-\nground"))
+        ax.set_title(textwrap.fill(find_score("affinity", name).title, 14))
     axes[0].set_ylabel("dashed: chance, gray: videos")
 
 

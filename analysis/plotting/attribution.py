@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from analysis.measures.common.numbers import capital
+from analysis.measures.common.numbers import capital, minus
+from analysis.measures.registry import find_score
 from analysis.plotting.common.frames import overlay_map, show_frame
 from analysis.plotting.style import (
     ACTIVATION_CMAP,
@@ -159,7 +160,7 @@ def draw_over_time(example: dict[str, np.ndarray], times: np.ndarray, *, ax: Axe
     ax.set_xticks(times, [f"{example['seconds'][t]:.2f} s" for t in times])
     ax.set_ylabel("% per frame")
     correlation = float(example["time_correlation"])
-    agreement = f"r = {correlation:.2f}" if np.isfinite(correlation) else "r: one is flat"
+    agreement = minus(f"r = {correlation:.2f}") if np.isfinite(correlation) else "r: one is flat"
     key = (("— attribution", "aligned"), ("- - motion energy", "misaligned"), (f"··· even;  {agreement}", "chance"))
     for at, (text, color) in zip((0.01, 0.3, 0.64), key, strict=True):
         ax.text(at, 0.97, text, transform=ax.transAxes, va="top", fontsize=7, color=COLORS[color])
@@ -225,7 +226,11 @@ def _title(study: Study) -> str:
     against = "" if given["method"] == "grad_cam" else f" against {baseline}"
     target = _target(given)
     delta = float(study.arrays.get("summary_convergence_delta", [np.nan])[0])
-    exact = f" (convergence delta {delta:.1%})" if np.isfinite(delta) else ""
+    exact = (
+        minus(f" ({find_score('attribution', 'convergence_delta').label} {100 * delta:.1f} %)")
+        if np.isfinite(delta)
+        else ""
+    )
     what = (
         f"{method}{against}{exact}: what raises (orange) or lowers (purple) the {target}? "
         "1: 99.5th percentile. Right: map of the strongest frame as weights are randomized from the top; "

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.common.numbers import capital
+from analysis.measures.registry import find_score
 from analysis.plotting.common.dots import draw_mean
 from analysis.plotting.sensitivity import draw_strips
 from analysis.plotting.style import COLORS, caption, counted, new_figure, printed
@@ -28,8 +30,6 @@ _ROWS = {
     "foreground_only": ("foreground_only", ""),
 }
 """Row of the example → the score that should be high, and the one that should be low."""
-_NAMES = {"scuba_video": "SCUBA, video", "scuba_stripes": "SCUBA, stripes", "scuba_noise": "SCUBA, noise",
-          "swap": "action swap"}  # fmt: skip
 _LEFT, _RIGHT = 3.6, 2.4  # inches
 
 
@@ -44,13 +44,15 @@ def draw_background(study: Study) -> Figure:
         grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[_LEFT / columns] * columns, _RIGHT])
         if len(frames):
             strips = [[figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)]
-            named = np.array([_NAMES.get(name, name) for name in arrays["example_name"].tolist()])
-            draw_strips(arrays | {"example_name": named}, np.array(strips, dtype=object))
+            shown = arrays["example_name"].tolist()
+            names = [name if name == "original" else find_score("background", name).label for name in shown]
+            draw_strips(arrays | {"example_name": np.array(names)}, np.array(strips, dtype=object))
         draw_accuracies(arrays, ax=figure.add_subplot(grid[:, columns]))
-        contra = _percent(arrays["summary_contra"])
+        contra = find_score("background", "contra")
         title = (
             "Background battery: does a probe go by what acts, or by where it acts? Trained on unaltered clips.\n"
-            f"Circles should be far right, diamonds at chance. Right on SCUBA, wrong on one frame of it: {contra};\n"
+            "Circles should be far right, diamonds at chance.\n"
+            f"{capital(contra.label)} ({contra.meaning}): {_percent(arrays['summary_contra'])}; "
             f"95 % intervals over {counted(len(arrays['video_id']), 'video')}"
         )
         figure.suptitle(caption(study, title))

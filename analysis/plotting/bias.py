@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.compare.scores import Marks
+from analysis.measures.common.numbers import minus
+from analysis.plotting.common.marks import Marks
 from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
 __all__ = ["draw_bias", "draw_gaps"]
@@ -72,7 +73,7 @@ def _limit(arrays: Mapping[str, np.ndarray]) -> float:
 
 
 def _interval(values: np.ndarray) -> str:
-    mean, low, high = (f"{value:.1f}".replace("-", "−") for value in values)
+    mean, low, high = (minus(f"{value:.1f}") for value in values)
     return f"{mean} [{low}, {high}]" if np.isfinite(values[1]) else mean
 
 

@@ -25,27 +25,25 @@ _GAP = 0.18  # between blocks side by side, in frames
 def draw_cam(study: Study) -> Figure:
     """Three strips per clip: frames, RGB activation over them, motion activation over the frame difference.
 
-    One or two clips take a row each; more stand two by two, with half the moments each, to fit a page.
+    One or two clips take a row each; more stand two by two, with half the moments each, to fit a page; an odd one is
+    last in a row of its own.
     """
     if "whole_video_id" in study.arrays:
         return draw_whole(study)
     arrays = study.arrays
     count, length = arrays["example_frames"].shape[:2]
     beside = 1 if count <= 2 else 2
-    times = np.linspace(0, length - 1, min(_COLUMNS // beside, length)).round().astype(int)
+    columns = min(_COLUMNS // beside, length)
     rows = -(-count // beside)
     with printed():
-        side = (WIDTH - 1.0 - 0.2 * beside) / (beside * len(times) + _GAP * (beside - 1))
+        side = (WIDTH - 1.0 - 0.2 * beside) / (beside * columns + _GAP * (beside - 1))
         figure = new_figure(0.62 + rows * (3 * side + 0.34))
         figure.set_layout_engine("constrained", h_pad=0.025, w_pad=0.025, hspace=0, wspace=0)  # frames close together
-        blocks = _blocks(figure, rows, beside, len(times))
-        for i in range(count):
-            example = {name: arrays[f"example_{name}"][i] for name in _STRIP}
-            image = draw_strip(example, times, blocks[i])
-        for block in blocks[count:]:
-            for ax in block.ravel():
-                ax.remove()
-        axes = [ax for block in blocks[:count] for ax in block.ravel()]
+        blocks = _blocks(figure, count, beside, columns)
+        for i, block in enumerate(blocks):
+            times = np.linspace(0, length - 1, block.shape[1]).round().astype(int)
+            image = draw_strip({name: arrays[f"example_{name}"][i] for name in _STRIP}, times, block)
+        axes = [ax for block in blocks for ax in block.ravel()]
         colorbar(
             figure,
             image,
@@ -58,18 +56,18 @@ def draw_cam(study: Study) -> Figure:
     return figure
 
 
-def _blocks(figure: Figure, rows: int, beside: int, columns: int) -> list[np.ndarray]:
-    """Axes ``(3, columns)`` for each clip, blocks in reading order with a gap between neighbors."""
+def _blocks(figure: Figure, count: int, beside: int, columns: int) -> list[np.ndarray]:
+    """Axes ``(3, columns)`` for each clip, in reading order with a gap between neighbors; the last may have a row."""
     widths = ([*[1.0] * columns, _GAP] * beside)[:-1]
-    grid = figure.add_gridspec(3 * rows, len(widths), width_ratios=widths)
-    return [
-        np.array([
-            [figure.add_subplot(grid[3 * row + strip, place * (columns + 1) + column]) for column in range(columns)]
-            for strip in range(3)
-        ])
-        for row in range(rows)
-        for place in range(beside)
-    ]  # fmt: skip
+    grid = figure.add_gridspec(3 * -(-count // beside), len(widths), width_ratios=widths)
+    places = [place for place, width in enumerate(widths) if width == 1.0]
+    blocks = []
+    for i in range(count):
+        row, at = divmod(i, beside)
+        own = places if i == count - 1 and at == 0 else places[at * columns : (at + 1) * columns]  # no hole beside it
+        strips = [[figure.add_subplot(grid[3 * row + strip, place]) for place in own] for strip in range(3)]
+        blocks.append(np.array(strips))
+    return blocks
 
 
 _STRIP = ("video_id", "seconds", "frames", "motion_frames", "rgb_map", "motion_map")

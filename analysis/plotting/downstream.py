@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.plotting.compare.scores import Marks
+from analysis.plotting.common.marks import Marks
 from analysis.plotting.style import COLORS, SIMILARITY_CMAP, colorbar, new_figure, printed, shortened
 
 if TYPE_CHECKING:

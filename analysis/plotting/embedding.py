@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.common.numbers import minus
 from analysis.measures.registry import find_score
 from analysis.plotting.common.dots import draw_mean
 from analysis.plotting.style import COLORS, caption, new_figure, printed, shortened
@@ -168,7 +169,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         mean, low, high, *_ = arrays[f"summary_{name}"]
         draw_mean(arrays[f"summary_{name}"], at, ax, along="x", color=color, marker=marker, chance=0.24)
         interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
-        number = f"{mean:.2f}{interval}".replace("-", "−")
+        number = minus(f"{mean:.2f}{interval}")
         ax.text(0, at - 0.29, f"{text}: {number}", transform=ax.get_yaxis_transform(), color=color, va="bottom",
                 fontsize=7, linespacing=1.05,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip

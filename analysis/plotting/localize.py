@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.measures.registry import MEASURES, find_score
 from analysis.plotting.common.dots import draw_mean
-from analysis.plotting.common.frames import show_activation
+from analysis.plotting.common.frames import outline_mask, show_activation
 from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -18,17 +20,10 @@ if TYPE_CHECKING:
 
     from analysis.studies.common.study import Study
 
-__all__ = ["draw_localize", "draw_located", "draw_location_scores", "outline_mask"]
+__all__ = ["draw_localize", "draw_located", "draw_location_scores"]
 
 _COLUMNS = 5
-SCORES = {
-    "energy": "energy\ninside",
-    "pointing": "pointing\ngame",
-    "iou": "IoU at\n0.5 × max",
-    "best_iou": "IoU, best\nthreshold",
-    "auroc": "pixel\nAUROC",
-    "ring_auroc": "AUROC, as far\nfrom the center",
-}
+SCORES = tuple(MEASURES["localize"].scores)
 # Shape as well as color tells the maps apart.
 MAPS = {
     "": ("backbone, RGB", "o", COLORS["aligned"]),
@@ -83,17 +78,9 @@ def draw_located(example: dict[str, np.ndarray], times: np.ndarray, axes: np.nda
         image = show_activation(example["frames"][t], example["map"][t], ax=ax, outline=False)
         ax.set_title(f"{example['seconds'][t]:.2f} s", pad=2)
         outline_mask(example["mask"][t], ax=ax)
-    share = f"energy {float(example['energy']):.2f}\n(chance {float(example['chance']):.2f})"
-    axes[0].set_ylabel(f"{shortened(str(example['video_id']), 16)}\n{share}")
+    label, energy, chance = find_score("localize", "energy").label, float(example["energy"]), float(example["chance"])
+    axes[0].set_ylabel(f"{shortened(str(example['video_id']), 16)}\n{label} {energy:.2f}\n(chance {chance:.2f})")
     return image
-
-
-def outline_mask(mask: np.ndarray, *, ax: Axes, color: str = "#56E0FF") -> None:
-    """The edge of a mask ``(H, W)`` over a frame of its size: a bright line on a dark one, seen on any ground."""
-    if not mask.any():
-        return
-    for width, line in ((1.8, "black"), (0.9, color)):
-        ax.contour(mask.astype(float), levels=[0.5], colors=[line], linewidths=[width])
 
 
 def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
@@ -103,7 +90,7 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         arrays: ``summary_<map><score>``: mean, low, high, chance.
         ax: Where to draw.
     """
-    shown = {name: label for name, label in SCORES.items() if f"summary_{name}" in arrays}
+    shown = [name for name in SCORES if f"summary_{name}" in arrays]
     for place, name in enumerate(shown):
         ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
         for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
@@ -114,7 +101,7 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
                 f"{summary[0]:.2f}", (x, np.fmax.reduce(np.delete(summary, 3))), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
-    ax.set_xticks(range(len(shown)), list(shown.values()))
+    ax.set_xticks(range(len(shown)), [textwrap.fill(find_score("localize", name).label, 12) for name in shown])
     ax.set_ylabel("score (no unit)")
     ax.set_ylim(0, 1.08)
     handles = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plotting.common.frames import example_of, show_activation, show_frame
-from analysis.plotting.localize import outline_mask
+from analysis.measures.registry import find_score
+from analysis.plotting.common.frames import example_of, outline_mask, show_activation, show_frame
 from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -21,12 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COPY", "draw_mover", "draw_mover_scores", "draw_two"]
 
 COPY = "#FF9F40"
-KINDS = {
-    "picture": "copy rests\nin the picture",
-    "world": "copy rests\nin the world",
-    "control": "control:\nboth move",
-    "seam": "control:\nboth rest",
-}
+KINDS = ("picture", "world", "control", "seam")
 # Shape as well as color tells the maps apart.
 MAPS = {
     "": ("backbone, RGB", "o", COLORS["aligned"]),
@@ -110,7 +106,7 @@ def draw_mover_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
             )  # fmt: skip
-    ax.set_xticks(range(len(kinds)), [KINDS[kind] for kind in kinds])
+    ax.set_xticks(range(len(kinds)), [textwrap.fill(find_score("mover", kind).label, 14) for kind in kinds])
     ax.set_ylabel("mover more active than copy\n(probability)")
     ax.set_ylim(0, 1.1)
     handles = [

@@ -8,8 +8,8 @@ import math
 import textwrap
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ __all__ = [
     "SIMILARITY_CMAP",
     "WIDTH",
     "caption",
+    "clips_of",
     "colorbar",
     "counted",
     "data_name",
@@ -89,11 +90,20 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
 
 
-def colorbar(figure: Figure, image: Any, axes: Axes | list[Axes], label: str, **kwargs: Any) -> None:
-    """A thin, labeled color bar."""
+def colorbar(figure: Figure, image: Any, axes: Axes | list[Axes] | None, label: str, **kwargs: Any) -> None:
+    """A thin, labeled color bar.
+
+    Args:
+        figure: Or a part of one.
+        image: What has the colors.
+        axes: Beside which it stands; None with ``cax``, the axes of the bar itself.
+        label: What they mean.
+        **kwargs: Of ``Figure.colorbar``.
+    """
     # A bar of its own, so that it shows the colors at full strength where the image is half transparent.
     scale = ScalarMappable(image.norm, image.cmap)
-    bar = figure.colorbar(scale, ax=axes, **{"fraction": 0.046, "pad": 0.02, "aspect": 25, **kwargs})
+    place = {} if axes is None else {"ax": axes, "fraction": 0.046, "pad": 0.02, "aspect": 25}
+    bar = figure.colorbar(scale, **{**place, **kwargs})
     bar.set_label(label)
     bar.ax.ticklabel_format(axis="y", useOffset=False)  # 0.9996, not 4e-4 under a "+1" beside the bar
     bar.outline.set_linewidth(0.4)
@@ -162,6 +172,14 @@ def read_at(study: Study, output: str) -> str:
     return output if layer == "output" else f"layer {layer}"
 
 
+def clips_of(studies: Mapping[str, Study]) -> str:
+    """What checkpoints were fed and where they were read: ``16 frames, stride 2, 112 / 56 px; backbone output``."""
+    specs = [study.provenance["input"] for study in studies.values()]
+    clips = " / ".join(dict.fromkeys(f"{spec['num_frames']} frames, stride {spec['frame_stride']}" for spec in specs))
+    sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
+    return f"{clips}, {sizes} px; {read_at(next(iter(studies.values())), 'backbone output')}"
+
+
 def data_name(study: Study) -> str:
     """The data set and its split, such as ``UCF101 (test1)``; empty for single videos."""
     inputs = study.provenance["inputs"]
@@ -181,14 +199,23 @@ def shortened(text: str, most: int) -> str:
     return drawable if len(drawable) <= most else "…" + drawable[1 - most :]
 
 
-def save_figure(figure: Figure, target: Path | IO[bytes], kind: str) -> None:
-    """Save a figure as ``png``, ``svg`` or ``pdf`` without the time of drawing: equal runs give equal files."""
+def save_figure(
+    figure: Figure, target: Path | IO[bytes], kind: str, *, look: Callable[[], AbstractContextManager[None]] = printed
+) -> None:
+    """Save a figure without the time of drawing: equal runs give equal files.
+
+    Args:
+        figure: What to save.
+        target: A path, or an open file.
+        kind: ``png``, ``svg`` or ``pdf``.
+        look: In which it was drawn; ticks are drawn only now.
+    """
     dateless: dict[str, dict[str, Any]] = {
         "png": {"Software": "fima"},
         "svg": {"Date": None},
         "pdf": {"CreationDate": None},
     }
-    with printed(), warnings.catch_warnings():
+    with look(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
         if kind == "png":
             _save_png(figure, target, dateless[kind])

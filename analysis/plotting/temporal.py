@@ -10,25 +10,24 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy.stats import gaussian_kde
 
+from analysis.measures.common.numbers import minus, number
 from analysis.measures.common.offsets import pooled_auroc
-from analysis.plotting.style import (
-    COLORS,
-    SIMILARITY_CMAP,
-    caption,
-    colorbar,
-    counted,
-    new_figure,
-    pair_look,
-    printed,
+from analysis.measures.registry import find_score
+from analysis.plotting.common.pairs import (
+    SMALLEST_RANGE,
+    draw_offset_curve,
+    draw_shares,
+    offset_axis,
+    pair_shares,
+    similarity_range,
 )
+from analysis.plotting.style import COLORS, PALETTE, SIMILARITY_CMAP, caption, colorbar, new_figure, printed
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
 __all__ = ["draw_counts", "draw_distributions", "draw_offsets", "draw_similarity", "draw_temporal"]
 
-_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
-_SMALLEST_RANGE = 1e-3  # of similarities: below it, differences are rounding and are shown flat
 _BINS = 30
 
 
@@ -72,7 +71,14 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
     if slices <= 4:
         middle = (low + high) / 2
         for (row, column), value in np.ndenumerate(similarity):
-            ax.text(column, row, f"{value:.3f}", ha="center", va="center", color="black" if value > middle else "white")
+            ax.text(
+                column,
+                row,
+                minus(f"{value:.3f}"),
+                ha="center",
+                va="center",
+                color="black" if value > middle else "white",
+            )
     step = max(1, slices // 8)
     ax.set_xticks(range(0, slices, step))
     ax.set_yticks(range(0, slices, step))
@@ -84,31 +90,22 @@ def draw_similarity(similarity: np.ndarray, *, ax: Axes, limits: tuple[float, fl
 
 def draw_offsets(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """How similarity changes with the offset, each video against its own Δ = 0, with the 95 % band."""
-    offset, unit = _offset(arrays)
-    color = COLORS["aligned"]
-    for draw in (ax.axvline, ax.axhline):
-        draw(0, color=COLORS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
-    ax.fill_between(
-        offset, arrays["offset_change_low"], arrays["offset_change_high"], color=color, alpha=0.25, linewidth=0,
-        label=f"95 % band over {_plural(str(arrays['offset_unit']))}",
-    )  # fmt: skip
-    marker = "o" if len(offset) < 40 else None
-    ax.plot(offset, arrays["offset_change"], color=color, linewidth=1.2, marker=marker, markersize=2.5)
+    name, unit = offset_axis([arrays])
+    marker = "o" if len(arrays[name]) < 40 else None
+    draw_offset_curve(arrays, arrays[name], ax=ax, color=COLORS["aligned"], marker=marker, markersize=2.5)
     ax.set_xlabel(f"offset Δ of the motion ({unit})")
     ax.set_ylabel("similarity minus\nthat at Δ = 0")
     level = float(arrays["offset_mean"][arrays["offset_frames"] == 0][0])
-    ax.set_title(f"similarity at Δ = 0: {level:.3f}")
-    low, high = _at_least(*ax.get_ylim())
-    ax.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
-    ax.legend(loc="upper left", frameon=False)
+    ax.set_title(f"similarity at Δ = 0: {number(level)}\nband: 95 % over {arrays['offset_unit']}s")
+    ax.set_ylim(_at_least(*ax.get_ylim()))
     return ax
 
 
 def draw_counts(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """How many videos have each offset, under a curve that shares its axis: short videos have no large ones."""
-    offset, unit = _offset(arrays)
+    name, unit = offset_axis([arrays])
     videos = arrays["offset_videos"]
-    ax.fill_between(offset, videos, step="mid", color="#9a9a9a", linewidth=0)
+    ax.fill_between(arrays[name], videos, step="mid", color="#9a9a9a", linewidth=0)
     ax.set_ylim(0, videos.max() * 1.15)
     ax.set_yticks([0, int(videos.max())])
     ax.set_ylabel("videos")
@@ -116,27 +113,16 @@ def draw_counts(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     return ax
 
 
-def _offset(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
-    """Offsets and their unit: seconds where the videos share their frames per second, otherwise frames."""
-    seconds = np.isfinite(arrays["offset_seconds"]).all()
-    return (arrays["offset_seconds"], "s") if seconds else (arrays["offset_frames"], "frames")
-
-
 def draw_distributions(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """Histogram and density of aligned and misaligned pairs, each video weighing the same."""
-    edges = arrays["density_edges"]
-    low, high = _range(arrays)
+    low, high = similarity_range([arrays])
     bins = np.linspace(low, high, _BINS + 1)
-    centers = (edges[:-1] + edges[1:]) / 2
-    for kind, label in _KINDS.items():
-        videos = int(arrays[f"density_{kind}_videos"])
-        if not videos:
-            continue
+    edges, width = arrays["density_edges"], (high - low) / _BINS
+    shares = {kind: share / (100 * width) for kind, share in pair_shares(arrays, bins).items()}
+    draw_shares(shares, bins, arrays, ax=ax, color=PALETTE[0])
+    for kind in shares.keys() & {"aligned", "misaligned"}:
         weights = arrays[f"density_{kind}"] * np.diff(edges)
-        shares = np.histogram(centers, bins, weights=weights / (bins[1] - bins[0]))[0]
-        ax.stairs(shares, bins, label=f"{label} ({counted(videos, 'video')})", **pair_look(kind))
-        if kind != "disjoint":
-            _draw_density(centers, weights, np.linspace(low, high, 200), COLORS[kind], ax)
+        _draw_density((edges[:-1] + edges[1:]) / 2, weights, np.linspace(low, high, 200), COLORS[kind], ax)
     ax.set_xlabel("cosine similarity")
     ax.set_ylabel("density")
     ax.set_ylim(0, ax.get_ylim()[1] * 1.45)  # room for the legend
@@ -153,18 +139,9 @@ def _draw_density(centers: np.ndarray, weights: np.ndarray, at: np.ndarray, colo
     ax.plot(at, density(at), color=color, linewidth=1.2)
 
 
-def _range(arrays: dict[str, np.ndarray]) -> tuple[float, float]:
-    """The similarities that occur, with a margin."""
-    edges = arrays["density_edges"]
-    present = np.flatnonzero(sum(np.nan_to_num(arrays[f"density_{kind}"]) for kind in _KINDS))
-    low, high = _at_least(float(edges[present[0]]), float(edges[present[-1] + 1]))
-    margin = 0.05 * (high - low)
-    return low - margin, high + margin
-
-
 def _at_least(low: float, high: float) -> tuple[float, float]:
     """A range around the same middle that is wide enough to be worth showing."""
-    missing = max(0.0, _SMALLEST_RANGE - (high - low)) / 2
+    missing = max(0.0, SMALLEST_RANGE - (high - low)) / 2
     return low - missing, high + missing
 
 
@@ -173,18 +150,15 @@ def _verdict(study: Study) -> str:
     if not np.isfinite(auroc.mean):
         return "too short for misaligned windows"
     pooled = pooled_auroc(*(study.arrays[f"density_{kind}"] for kind in ("aligned", "misaligned")))
+    names = {name: find_score("temporal", name).label for name in ("offset_auroc", "offset_d_prime")}
     lines = (
-        f"AUROC in a video {auroc.mean:.2f} (0.50)",
+        f"{names['offset_auroc']} {auroc.mean:.2f} (0.50)",
         *([] if auroc.twin_mean is None else [f"untrained {auroc.twin_mean:.2f}"]),
-        f"its d′ {d_prime.mean:.2f} (0.00)",
-        f"AUROC of all pooled {pooled:.2f} (0.50)",
+        f"{names['offset_d_prime']} {d_prime.mean:.2f} (0.00)",
+        f"AUROC pooled {pooled:.2f} (0.50)",
         "in brackets: chance",
     )
-    return "\n".join(lines).replace("-", "−")
-
-
-def _plural(unit: str) -> str:
-    return {"video": "videos", "window pair": "window pairs"}[unit]
+    return minus("\n".join(lines))
 
 
 def _say(ax: Axes, text: str) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.plotting.style import COLORS, new_figure, printed
 from analysis.reproduction.plan import METHODS
+from analysis.reproduction.score import SCORES
 from analysis.reproduction.table import Table
 
 __all__ = ["draw_table"]
 
-_DRAWN = {
-    "linear": "motion, linear probe\n(accuracy)",
-    "energy_ratio": "activation energy\n(× chance)",
-    "top1_agreement": "affinity top-1\n(share of places)",
-    "offset_auroc": "temporal AUROC",
-    "bias_gap": "background-bias gap\n(accuracy lost)",
-}
+_DRAWN = ("linear", "energy_ratio", "top1_agreement", "offset_auroc", "bias_gap")
 
 
 def draw_table(table: Table, note: str) -> Figure:
@@ -26,7 +23,7 @@ def draw_table(table: Table, note: str) -> Figure:
         figure = new_figure(0.7 + 1.25 * len(_DRAWN))
         axes = figure.subplots(len(_DRAWN), len(table), sharey="row", sharex=True, squeeze=False)
         for column, (regime, methods) in enumerate(table.items()):
-            for row, (name, label) in enumerate(_DRAWN.items()):
+            for row, name in enumerate(_DRAWN):
                 ax = axes[row, column]
                 for place, method in enumerate(METHODS):
                     if method not in methods:
@@ -43,11 +40,9 @@ def draw_table(table: Table, note: str) -> Figure:
                 ax.set_xlim(-0.6, len(METHODS) - 0.4)
                 ax.set_xticks(range(len(METHODS)), list(METHODS.values()), rotation=40, ha="right")
                 if column == 0:
-                    ax.set_ylabel(label)
+                    ax.set_ylabel(textwrap.fill(SCORES[name], 18))
                 if row == 0:
                     ax.set_title(regime)
-        what = (
-            "Methods (across) by regime (columns). Blue: mean and 95 % interval over test videos; orange: single seeds"
-        )
+        what = "Methods (across) by regime (columns). Mean and 95 % interval over test videos; small: single seeds"
         figure.suptitle(f"{what};\ndashed: chance. {note}")
     return figure

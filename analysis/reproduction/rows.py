@@ -13,6 +13,7 @@ from analysis.inputs.backbone.twins import untrained_twin
 from analysis.inputs.sessions import Session, make_session, open_session
 from analysis.inputs.video.sharing import share_videos
 from analysis.inputs.video.videos import VideoList, list_videos
+from analysis.measures.registry import full_name
 from analysis.output import to_plain, versions
 from analysis.settings import Settings
 from analysis.studies import Study, load_study, run
@@ -21,16 +22,8 @@ from fima.models.registry import is_custom
 
 __all__ = ["COLUMNS", "MAPS", "Row", "measure_rows"]
 
-COLUMNS = {
-    ("localize", "ring_auroc"): "AUROC, as far from the center",
-    ("localize", "auroc"): "AUROC",
-    ("localize", "energy"): "energy",
-    ("localize", "iou"): "IoU",
-    ("mover", "picture"): "mover, picture",
-    ("mover", "world"): "mover, world",
-    ("mover", "control"): "both move",
-    ("mover", "seam"): "both rest",
-}
+_SCORES = {"localize": ("ring_auroc", "auroc", "energy", "iou"), "mover": ("picture", "world", "control", "seam")}
+COLUMNS = {(measure, score): full_name(measure, score) for measure, scores in _SCORES.items() for score in scores}
 """Measure and score → what stands above the column."""
 MAPS = {"center_": "centered Gaussian", "difference_": "frame difference"}
 """Maps that need no network: prefix of their scores → name."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.measures.registry import full_name
 from analysis.reproduction.plan import Run
 from analysis.settings import Settings
 from analysis.studies import run as run_study
@@ -28,14 +29,14 @@ SCORES = {
     "nearest": "motion, 1-NN",
     "recall_at_5": "retrieval R@5",
     "background": "background, linear probe",
-    "bias_gap": "background-bias gap",
-    "energy": "activation energy in object",
-    "energy_ratio": "energy / chance",
-    "auroc": "localization AUROC",
-    "top1_agreement": "affinity top-1",
-    "affinity_auroc": "affinity AUROC",
-    "offset_auroc": "temporal AUROC",
-    "motion_share": "motion share",
+    "bias_gap": full_name("bias", "gap"),
+    "energy": full_name("localize", "energy"),
+    "energy_ratio": f"{full_name('localize', 'energy')} / chance",
+    "auroc": full_name("localize", "auroc"),
+    "top1_agreement": full_name("affinity", "top1_agreement"),
+    "affinity_auroc": full_name("affinity", "auroc"),
+    "offset_auroc": full_name("temporal", "offset_auroc"),
+    "motion_share": full_name("sensitivity", "motion_share"),
 }
 """Every score per test video (right or wrong for probes), so that methods are compared in pairs."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.measures.common.numbers import minus
 from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
@@ -46,7 +47,7 @@ class Cell:
         if len(self.seeds) > 1:
             low, high = min(self.seeds) * factor, max(self.seeds) * factor
             text += f" ({low:.{digits}f}–{high:.{digits}f}, {len(self.seeds)} seeds)"
-        return text.replace("-", "−")
+        return minus(text)
 
 
 Table = dict[str, dict[str, dict[str, Cell]]]
@@ -98,10 +99,10 @@ CLAIMS = (
     Claim("Motion probe: MoCo + L_VD at least 40 points above MoCo", "linear", "vd", "moco", 0.4),
     Claim("Motion probe: FIMA at least 40 points above MoCo", "linear", "fima", "moco", 0.4),
     Claim("Motion probe: FIMA above MoCo + L_VD where alignment is weak", "linear", "fima", "vd", 0.0, _HARD),
-    Claim("Activation energy: FIMA at least 1.8 × chance", "energy_ratio", "fima", "", 1.8),
-    Claim("Activation energy: FIMA above MoCo + L_VD where alignment is weak", "energy", "fima", "vd", 0.0, _HARD),
-    Claim("Affinity top-1 agreement: FIMA above MoCo + L_VD", "top1_agreement", "fima", "vd"),
-    Claim("Temporal AUROC: FIMA above MoCo + L_VD", "offset_auroc", "fima", "vd"),
+    Claim("Energy inside: FIMA at least 1.8 × chance", "energy_ratio", "fima", "", 1.8),
+    Claim("Energy inside: FIMA above MoCo + L_VD where alignment is weak", "energy", "fima", "vd", 0.0, _HARD),
+    Claim("Top-1 agreement: FIMA above MoCo + L_VD", "top1_agreement", "fima", "vd"),
+    Claim("AUROC of offsets: FIMA above MoCo + L_VD", "offset_auroc", "fima", "vd"),
     Claim("Background-bias gap: FIMA's at most half of MoCo's", "bias_gap", "fima", "moco"),
 )  # fmt: skip
 """The hypothesis, as it was written down before the runs."""

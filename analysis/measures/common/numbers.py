@@ -6,7 +6,7 @@ import math
 
 from analysis.measures.common.statistics import Summary
 
-__all__ = ["capital", "interval", "number", "twin_interval"]
+__all__ = ["capital", "interval", "minus", "number", "twin_interval"]
 
 
 def capital(text: str) -> str:
@@ -14,10 +14,13 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def minus(text: str) -> str:
+    """Numbers as text with the sign for minus, which a hyphen is not; never for files that are parsed."""
+    return text.replace("-", "−")
+
+
 def number(value: float | None) -> str:
     """Three decimals; two digits of what is smaller than that; an en dash for not-a-number and None.
-
-    A minus sign is one, not a hyphen.
 
     >>> number(0.8294), number(0.00123), number(-0.5), number(float("nan"))
     ('0.829', '0.0012', '−0.500', '–')
@@ -25,7 +28,7 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
-    return text.replace("-", "−")
+    return minus(text)
 
 
 def interval(summary: Summary) -> str:

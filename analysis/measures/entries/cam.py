@@ -17,7 +17,7 @@ ENTRY = measure_entry(
         correlation(
             "motion_energy_correlation",
             "correlation with the size of the motion",
-            "the same with the size of the frame difference",
+            "Pearson correlation of the RGB activation map with the size of the frame difference",
             "with another video's",
         ),
     ),

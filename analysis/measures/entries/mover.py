@@ -8,8 +8,8 @@ ENTRY = measure_entry(
     "mover",
     "The mover against its still copy",
     (
-        share("picture", "rests in the picture", "mover over a copy at rest in the picture", "0.5"),
-        share("world", "rests in the world", "mover over a copy that goes with the background", "0.5"),
+        share("picture", "copy rests in the picture", "mover over a copy at rest in the picture", "0.5"),
+        share("world", "copy rests in the world", "mover over a copy that goes with the background", "0.5"),
         share("control", "control, both move", "mover over a copy that goes the same way; 0.5 is expected", "0.5", ""),
         share("seam", "control, both rest", "the same in a clip that stands still; 0.5 is expected", "0.5", ""),
     ),

@@ -17,7 +17,13 @@ ENTRY = measure_entry(
             by_grid=True,
         ),
         share("offset_auroc", "AUROC of offsets", "aligned against misaligned windows of the same video", "0.5"),
-        Score("offset_d_prime", "d′ of offsets", "their distance in standard deviations", "0", "higher"),
+        Score(
+            "offset_d_prime",
+            "d′ of offsets",
+            "distance of aligned from misaligned windows in standard deviations",
+            "0",
+            "higher",
+        ),
         share("offset_auroc_disjoint", "AUROC, no shared frames", "only pairs of windows that share no frame", "0.5"),
         Score(
             "offset_half_width_frames",

@@ -14,10 +14,12 @@ from analysis.plotting.style import ACTIVATION_CMAP, COLORS
 
 __all__ = [
     "MOST_OPAQUE",
+    "TRUTH",
     "example_of",
     "faded",
     "frame_of_slice",
     "mark_cell",
+    "outline_mask",
     "overlay_map",
     "show_activation",
     "show_frame",
@@ -25,6 +27,8 @@ __all__ = [
 
 MOST_OPAQUE = 0.9
 """How much of the strongest activation's color is the map's: it can be found on the color bar."""
+TRUTH = "#56E0FF"
+"""The edge of where an object truly is: cyan."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -108,3 +112,11 @@ def mark_cell(position: int, grid: tuple[int, int], shape: tuple[int, int], *, a
     height, width = shape[0] / grid[0], shape[1] / grid[1]
     style = {"fill": False, "edgecolor": COLORS["mark"], "linewidth": 1.4, **kwargs}
     ax.add_patch(Rectangle((column * width - 0.5, row * height - 0.5), width, height, **style))
+
+
+def outline_mask(mask: np.ndarray, *, ax: Axes, color: str = TRUTH) -> None:
+    """The edge of a mask ``(H, W)`` over a frame of its size: a bright line on a dark one, seen on any ground."""
+    if not mask.any():
+        return
+    for width, line in ((1.8, "black"), (0.9, color)):
+        ax.contour(mask.astype(float), levels=[0.5], colors=[line], linewidths=[width])

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
+from analysis.measures.common.numbers import number
 from analysis.measures.common.statistics import Summary
 from analysis.plotting.common.dots import draw_mean, draw_videos
 
 __all__ = ["draw_score"]
 
+_MOST_VALUES = 4  # groups whose means are also written as numbers
 
-def draw_score(groups: dict[str, np.ndarray], summaries: dict[str, Summary], *, title: str, ax: Axes) -> Axes:
-    """One score for some groups side by side.
+
+def draw_score(
+    groups: Sequence[tuple[np.ndarray, Summary] | None],
+    *,
+    ax: Axes,
+    labels: Sequence[str] = (),
+    looks: Sequence[dict[str, Any]] = (),
+) -> Axes:
+    """One score of some groups, such as checkpoints, side by side; the mean as a number below each.
 
     Args:
-        groups: Label → values per video ``(V,)``; NaN are left out.
-        summaries: The same labels → their mean, interval and chance level.
-        title: Name and unit of the score.
+        groups: Of each the values per video ``(V,)``, NaN left out, and their summary; None for one that has none.
         ax: Where to draw.
-
-    Returns:
-        ``ax``.
+        labels: Of the groups, below the numbers.
+        looks: ``color`` and ``marker`` of the groups.
     """
-    for at, (label, values) in enumerate(groups.items()):
-        draw_videos(values, at, ax, spread=0.36, size=7)
-        draw_mean(summaries[label].row, at, ax)
-    ax.set_xticks(range(len(groups)), [f"{_text(summaries[label].mean)}\n{label}" for label in groups])
+    for at, group in enumerate(groups):
+        if group is not None:
+            draw_videos(group[0], at, ax, size=4)
+            look = looks[at] if looks else {}
+            draw_mean(group[1].row, at, ax, size=18, width=1.6, caps=0.2, chance=0.45, **look)
+    written = ["–" if group is None else number(group[1].mean) for group in groups]
+    written = written if len(groups) <= _MOST_VALUES else [""] * len(groups)
+    below = [f"{text}\n{label}" for text, label in zip(written, labels, strict=True)] if labels else written
+    ax.set_xticks(range(len(groups)), below)
+    ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(groups) - 0.4)
-    ax.set_title(title)
-    ax.margins(y=0.12)
+    ax.margins(y=0.1)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.ticklabel_format(axis="y", useOffset=False)
     return ax
-
-
-def _text(value: float) -> str:
-    if not np.isfinite(value):
-        return "none"
-    if abs(value) < 1e-3:
-        return "≈ 0"
-    digits = "#.3g" if 0.945 <= abs(value) < 1 else "#.2g"  # 0.995 is not 1.0
-    return f"{value:{digits}}".replace("-", "−")

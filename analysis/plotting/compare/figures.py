@@ -6,43 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.affinity import draw_matrix
-from analysis.plotting.compare.maps import (
-    CHARACTER,
-    draw_compared_cam,
-    draw_compared_localize,
-    draw_compared_mover,
-    short_titles,
-)
-from analysis.plotting.compare.scores import (
-    Marks,
-    add_legend,
-    compared_caption,
-    draw_score_grid,
-    grid_height,
-    score_names,
-)  # fmt: skip
-from analysis.plotting.style import COLORS, PALETTE, WIDTH, colorbar, counted, new_figure, pair_look, printed
+from analysis.plotting.common.marks import Marks
+from analysis.plotting.common.page import fit, names_of
+from analysis.plotting.common.pairs import draw_offset_curve, draw_shares, offset_axis, pair_shares, similarity_range
+from analysis.plotting.compare.maps import draw_compared_cam, draw_compared_localize, draw_compared_mover
+from analysis.plotting.compare.scores import add_legend, compared_caption, draw_score_grid, grid_height, score_names
+from analysis.plotting.style import WIDTH, colorbar, new_figure, printed
 from analysis.plotting.temporal import draw_counts
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
-__all__ = [
-    "CAPTIONS",
-    "FIGURES",
-    "affinity_range",
-    "draw_compared_affinity",
-    "draw_compared_temporal",
-    "similarity_range",
-]
+__all__ = ["CAPTIONS", "FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_temporal"]
 
 _BESIDE = 4  # matrices or distributions in a row
 _BINS = 40
-_SMALLEST_RANGE = 1e-3  # of similarities; below it, differences are rounding
 
 
 def affinity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
@@ -88,10 +69,10 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.9 * rows, 2.6])[:, 0]
         shared = above.subplots(rows, beside, squeeze=False, sharex=True, sharey=True)
         axes = list(shared.ravel())
-        bins = np.linspace(*similarity_range(studies), _BINS + 1)
+        bins = np.linspace(*similarity_range([study.arrays for study in studies.values()]), _BINS + 1)
         marks = Marks.of(studies)
         for ax, name, (title, study) in zip(axes, studies, _titled(studies, beside), strict=False):
-            draw_shares(study.arrays, bins, ax=ax, color=marks.color(name))
+            draw_shares(pair_shares(study.arrays, bins), bins, study.arrays, ax=ax, color=marks.color(name))
             ax.set_title(title)
         for ax in axes[len(studies) :]:
             ax.remove()
@@ -110,43 +91,8 @@ def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
 
 
 def _titled(studies: Mapping[str, Study], beside: int) -> list[tuple[str, Study]]:
-    return list(zip(short_titles(studies, int((WIDTH - 1.2) / beside / CHARACTER)), studies.values(), strict=True))
-
-
-_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
-
-
-def similarity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
-    """The similarities that occur with any checkpoint, with a margin."""
-    lows, highs = [], []
-    for study in studies.values():
-        edges = study.arrays["density_edges"]
-        held = np.flatnonzero(sum(np.nan_to_num(study.arrays[f"density_{kind}"]) for kind in _KINDS))
-        lows.append(float(edges[held[0]]))
-        highs.append(float(edges[held[-1] + 1]))
-    low, high = min(lows), max(highs)
-    margin = max(0.03 * (high - low), (_SMALLEST_RANGE - (high - low)) / 2)
-    return low - margin, min(1.0, high + margin) if high <= 1 else high + margin
-
-
-def draw_shares(arrays: dict[str, np.ndarray], bins: np.ndarray, *, ax: Axes, color: str = PALETTE[0]) -> Axes:
-    """How aligned and misaligned pairs spread over similarities, in percent of each, every video weighing alike.
-
-    Args:
-        arrays: Arrays of a temporal study.
-        bins: Edges ``(B + 1,)``, the same for all checkpoints.
-        ax: Where to draw.
-        color: Of the checkpoint.
-    """
-    edges = arrays["density_edges"]
-    centers = (edges[:-1] + edges[1:]) / 2
-    for kind, label in _KINDS.items():
-        videos = int(arrays[f"density_{kind}_videos"])
-        if not videos:
-            continue
-        share = np.histogram(centers, bins, weights=arrays[f"density_{kind}"] * np.diff(edges))[0] * 100
-        ax.stairs(share, bins, label=f"{label} ({counted(videos, 'video')})", **pair_look(kind, color))
-    return ax
+    room = (WIDTH - 1.2) / beside
+    return [(fit(room, *names_of(name, study)), study) for name, study in studies.items()]
 
 
 def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str], figure: Any) -> None:
@@ -155,20 +101,15 @@ def _draw_offsets_and_scores(studies: Mapping[str, Study], scores: Sequence[str]
     curve = grid[0].subgridspec(2, 1, height_ratios=[5, 1])
     upper = figure.add_subplot(curve[0])
     lower = figure.add_subplot(curve[1], sharex=upper)
-    for draw in (upper.axvline, upper.axhline):
-        draw(0, color=COLORS["chance"], linewidth=0.6, linestyle=(0, (3, 2)))
-    seconds = all(np.isfinite(study.arrays["offset_seconds"]).all() for study in studies.values())
+    offset, _ = offset_axis(study.arrays for study in studies.values())
     for name, study in studies.items():
-        arrays = study.arrays
-        offset = arrays["offset_seconds" if seconds else "offset_frames"]
-        band = (arrays["offset_change_low"], arrays["offset_change_high"])
-        upper.fill_between(offset, *band, color=marks.color(name), alpha=0.2, linewidth=0)
-        upper.plot(offset, arrays["offset_change"], color=marks.color(name), linewidth=1.2, linestyle=marks.line(name))
+        line = {"color": marks.color(name), "linestyle": marks.line(name)}
+        draw_offset_curve(study.arrays, study.arrays[offset], ax=upper, **line)
     upper.set_ylabel("similarity minus\nthat at Δ = 0")
-    unit = {"video": "videos", "window pair": "window pairs"}[str(next(iter(studies.values())).arrays["offset_unit"])]
-    upper.set_title(f"mean, 95 % band over {unit}")
+    first = next(iter(studies.values())).arrays
+    upper.set_title(f"mean, 95 % band over {first['offset_unit']}s")
     upper.tick_params(labelbottom=False)
-    draw_counts(next(iter(studies.values())).arrays, ax=lower)
+    draw_counts(first, ax=lower)
     if scores:
         parts = [figure.add_subplot(grid[1 + at]) for at in range(len(scores))]
         draw_score_grid({"temporal": studies}, figure, names=False, only=scores, axes=parts)

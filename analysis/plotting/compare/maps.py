@@ -3,139 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from analysis.plotting.common.frames import show_activation, show_frame
-from analysis.plotting.compare.scores import compared_caption, readable
-from analysis.plotting.localize import outline_mask
+from analysis.measures.registry import find_score
+from analysis.plotting.common.frames import TRUTH
+from analysis.plotting.common.maps import BAR, BETWEEN, Cell, activation_bar, draw_cells, inside_words, map_arrays
+from analysis.plotting.common.page import LINE, Page, fit, names_of, paper
+from analysis.plotting.compare.scores import compared_caption
 from analysis.plotting.mover import COPY
-from analysis.plotting.style import WIDTH, colorbar, new_figure, printed, shortened
+from analysis.plotting.style import WIDTH
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
-__all__ = ["CHARACTER", "GAP", "draw_compared_cam", "draw_compared_localize", "draw_compared_mover", "short_titles"]
+__all__ = ["draw_compared_cam", "draw_compared_localize", "draw_compared_mover"]
 
-GAP = 0.15  # between blocks, in widths of a picture
+_LEFT, _GAP, _EDGE = 0.2, 0.12, 0.02  # inches: names of clips, between blocks, white at the right
 _IMAGES = 8  # in a row
-CHARACTER = 0.062  # inches, of the font in use
+_TITLE = 0.155  # inches of a line
+
+_Cells = Callable[["Study", int, np.ndarray], list[Cell]]
 
 
 def draw_compared_cam(studies: Mapping[str, Study]) -> Figure:
     """Rows are clips; the first block of columns shows their frames, the others each checkpoint's map over them."""
-    return _draw_compared_maps(
-        studies, _draw_maps, "Where the RGB features are strong. Line: half of the maximum of a frame"
-    )
+    return _draw_compared_maps(studies, "Where the RGB features are strong. Line: half of the maximum of a frame")
 
 
 def draw_compared_localize(studies: Mapping[str, Study]) -> Figure:
     """The same with the true outline of the object, and each clip's share of activation inside."""
-    return _draw_compared_maps(studies, _draw_outlined, "Activation should lie inside the cyan outline of the object")
+    return _draw_compared_maps(studies, "Activation should lie inside the cyan outline of the object")
 
 
 def draw_compared_mover(studies: Mapping[str, Study]) -> Figure:
     """The last frame shown of each clip, with its copy at rest in the picture and in the world."""
     what = "Which of two alike is more active? Cyan: the mover; orange: its copy, at rest in the picture or the world"
-    return _draw_compared_maps(studies, _draw_two_maps, what, _draw_two_frames)
-
-
-_Draw = Callable[["Study", int, np.ndarray, "list[Axes]"], Any]
+    return _draw_compared_maps(studies, what, _two_frames, _two_maps)
 
 
 def _draw_compared_maps(
-    studies: Mapping[str, Study], draw_maps: _Draw, what: str, draw_frames: _Draw | None = None
+    studies: Mapping[str, Study], what: str, frames: _Cells | None = None, maps: _Cells | None = None
 ) -> Figure:
     first = next(iter(studies.values()))
     count, length = first.arrays["example_frames"].shape[:2]
     blocks = 1 + len(studies)
     moments = np.linspace(0, length - 1, max(1, min(3, _IMAGES // blocks, length)) + 2).round().astype(int)[1:-1]
-    with printed():
-        side = (WIDTH - 1.1) / (blocks * len(moments) + GAP * (blocks - 1))
-        figure = new_figure(0.75 + count * (side + 0.17))
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
-        axes = _blocks(figure, count, blocks, len(moments))
-        for row in range(count):
-            (draw_frames or _draw_frames)(first, row, moments, axes[row][0])
-            for study, block in zip(studies.values(), axes[row][1:], strict=True):
-                # Clips of other checkpoints may have other frames of the same seconds.
-                where = moments if draw_frames else first.arrays["example_seconds"][row, moments]
-                image = draw_maps(study, row, where, block)
-            name = str(first.arrays["example_video_id"][row])
-            axes[row][0][0].set_ylabel(shortened(name, int((side + 0.1) / CHARACTER)))
-        wide = int(side * len(moments) / CHARACTER)
-        for title, block in zip(["frames", *short_titles(studies, wide)], axes[0], strict=True):
-            block[0].set_title(title, loc="left", pad=4)
-        label = f"activation, min–max per {first.provenance['normalize']} (no unit)"
-        label = label if count * side > 2.2 else label.replace(", ", ",\n").replace(" (", "\n(")
-        every = [ax for blocks in axes for block in blocks for ax in block]
-        colorbar(figure, image, every, label, shrink=min(1.0, max(0.5, 1.6 / (count * side))), fraction=0.03)
-        figure.suptitle(compared_caption(studies, what))
-    return figure
+    title = compared_caption(studies, what)
+    top = _TITLE * (1 + title.count("\n")) + 1.6 * LINE
+    wide = (WIDTH - _LEFT - _EDGE - (blocks - 1) * _GAP) / blocks
+    side = (wide + BETWEEN) / len(moments) - BETWEEN
+    heads = [("frames",), *(names_of(name, study) for name, study in studies.items())]
+    with paper():
+        page = Page(WIDTH, top + count * (side + LINE + 0.04) + BAR)
+        page.figure.suptitle(title, y=1 - 0.03 / page.height, va="top")
+        for at, words in enumerate(heads):
+            page.text(_LEFT + at * (wide + _GAP), top - LINE, fit(wide, *words))
+        for clip in range(count):
+            y = top + clip * (side + LINE + 0.04)
+            name = fit(max(side, 0.5), str(first.arrays["example_video_id"][clip]))
+            page.text(_LEFT - 0.04, y + side / 2, name, rotation=90, ha="right", va="center")
+            # Clips of other checkpoints may have other frames of the same seconds.
+            where = moments if maps else first.arrays["example_seconds"][clip, moments]
+            rows = [
+                (frames or _frames)(first, clip, moments),
+                *((maps or _maps)(s, clip, where) for s in studies.values()),
+            ]
+            for at, cells in enumerate(rows):
+                image = draw_cells(page, cells, _LEFT + at * (wide + _GAP), y, side)
+        activation_bar(page, studies, _LEFT, image)
+    return page.figure
 
 
-def _blocks(figure: Figure, rows: int, blocks: int, columns: int) -> list[list[list[Axes]]]:
-    """Axes by row, block and column, with a gap between blocks."""
-    widths = ([*[1.0] * columns, GAP] * blocks)[:-1]
-    grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
+def _frames(study: Study, clip: int, moments: np.ndarray) -> list[Cell]:
+    frames, seconds = (study.arrays[f"example_{name}"][clip, moments] for name in ("frames", "seconds"))
+    return [Cell(frame, words=(f"{at:.2f} s",)) for frame, at in zip(frames, seconds, strict=True)]
+
+
+def _maps(study: Study, clip: int, seconds: np.ndarray) -> list[Cell]:
+    """Maps of the frames that are nearest to some times."""
+    arrays, (maps, masks) = study.arrays, map_arrays(study)
+    times = np.abs(arrays["example_seconds"][clip][None] - seconds[:, None]).argmin(axis=1)
+    edges = [None if masks is None else {TRUTH: masks[clip, t]} for t in times]
+    inside = () if masks is None else inside_words(arrays["example_energy"][clip], arrays["example_chance"][clip])
     return [
-        [[figure.add_subplot(grid[row, block * (columns + 1) + c]) for c in range(columns)] for block in range(blocks)]
-        for row in range(rows)
+        Cell(arrays["example_frames"][clip, t], maps[clip, t], edge, half=masks is None, words=() if at else inside)
+        for at, (t, edge) in enumerate(zip(times, edges, strict=True))
     ]
 
 
-def _draw_frames(study: Study, row: int, moments: np.ndarray, axes: list[Axes]) -> None:
-    for ax, t in zip(axes, moments, strict=True):
-        show_frame(study.arrays["example_frames"][row, t], ax=ax)
-        ax.set_xlabel(f"{study.arrays['example_seconds'][row, t]:.2f} s", labelpad=1)
+def _two_frames(study: Study, clip: int, kinds: np.ndarray) -> list[Cell]:
+    frames, mover, copy = (study.arrays[f"example_{name}"][clip, :, -1] for name in ("frames", "mover", "copy"))
+    labels = [find_score("mover", kind).label for kind in ("picture", "world")]
+    return [
+        Cell(
+            frames[k], masks={TRUTH: mover[k], COPY: copy[k]}, words=(labels[k], labels[k].removeprefix("copy rests "))
+        )
+        for k in kinds
+    ]
 
 
-def _draw_outlined(study: Study, row: int, seconds: np.ndarray, axes: list[Axes]) -> AxesImage:
-    arrays = study.arrays
-    for ax, t in zip(axes, _nearest(study, row, seconds), strict=True):
-        image = show_activation(arrays["example_frames"][row, t], arrays["example_map"][row, t], ax=ax, outline=False)
-        outline_mask(arrays["example_mask"][row, t], ax=ax)
-    energy, chance = (float(arrays[f"example_{name}"][row]) for name in ("energy", "chance"))
-    axes[0].set_xlabel(f"inside {energy:.2f} (chance {chance:.2f})", labelpad=1, loc="left")
-    return image
-
-
-def _draw_maps(study: Study, row: int, seconds: np.ndarray, axes: list[Axes]) -> AxesImage:
-    arrays = study.arrays
-    for ax, t in zip(axes, _nearest(study, row, seconds), strict=True):
-        image = show_activation(arrays["example_frames"][row, t], arrays["example_rgb_map"][row, t], ax=ax)
-    return image
-
-
-def _nearest(study: Study, row: int, seconds: np.ndarray) -> np.ndarray:
-    """The frames of a clip that are nearest to some times."""
-    own = study.arrays["example_seconds"][row]
-    return np.abs(own[None] - seconds[:, None]).argmin(axis=1)  # type: ignore[no-any-return]
-
-
-def _draw_two_frames(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]) -> None:
-    arrays = study.arrays
-    for ax, kind in zip(axes, kinds, strict=True):
-        show_frame(arrays["example_frames"][row, kind, -1], ax=ax)
-        outline_mask(arrays["example_mover"][row, kind, -1], ax=ax)
-        outline_mask(arrays["example_copy"][row, kind, -1], ax=ax, color=COPY)
-        ax.set_xlabel(("picture", "world")[kind], labelpad=1)
-
-
-def _draw_two_maps(study: Study, row: int, kinds: np.ndarray, axes: list[Axes]) -> Any:
-    arrays = study.arrays
-    for ax, kind in zip(axes, kinds, strict=True):
-        frame = arrays["example_frames"][row, kind, -1]
-        values = np.nan_to_num(arrays["example_map"][row, kind, -1])  # beside a picture that is narrower than others
-        image = show_activation(frame, values, ax=ax, outline=False)
-        ax.set_xlabel(f"{float(arrays['example_score'][row, kind]):.2f}", labelpad=1)
-    return image
-
-
-def short_titles(studies: Mapping[str, Study], wide: int) -> list[str]:
-    """Names of checkpoints, as long as there is room for."""
-    return [readable(name, study, max(wide, 8)) for name, study in studies.items()]
+def _two_maps(study: Study, clip: int, kinds: np.ndarray) -> list[Cell]:
+    frames, maps = (study.arrays[f"example_{name}"][clip, :, -1] for name in ("frames", "map"))
+    scores = study.arrays["example_score"][clip]
+    # Nothing is told beside a picture that is narrower than others.
+    return [Cell(frames[k], np.nan_to_num(maps[k]), words=(f"{scores[k]:.2f}",)) for k in kinds]

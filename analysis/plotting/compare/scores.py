@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from analysis.measures.registry import find_measure, find_score
-from analysis.plotting.common.dots import draw_mean, draw_videos
-from analysis.plotting.style import (
-    COLORS,
-    MARKERS,
-    PALETTE,
-    REFERENCE,
-    WIDTH,
-    counted,
-    data_name,
-    new_figure,
-    note_lines,
-    printed,
-    read_at,
-    shortened,
-)
+from analysis.plotting.common.marks import CHANCE, Marks
+from analysis.plotting.common.page import fit, names_of, text_width
+from analysis.plotting.common.scores import draw_score
+from analysis.plotting.style import WIDTH, clips_of, counted, data_name, new_figure, note_lines, printed
 
 if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
 __all__ = [
     "BESIDE",
-    "Marks",
     "add_legend",
     "compared_caption",
-    "draw_compared_score",
     "draw_compared_scores",
     "draw_score_grid",
     "grid_height",
     "panel_grid",
-    "readable",
     "score_names",
     "score_title",
 ]
@@ -51,81 +35,28 @@ BESIDE = 4
 """Panels in a row."""
 _ROW = 1.55  # inches
 _TITLE = 22  # characters in a line
-_MOST_VALUES = 4  # checkpoints whose means are also written as numbers
-_LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
-
-
-class Marks:
-    """A color, a marker and a dash pattern for each name, so that color is never alone in telling them apart.
-
-    Args:
-        names: Of the checkpoints, in their order.
-        untrained: Those of random weights: among trained ones they are the gray reference.
-    """
-
-    def __init__(self, names: Sequence[str], untrained: Collection[str] = ()) -> None:
-        self._places = {name: at for at, name in enumerate(names)}
-        self._gray = set(untrained) if len(set(untrained)) < len(names) else set()
-
-    @classmethod
-    def of(cls, studies: Mapping[str, Study]) -> Marks:
-        """Of the checkpoints of a measure's studies."""
-        return cls(list(studies), [name for name, study in studies.items() if study.untrained])
-
-    def color(self, name: str) -> str:
-        """Gray for the reference; otherwise seven of them, then again."""
-        return REFERENCE if name in self._gray else PALETTE[self._places[name] % len(PALETTE)]
-
-    def marker(self, name: str) -> str:
-        """Another order on every round of the colors."""
-        at = self._places[name]
-        return MARKERS[(at + at // len(PALETTE)) % len(MARKERS)]
-
-    def line(self, name: str) -> Any:
-        """Four patterns, then again."""
-        return _LINES[self._places[name] % len(_LINES)]
-
-
-def readable(name: str, study: Study, most: int) -> str:
-    """A checkpoint's name for a figure, with a word on untrained weights where the name does not say so."""
-    said = name.lower().startswith(("untrained", "random"))
-    note = " (untrained)" if study.untrained and not said else ""
-    return shortened(name, max(4, most - len(note))) + note
 
 
 def compared_caption(studies: Mapping[str, Study], what: str) -> str:
     """Title of a figure: what to see, of what; untrained weights alone are named in capitals."""
     first = next(iter(studies.values()))
-    specs = [study.provenance["input"] for study in studies.values()]
-    sizes = " / ".join(dict.fromkeys(f"{spec['size']}" for spec in specs))
-    clips = " / ".join(dict.fromkeys(f"{spec['num_frames']} frames, stride {spec['frame_stride']}" for spec in specs))
-    same = "seconds" if " / " in clips else "clips"
-    videos = len(first.video_scores["video_id"])
-    data, read = data_name(first), read_at(first, "backbone output")
-    lines = [
-        what,
-        f"{f'{data}, ' if data else ''}{counted(videos, 'video')}, the same {same} for all",
-        f"{clips}, {sizes} px; {read}",
-    ]
-    lines += note_lines(first)
+    clips = clips_of(studies)
+    same = "seconds" if " / " in clips.partition(" px")[0].rpartition(",")[0] else "clips"
+    data, videos = data_name(first), counted(len(first.video_scores["video_id"]), "video")
+    lines = [what, f"{f'{data}, ' if data else ''}{videos}, the same {same} for all", clips, *note_lines(first)]
     if all(study.untrained for study in studies.values()):
         lines.append("UNTRAINED weights: this shows how to read the figure, not a result")
     return "\n".join(lines)
 
 
-def add_legend(figure: Any, studies: Mapping[str, Study], marks: Marks, *, more: Sequence[Line2D] = ()) -> None:
+def add_legend(figure: Any, studies: Mapping[str, Study], marks: Marks) -> None:
     """Names of the checkpoints below a figure."""
-    handles = [
-        Line2D([], [], color=marks.color(name), marker=marks.marker(name), linestyle=marks.line(name), markersize=4.5,
-               linewidth=1.2, label=readable(name, study, 36))
-        for name, study in studies.items()
-    ]  # fmt: skip
-    handles += more or [
+    handles = [marks.handle(name, fit(2.4, *names_of(name, study)), markersize=4.5) for name, study in studies.items()]
+    handles += [
         Line2D([], [], color="#9a9a9a", marker="o", linestyle="", markersize=3, label="one video"),
-        Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"),
+        Line2D([], [], label="chance", **CHANCE),
     ]
-    longest = max(len(handle.get_label()) for handle in handles)  # type: ignore[arg-type]
-    columns = max(1, min(len(handles), int(WIDTH / (0.06 * longest + 0.5))))
+    columns = max(1, min(len(handles), int(WIDTH / (max(text_width(str(h.get_label())) for h in handles) + 0.6))))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.6)
 
 
@@ -167,7 +98,10 @@ def draw_score_grid(
     ]
     places = list(axes or panel_grid(figure, len(wanted)))
     for ax, (measure, score) in zip(places, wanted, strict=True):
-        draw_compared_score(measures[measure], score, ax=ax)
+        of = measures[measure]
+        marks = Marks.of(of)
+        groups = [(s.video_scores[score], s.scores[score]) if score in s.scores else None for s in of.values()]
+        draw_score(groups, ax=ax, looks=[{"color": marks.color(name), "marker": marks.marker(name)} for name in of])
         above = f"{textwrap.fill(find_measure(measure).title, _TITLE)}:\n" if names else ""
         ax.set_title(above + score_title(measure, score))
     studies = next(iter(measures.values()))
@@ -198,41 +132,3 @@ def panel_grid(figure: Any, panels: int) -> list[Axes]:
 def score_title(measure: str, score: str) -> str:
     """A score's label with its unit, in lines that fit a panel."""
     return textwrap.fill(find_score(measure, score).title, _TITLE)
-
-
-def draw_compared_score(studies: Mapping[str, Study], score: str, *, ax: Axes) -> Axes:
-    """One score: videos as gray dots, every checkpoint's mean with its interval and chance level.
-
-    Args:
-        studies: Name → study.
-        score: Its name.
-        ax: Where to draw.
-    """
-    marks = Marks.of(studies)
-    written = []
-    for at, (name, study) in enumerate(studies.items()):
-        if score not in study.scores:
-            written.append("–")
-            continue
-        summary = study.scores[score]
-        draw_videos(study.video_scores[score], at, ax, size=3)
-        draw_mean(
-            summary.row, at, ax, color=marks.color(name), marker=marks.marker(name), size=18, width=1.6, caps=0.2,
-            chance=0.45,
-        )  # fmt: skip
-        written.append(_text(summary.mean))
-    many = len(studies) > _MOST_VALUES
-    ax.set_xticks(range(len(studies)), [""] * len(studies) if many else written)
-    ax.tick_params(axis="x", length=0)
-    ax.set_xlim(-0.6, len(studies) - 0.4)
-    ax.margins(y=0.1)
-    ax.yaxis.set_major_locator(MaxNLocator(4))
-    ax.ticklabel_format(axis="y", useOffset=False)
-    return ax
-
-
-def _text(value: float) -> str:
-    if not np.isfinite(value):
-        return "–"
-    digits = ".2g" if 0 < abs(value) < 0.0095 else ".3f" if abs(value) < 10 else ".1f"
-    return f"{value:{digits}}".replace("-", "−")

@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plotting.common.marks import CHANCE, Marks
 from analysis.plotting.compare.scores import (
     BESIDE,
-    Marks,
     compared_caption,
     grid_height,
     panel_grid,
     score_names,
     score_title,
 )
-from analysis.plotting.style import COLORS, new_figure, printed, shortened
+from analysis.plotting.style import new_figure, printed, shortened
 
 if TYPE_CHECKING:
     from analysis.compare.training import TrainingStep
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from analysis.studies.common.study import Study
 
 __all__ = ["draw_training"]
+
+_DOTS: Any = (0, (1, 1.2))
 
 
 def draw_training(
@@ -79,7 +81,7 @@ def _draw_curve(points: list[tuple[int, Summary | None]], run: str, marks: Marks
 
 def _draw_reference(study: Study, score: str, color: str, ax: Axes) -> None:
     if score in study.scores and np.isfinite(study.scores[score].mean):
-        ax.axhline(study.scores[score].mean, color=color, linestyle=(0, (1, 1.2)), linewidth=1.2)
+        ax.axhline(study.scores[score].mean, color=color, linestyle=_DOTS, linewidth=1.2)
 
 
 def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
@@ -87,20 +89,13 @@ def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
     levels = {study.scores[score].chance for study in studies.values() if score in study.scores}
     level = levels.pop() if len(levels) == 1 else None
     if level is not None and np.isfinite(level):
-        ax.axhline(level, color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1)
+        ax.axhline(level, **CHANCE)
 
 
 def _training_legend(figure: Any, training: Mapping[str, Any], references: Sequence[str], marks: Marks) -> None:
-    handles = [
-        Line2D([], [], color=marks.color(run), marker=marks.marker(run), linestyle=marks.line(run), markersize=3.5,
-               linewidth=1.2, label=shortened(run, 36))
-        for run in training
-    ]  # fmt: skip
-    handles += [
-        Line2D([], [], color=marks.color(name), linestyle=(0, (1, 1.2)), linewidth=1.2, label=shortened(name, 36))
-        for name in references
-    ]
-    handles.append(Line2D([], [], color=COLORS["chance"], linestyle=(0, (3, 2)), linewidth=1, label="chance"))
+    handles = [marks.handle(run, shortened(run, 36), markersize=3.5) for run in training]
+    handles += [marks.handle(name, shortened(name, 36), linestyle=_DOTS) for name in references]
+    handles.append(Line2D([], [], label="chance", **CHANCE))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, handlelength=2.6
     )

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.measures.common.numbers import minus
 from analysis.plotting.common.frames import mark_cell, overlay_map
 from analysis.plotting.mechanism.views import chosen_cell, show_view
 from analysis.plotting.style import SIMILARITY_CMAP, colorbar
@@ -93,7 +94,7 @@ def draw_cosines(arrays: dict[str, np.ndarray], *, axes: Sequence[Axes]) -> Axes
             interpolation="nearest",
         )  # fmt: skip
         mark_cell(chosen_cell(pairs), grid, view.shape[:2], ax=ax)
-        mean = f"{np.nanmean(values):.2f}" if pairs.any() else "no pair"
+        mean = minus(f"{np.nanmean(values):.2f}") if pairs.any() else "no pair"
         ax.set_title(f"{name}\n(mean {mean})", pad=3)
     return image
 

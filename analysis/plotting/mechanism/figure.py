@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from analysis.measures.common.numbers import minus
 from analysis.measures.registry import find_measure, find_score
 from analysis.plotting.common.dots import draw_mean, draw_videos
 from analysis.plotting.mechanism.attention import draw_attention, draw_cosines
@@ -89,7 +90,7 @@ def draw_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
         mean = float(arrays[f"summary_{name}"][0])
         draw_videos(arrays[f"score_{name}"], at, ax, along="x")
         draw_mean(arrays[f"summary_{name}"], at, ax, along="x")
-        number = "none" if np.isnan(mean) else f"{mean:.2f}".replace("-", "−")
+        number = "none" if np.isnan(mean) else minus(f"{mean:.2f}")
         ax.text(1.02, at, number, transform=ax.get_yaxis_transform(), va="center")
     ax.set_yticks(range(len(names)), [find_score("mechanism", name).label for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analysis.measures.common.numbers import capital, number
-from analysis.plotting.style import counted
+from analysis.measures.common.numbers import capital, interval, minus, number
+from analysis.measures.registry import find_score
+from analysis.plotting.style import clips_of, counted
 from analysis.studies.common.differences import compare_scores
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from analysis.measures.common.statistics import Summary
     from analysis.studies.common.study import Study
 
 __all__ = [
-    "checkpoint_names", "clips_sentence", "count_sentence", "detail_sentences", "lettered", "score_sentence", "short",
+    "checkpoint_names", "clips_sentence", "count_sentence", "detail_sentences", "lettered", "named", "score_sentence",
     "to_latex",
 ]  # fmt: skip
 
@@ -40,51 +40,40 @@ def clips_sentence(video_ids: np.ndarray) -> str:
     return f"Clip: {names[0]}." if len(names) == 1 else f"Clips: {lettered(names)}."
 
 
-def score_sentence(studies: Mapping[str, Study], score: str, words: str) -> str:
+def score_sentence(studies: Mapping[str, Study], score: str) -> str:
     """A score of every checkpoint, its chance level, and how each differs from the first on the same videos.
 
     Args:
         studies: Name → study, the baseline first.
-        score: Key of their ``scores``.
-        words: What the score is, to begin the sentence.
+        score: Key of their ``scores``; its label and meaning are those of the registry.
     """
+    entry = find_score(next(iter(studies.values())).measure, score)
     summaries = {name: study.scores[score] for name, study in studies.items()}
-    levels = [_minus("none" if s.chance is None else number(s.chance)) for s in summaries.values()]
+    levels = ["none" if s.chance is None else number(s.chance) for s in summaries.values()]
     alike = len(set(levels)) == 1
     videos = len(next(iter(studies.values())).video_scores["video_id"])
     parts = [
-        f"{name} {_value(summary)}"
+        f"{name} {interval(summary)}"
         + ("" if alike else f" (chance {level})")
         + ("" if summary.num_videos == videos else f" (N = {summary.num_videos})")
         for (name, summary), level in zip(summaries.items(), levels, strict=True)
     ]
-    sentence = f"{words}: {', '.join(parts)}"
+    sentence = f"Mean {entry.title} ({entry.meaning}): {', '.join(parts)}"
     if alike and levels[0] not in ("none", "–"):
         sentence += f"; chance {levels[0]}"
     for difference in compare_scores(studies):
         if difference.score == score and math.isfinite(difference.low):
             between = f"{difference.other} minus {difference.baseline}"
-            interval = _interval(difference.difference, difference.low, difference.high)
-            sentence += f"; {between}, paired: {interval}"
+            ends = f"[{number(difference.low)}, {number(difference.high)}]"
+            sentence += f"; {between}, paired: {number(difference.difference)} {ends}"
     return sentence + "."
 
 
-def _value(summary: Summary) -> str:
-    return _interval(summary.mean, summary.low, summary.high)
-
-
-def _interval(mean: float, low: float, high: float) -> str:
-    text = number(mean) + (f" [{number(low)}, {number(high)}]" if math.isfinite(low) else "")
-    return _minus(text)
-
-
-def short(value: float) -> str:
-    """Two decimals, for a panel's title."""
-    return _minus(f"{value:.2f}") if math.isfinite(value) else "–"
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+def named(study: Study, score: str) -> tuple[str, str]:
+    """Ways to write a score above a panel, the longest first: by the registry's label, then by its first word."""
+    label, mean = find_score(study.measure, score).label, study.scores[score].mean
+    said = minus(f"{mean:.2f}") if math.isfinite(mean) else "–"
+    return f"{label} {said}", f"{label.split()[0]} {said}"
 
 
 def count_sentence(studies: Mapping[str, Study]) -> str:
@@ -104,11 +93,7 @@ def count_sentence(studies: Mapping[str, Study]) -> str:
 def detail_sentences(studies: Mapping[str, Study]) -> str:
     """What a reader must know of clips and features."""
     first = next(iter(studies.values()))
-    spec = first.provenance["input"]
-    sizes = " or ".join(dict.fromkeys(str(s.provenance["input"]["size"]) for s in studies.values()))
-    layer = first.provenance["layer"]
-    read = "the backbone’s output" if layer == "output" else f"layer {layer}"
-    text = f"Clips of {spec['num_frames']} frames, stride {spec['frame_stride']}, {sizes} px; features of {read}."
+    text = f"Clips of {clips_of(studies)}."
     text += "".join(f" {capital(note)}." for note in first.notes(most=0))
     if first.skipped:
         text += f" Left out because unreadable: {counted(len(first.skipped), 'video')}."

@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from analysis.measures.common.numbers import number
 from analysis.plotting.affinity import draw_matrix
+from analysis.plotting.common.page import LINE, Page, fit, names_of, paper
 from analysis.plotting.compare.figures import affinity_range
-from analysis.plotting.paper.caption import (
-    count_sentence,
-    detail_sentences,
-    lettered,
-    score_sentence,
-    short,
-)
-from analysis.plotting.paper.layouts import (
-    LINE,
-    Page,
-    PaperFigure,
-    checkpoint_arrays,
-    fit,
-    paper,
-    untrained_note,
-)  # fmt: skip
+from analysis.plotting.paper.caption import count_sentence, detail_sentences, lettered, named, score_sentence
+from analysis.plotting.paper.layouts import PaperFigure, checkpoint_arrays
+from analysis.plotting.style import colorbar
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +48,8 @@ def draw_matrices(studies: Mapping[str, Study], width: float) -> PaperFigure:
         for at in range(len(studies)):
             left = _LEFT + at % beside * (side + _BETWEEN)
             image = _draw_panel(page, studies, at, left, at // beside * (2 * LINE + side + _FOOT), side, limits)
-        _draw_bar(page, image, _LEFT + beside * (side + _BETWEEN) - _BETWEEN + 0.1, side)
+        bar = page.axes(_LEFT + beside * (side + _BETWEEN) - _BETWEEN + 0.1, 2 * LINE, 0.09, side)
+        colorbar(page.figure, image, None, "cosine similarity", cax=bar, ticks=MaxNLocator(4))
         rows_, columns = arrays["0_grid"]
         across = min(beside, len(studies)) * (side + _BETWEEN) - _BETWEEN
         long = f"position in the motion map (row of its {rows_} × {columns} cells)"
@@ -86,8 +76,7 @@ def _draw_panel(
     """One matrix with its letter, name and AUROC."""
     name, study = list(studies.items())[at]
     page.letter(left, top + 0.01, at)
-    page.text(left + _LETTER, top + 0.018, fit(side - _LETTER, *untrained_note(name, study)))
-    page.text(left + _LETTER, top + LINE + 0.005, fit(side - _LETTER, f"AUROC {short(study.scores['auroc'].mean)}"))
+    page.head(left + _LETTER, top, side - _LETTER, names_of(name, study), named(study, "auroc"))
     ax = page.axes(left, top + 2 * LINE, side, side)
     image = draw_matrix(study.arrays["affinity_mean"], tuple(study.arrays["grid"]), ax=ax, limits=limits)
     ax.set(title="", xlabel="", ylabel="")
@@ -101,30 +90,21 @@ def _draw_panel(
     return image
 
 
-def _draw_bar(page: Page, image: AxesImage, left: float, side: float) -> None:
-    """One color bar, beside the first row."""
-    ax = page.axes(left, 2 * LINE, 0.09, side)
-    bar = page.figure.colorbar(image, cax=ax, ticks=MaxNLocator(4))
-    bar.set_label("cosine similarity", labelpad=3)
-    ax.ticklabel_format(axis="y", useOffset=False)
-    bar.outline.set_linewidth(0.4)
-
-
 def _words(studies: Mapping[str, Study], limits: tuple[float, float]) -> tuple[str, str]:
     """Caption and details."""
     rows, columns = next(iter(studies.values())).arrays["grid"]
-    low, high = (f"{value:.3f}".replace("-", "−") for value in limits)
+    low, high = map(number, limits)
     caption = [
         f"Spatial affinity of RGB (rows) to motion features (columns) of {lettered(list(studies))}: a bright diagonal "
         "matches a place with its own motion.",
-        score_sentence(studies, "auroc", "AUROC of diagonal against other entries, mean over videos"),
+        score_sentence(studies, "auroc"),
         count_sentence(studies),
     ]
     details = [
         f"Positions row by row over {rows} × {columns} cells; mean over time, clips and videos. The same color limits, "
         f"{low} to {high}.",
-        score_sentence(studies, "contrast", "Contrast, mean of the diagonal minus that of the others"),
-        score_sentence(studies, "top1_agreement", "Rows whose largest entry is the diagonal’s"),
+        score_sentence(studies, "contrast"),
+        score_sentence(studies, "top1_agreement"),
         detail_sentences(studies),
     ]
     return " ".join(caption), " ".join(details)

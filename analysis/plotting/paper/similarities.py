@@ -10,20 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plotting.compare.figures import similarity_range
-from analysis.plotting.compare.scores import Marks
-from analysis.plotting.paper.caption import checkpoint_names, count_sentence, detail_sentences, score_sentence, short
-from analysis.plotting.paper.layouts import (
-    LINE,
-    Page,
-    PaperFigure,
-    checkpoint_arrays,
-    fit,
-    paper,
-    text_width,
-    untrained_note,
-)  # fmt: skip
-from analysis.plotting.style import COLORS, REFERENCE, counted, pair_look
+from analysis.plotting.common.marks import Marks
+from analysis.plotting.common.page import LINE, Page, fit, names_of, paper, text_width
+from analysis.plotting.common.pairs import (
+    KINDS,
+    draw_offset_curve,
+    draw_shares,
+    offset_axis,
+    pair_shares,
+    similarity_range,
+)
+from analysis.plotting.paper.caption import checkpoint_names, count_sentence, detail_sentences, named, score_sentence
+from analysis.plotting.paper.layouts import PaperFigure, checkpoint_arrays
+from analysis.plotting.style import REFERENCE, counted, pair_look
 from fima.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_similarities"]
 
-_KINDS = {"aligned": "Δ = 0", "misaligned": "|Δ| ≥ ½ window", "disjoint": "no shared frame"}
 _BINS = 20
 _CURVE_LEFT, _SHARE_LEFT, _RIGHT, _FOOT = 0.68, 0.4, 0.16, 0.31  # inches
 _BETWEEN = 0.16
@@ -104,22 +102,13 @@ def _draw_below(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], wid
 
 def _arrays(studies: Mapping[str, Study]) -> dict[str, np.ndarray]:
     """What is drawn: the curves, and shares (in percent) of every kind in bins that all checkpoints have in common."""
-    bins = np.linspace(*similarity_range(studies), _BINS + 1)
+    bins = np.linspace(*similarity_range([study.arrays for study in studies.values()]), _BINS + 1)
     arrays = checkpoint_arrays(studies, _DRAWN) | {"bins": bins}
     for at, study in enumerate(studies.values()):
-        edges = study.arrays["density_edges"]
-        centers = (edges[:-1] + edges[1:]) / 2
-        for kind in _KINDS:
-            arrays[f"{at}_{kind}_videos"] = study.arrays[f"density_{kind}_videos"]
-            weights = np.nan_to_num(study.arrays[f"density_{kind}"]) * np.diff(edges) * 100
-            arrays[f"{at}_{kind}_percent"] = np.histogram(centers, bins, weights=weights)[0]
+        shares = pair_shares(study.arrays, bins)
+        arrays |= {f"{at}_{kind}_percent": shares.get(kind, np.zeros(_BINS)) for kind in KINDS}
+        arrays |= {f"{at}_{kind}_videos": study.arrays[f"density_{kind}_videos"] for kind in KINDS}
     return arrays
-
-
-def _offset(arrays: dict[str, np.ndarray], at: int) -> tuple[np.ndarray, str]:
-    """Seconds where all videos share their frames per second, otherwise frames."""
-    seconds = all(np.isfinite(arrays[f"{i}_offset_seconds"]).all() for i in range(len(arrays["names"])))
-    return (arrays[f"{at}_offset_seconds"], "s") if seconds else (arrays[f"{at}_offset_frames"], "frames")
 
 
 def _draw_curves(
@@ -127,20 +116,15 @@ def _draw_curves(
 ) -> None:
     ax = page.axes(_CURVE_LEFT, top + _HEAD, width, tall)
     page.letter(_CURVE_LEFT, top + 0.01, 0)
-    page.text(_CURVE_LEFT + _LETTER, top + 0.018, "over the offset")
     behind = counted(int(arrays["0_offset_videos"].max()), "video")
-    words = fit(width - _LETTER, f"mean and 95 % band, {behind}", f"mean, {behind}", behind)
-    page.text(_CURVE_LEFT + _LETTER, top + LINE + 0.005, words)
+    means = f"mean and 95 % band, {behind}", f"mean, {behind}", behind
+    page.head(_CURVE_LEFT + _LETTER, top, width - _LETTER, ("over the offset",), means)
     marks = Marks.of(studies)
-    for draw in (ax.axvline, ax.axhline):
-        draw(0, color=COLORS["chance"], linewidth=0.5, linestyle=(0, (3, 2)))
-    for at, name in enumerate(studies):
-        offset, unit = _offset(arrays, at)
-        band = (arrays[f"{at}_offset_change_low"], arrays[f"{at}_offset_change_high"])
-        ax.fill_between(offset, *band, color=marks.color(name), alpha=0.2, linewidth=0)
-        for edge in band:  # in print without color, bands are told apart by their edges alone
-            ax.plot(offset, edge, color=marks.color(name), linewidth=0.35, linestyle=marks.line(name))
-        ax.plot(offset, arrays[f"{at}_offset_change"], color=marks.color(name), linewidth=1, linestyle=marks.line(name))
+    every = [{name: arrays[f"{at}_{name}"] for name in _DRAWN} for at in range(len(studies))]
+    offset, unit = offset_axis(every)
+    for name, of in zip(studies, every, strict=True):
+        line = {"color": marks.color(name), "linestyle": marks.line(name), "linewidth": 1}
+        draw_offset_curve(of, of[offset], ax=ax, **line)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.ticklabel_format(axis="y", useOffset=False)
@@ -155,24 +139,15 @@ def _draw_shares(
     """A panel for each checkpoint in rows of ``beside``, all with the same limits."""
     side = (_free(page.width - left, beside)) / beside
     marks = Marks.of(studies)
-    highest = max(arrays[f"{at}_{kind}_percent"].max() for at in range(len(studies)) for kind in _KINDS)
+    highest = max(arrays[f"{at}_{kind}_percent"].max() for at in range(len(studies)) for kind in KINDS)
     for at, (name, study) in enumerate(studies.items()):
         x = left + _SHARE_LEFT + at % beside * (side + _BETWEEN)
         y = top + at // beside * (_HEAD + _TALL + _FOOT)
         ax = page.axes(x, y + _HEAD, side, _TALL)
         page.letter(x, y + 0.01, 1 + at)
-        page.text(x + _LETTER, y + 0.018, fit(side - _LETTER, *untrained_note(name, study)))
-        page.text(
-            x + _LETTER,
-            y + LINE + 0.005,
-            fit(
-                side - _LETTER,
-                f"AUROC within a video {short(study.scores['offset_auroc'].mean)}",
-                f"AUROC {short(study.scores['offset_auroc'].mean)}",
-            ),
-        )
-        for kind in _shown(arrays):
-            ax.stairs(arrays[f"{at}_{kind}_percent"], arrays["bins"], **pair_look(kind, marks.color(name)))
+        page.head(x + _LETTER, y, side - _LETTER, names_of(name, study), named(study, "offset_auroc"))
+        shares = {kind: arrays[f"{at}_{kind}_percent"] for kind in _shown(arrays)}
+        draw_shares(shares, arrays["bins"], study.arrays, ax=ax, color=marks.color(name))
         ax.set(xlim=(arrays["bins"][0], arrays["bins"][-1]), ylim=(0, highest * 1.05))
         _label_shares(ax, side, first=at % beside == 0)
         if at % beside == 0:
@@ -189,20 +164,16 @@ def _label_shares(ax: Axes, side: float, *, first: bool) -> None:
 
 def _shown(arrays: dict[str, np.ndarray]) -> list[str]:
     """Kinds of pairs that any checkpoint has."""
-    return [kind for kind in _KINDS if any(arrays[f"{at}_{kind}_videos"] for at in range(len(arrays["names"])))]
+    return [kind for kind in KINDS if any(arrays[f"{at}_{kind}_videos"] for at in range(len(arrays["names"])))]
 
 
 def _kinds(arrays: dict[str, np.ndarray]) -> list[Patch]:
-    return [Patch(**pair_look(kind, REFERENCE), label=_KINDS[kind]) for kind in _shown(arrays)]
+    return [Patch(**pair_look(kind, REFERENCE), label=KINDS[kind]) for kind in _shown(arrays)]
 
 
 def _curve_handles(studies: Mapping[str, Study]) -> list[Line2D]:
     marks = Marks.of(studies)
-    return [
-        Line2D([], [], color=marks.color(name), linestyle=marks.line(name), linewidth=1,
-               label=fit(2.4, *untrained_note(name, study)))
-        for name, study in studies.items()
-    ]  # fmt: skip
+    return [marks.handle(name, fit(2.4, *names_of(name, study)), linewidth=1) for name, study in studies.items()]
 
 
 def _legend_rows(handles: Sequence[Any], width: float) -> int:
@@ -224,7 +195,6 @@ def _legend(page: Page, handles: Sequence[Any], left: float, top: float, width: 
 
 def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple[str, str]:
     """Caption and details."""
-    unit = {"video": "videos", "window pair": "window pairs"}[str(arrays["0_offset_unit"])]
     fewest, most = int(arrays["0_offset_videos"].min()), int(arrays["0_offset_videos"].max())
     behind = f"{fewest} at every offset" if fewest == most else f"{fewest} to {most}, fewer at large offsets"
     apart = "; dashed: misaligned pairs that share no frame" if "disjoint" in _shown(arrays) else ""
@@ -232,13 +202,14 @@ def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple
         f"Temporal similarity of RGB to motion features of {checkpoint_names(studies)}: (a) over the offset Δ of the "
         f"motion, where a peak at Δ = 0 tells the moment; ({_letters(len(studies))}) of aligned (Δ = 0) and misaligned "
         f"(|Δ| ≥ ½ window) pairs{apart}.",
-        score_sentence(studies, "offset_auroc", "AUROC of aligned against misaligned pairs, mean over videos"),
+        score_sentence(studies, "offset_auroc"),
         count_sentence(studies),
     ]
     details = [
-        f"(a) Cosine of RGB and motion windows minus that at Δ = 0: mean and 95 % band over {unit} (videos: {behind}). "
-        "Distributions: pairs of each video, every video weighing alike, on the same axes.",
-        score_sentence(studies, "offset_d_prime", "d′ of aligned and misaligned pairs"),
+        "(a) Cosine of RGB and motion windows minus that at Δ = 0: mean and 95 % band over "
+        f"{arrays['0_offset_unit']}s (videos: {behind}). Distributions: pairs of each video, every video weighing "
+        "alike, on the same axes.",
+        score_sentence(studies, "offset_d_prime"),
         detail_sentences(studies),
     ]
     return " ".join(caption), " ".join(details)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.image import AxesImage
 
-from analysis.plotting.common.frames import show_activation, show_frame
+from analysis.plotting.common.maps import BAR, BETWEEN, Cell, activation_bar, draw_cells
+from analysis.plotting.common.page import LINE, Page, fit, names_of, paper
 from analysis.plotting.paper.caption import (
     checkpoint_names,
     clips_sentence,
@@ -16,27 +16,19 @@ from analysis.plotting.paper.caption import (
     detail_sentences,
     score_sentence,
 )
-from analysis.plotting.paper.layouts import (
-    LINE,
-    Page,
-    PaperFigure,
-    checkpoint_arrays,
-    fit,
-    paper,
-    untrained_note,
-)  # fmt: skip
+from analysis.plotting.paper.layouts import PaperFigure, checkpoint_arrays
 from fima.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.image import AxesImage
+
     from analysis.studies.common.study import Study
 
 __all__ = ["draw_strips"]
 
 _GUTTER = 0.31  # two lines of turned text
-_BETWEEN = 0.03
 _CLIPS = 0.06  # between the strips of two clips
 _PICTURE, _SMALLEST = 0.7, 0.42  # inches, about; and at least, so that its row can be named
-_FOOT = 0.3
 _EDGE = 0.02
 _TALLEST = 9.0
 
@@ -57,13 +49,12 @@ def draw_strips(studies: Mapping[str, Study], width: float) -> PaperFigure:
     moments, side, strip = _grid(width, *first.shape[:2], lines=2 + 2 * len(studies))
     arrays = _arrays(studies, moments)
     count = len(first)
-    height = count * (strip + _CLIPS) - _CLIPS + _FOOT
+    height = count * (strip + _CLIPS) - _CLIPS + BAR
     with paper():
         page = Page(width, height)
         for clip in range(count):
             image = _draw_strip(page, studies, arrays, clip, clip * (strip + _CLIPS), side)
-        label = f"activation (min–max per {_normalization(studies)})"
-        page.bar(_GUTTER, height - _FOOT + 0.06, width - _GUTTER, image, fit(width - 1.2, label, "activation"))
+        activation_bar(page, studies, _GUTTER, image)
     caption, details = _words(studies, arrays)
     return PaperFigure(page.figure, caption, arrays, details)
 
@@ -71,9 +62,9 @@ def draw_strips(studies: Mapping[str, Study], width: float) -> PaperFigure:
 def _grid(width: float, count: int, length: int, *, lines: int) -> tuple[int, float, float]:
     """Moments, inches of a picture, and inches of a clip's strip: more and smaller where a page asks for it."""
     for moments in range(min(length, max(3, int((width - _GUTTER) / _PICTURE))), length + 1):
-        side = (width - _EDGE - _GUTTER - (moments - 1) * _BETWEEN) / moments
-        strip = LINE + lines * (side + _BETWEEN)
-        if count * (strip + _CLIPS) - _CLIPS + _FOOT <= _TALLEST and side >= _SMALLEST:
+        side = (width - _EDGE - _GUTTER - (moments - 1) * BETWEEN) / moments
+        strip = LINE + lines * (side + BETWEEN)
+        if count * (strip + _CLIPS) - _CLIPS + BAR <= _TALLEST and side >= _SMALLEST:
             return moments, side, strip
     raise InputError(
         f"--show {count}: {lines} rows for each of {count} clips do not fit on a page of {_TALLEST:.0f} inches; show "
@@ -93,24 +84,21 @@ def _arrays(studies: Mapping[str, Study], moments: int) -> dict[str, np.ndarray]
 
 def _draw_strip(
     page: Page, studies: Mapping[str, Study], arrays: dict[str, np.ndarray], clip: int, top: float, side: float
-) -> AxesImage:
+) -> AxesImage | None:
     """One clip: letter and times above, then the rows."""
     if len(arrays["frames"]) > 1:
         page.letter(0.01, top + 0.01, clip)
     for column, seconds in enumerate(arrays["seconds"][clip]):
-        middle = _GUTTER + column * (side + _BETWEEN) + side / 2
+        middle = _GUTTER + column * (side + BETWEEN) + side / 2
         page.text(middle, top + 0.015, f"{seconds:.2f} s", ha="center")
     rows = [(kind, at) for kind in ("rgb", "motion") for at in (None, *range(len(studies)))]
     for row, (kind, at) in enumerate(rows):
-        below = top + LINE + row * (side + _BETWEEN)
-        under = arrays["frames" if kind == "rgb" else "motion_frames"][clip]
+        below = top + LINE + row * (side + BETWEEN)
         _name_row(page, studies, kind, at, below, side)
-        for column, frame in enumerate(under):
-            ax = page.axes(_GUTTER + column * (side + _BETWEEN), below, side, side)
-            if at is None:
-                show_frame(frame, ax=ax)
-            else:
-                image = show_activation(frame, arrays[f"{at}_{kind}_maps"][clip, column], ax=ax, outline=False)
+        frames = arrays["frames" if kind == "rgb" else "motion_frames"][clip]
+        maps = [None] * len(frames) if at is None else arrays[f"{at}_{kind}_maps"][clip]
+        cells = [Cell(frame, values) for frame, values in zip(frames, maps, strict=True)]
+        image = draw_cells(page, cells, _GUTTER, below, side)
     return image
 
 
@@ -124,11 +112,7 @@ def _name_row(page: Page, studies: Mapping[str, Study], kind: str, at: int | Non
         return
     name, study = list(studies.items())[at]
     page.text(_GUTTER - 0.17, middle, "RGB" if kind == "rgb" else "motion", ha="right", **style)
-    page.text(_GUTTER - 0.035, middle, fit(side, *untrained_note(name, study)), ha="right", **style)
-
-
-def _normalization(studies: Mapping[str, Study]) -> str:
-    return str(next(iter(studies.values())).provenance["normalize"])
+    page.text(_GUTTER - 0.035, middle, fit(side, *names_of(name, study)), ha="right", **style)
 
 
 def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple[str, str]:
@@ -136,16 +120,15 @@ def _words(studies: Mapping[str, Study], arrays: dict[str, np.ndarray]) -> tuple
     caption = [
         f"Activation over time of {checkpoint_names(studies)}: frames with the activation of the RGB features, and "
         "frame differences with that of the motion features.",
-        score_sentence(studies, "rgb_motion_correlation", "Correlation of a clip’s RGB map with its motion map, mean "
-                       "over videos"),
+        score_sentence(studies, "rgb_motion_correlation"),
         count_sentence(studies),
-    ]  # fmt: skip
+    ]
+    scaled = next(iter(studies.values())).provenance["normalize"]
     details = [
-        f"Maps: mean over channels, min–max over each {_normalization(studies)}; the frame difference is scaled over "
-        "the clip. Chance: with the motion of three other videos.",
-        score_sentence(studies, "motion_energy_correlation",
-                       "Correlation of the RGB map with the size of the frame difference"),
+        f"Maps: mean over channels, min–max over each {scaled}; the frame difference is scaled over the clip. Chance: "
+        "with the motion of three other videos.",
+        score_sentence(studies, "motion_energy_correlation"),
         clips_sentence(arrays["video_id"]),
         detail_sentences(studies),
-    ]  # fmt: skip
+    ]
     return " ".join(caption), " ".join(details)

@@ -15,6 +15,7 @@ import numpy as np
 
 from analysis.inputs.backbone.checkpoints import plan_columns
 from analysis.inputs.sessions import Session, open_sessions
+from analysis.measures.common.numbers import minus
 from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.output import output_folder, timestamp, write_json, write_npz
 from analysis.settings import Settings, as_names
@@ -166,7 +167,7 @@ class BiasResult:
             correlated, swapped, gap = (scores[score] for score in SCORES)
             said.append(
                 f"{name}: {correlated.mean:.1%} right with correlated, {swapped.mean:.1%} with swapped backgrounds; "
-                f"gap {100 * gap.mean:.1f} points [{100 * gap.low:.1f}, {100 * gap.high:.1f}]; "
+                f"gap {minus(f'{100 * gap.mean:.1f}')} points [{minus(f'{100 * gap.low:.1f}, {100 * gap.high:.1f}')}]; "
                 f"{gap.num_videos} videos, chance {1 / self.worlds.classes:.0%}"
             )
         return said

@@ -8,8 +8,11 @@ import pytest
 from analysis.measures.affinity import affinity_chance
 from analysis.measures.common.offsets import OFFSET_CHANCE
 from analysis.measures.localization import SCORES
-from analysis.measures.registry import CORE, MEASURES, STUDIES, find_measure, find_score, score_table
+from analysis.measures.registry import CORE, MEASURES, STUDIES, find_measure, find_score, full_name, score_table
 from analysis.measures.sensitivity import ALTERATIONS
+from analysis.reproduction.rows import COLUMNS as JUDGED
+from analysis.reproduction.score import SCORES as REPRODUCED
+from analysis.studies.common.files import figure_words
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -39,6 +42,45 @@ def test_an_entry_of_a_score_can_be_read_by_a_stranger(name):
         assert len(score.title) <= 40
         assert score.better in ("higher", "lower", "")
         assert score.limits[0] < score.limits[1]
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_no_two_scores_of_a_measure_have_one_name(name):
+    entry = MEASURES[name]
+    variants = ["", *entry.variants]
+    keys = [f"{key}{v}" if v.startswith("_") else f"{v}{key}" for key in entry.scores for v in variants]
+    titles = [find_score(name, key).title for key in keys]
+    assert len(set(titles)) == len(titles)
+    assert not any("-" in title.replace("top-1", "").replace("half-", "") for title in titles if "−" in title)
+
+
+def test_scores_are_named_by_the_registry_wherever_measures_stand_side_by_side():
+    shown = [REPRODUCED[name] for name in ("energy", "auroc", "top1_agreement", "affinity_auroc", "offset_auroc")]
+    assert shown == [full_name(*score) for score in (
+        ("localize", "energy"), ("localize", "auroc"), ("affinity", "top1_agreement"), ("affinity", "auroc"),
+        ("temporal", "offset_auroc"),
+    )]  # fmt: skip
+    assert all(label == full_name(*score) for score, label in JUDGED.items())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_figure_that_an_entry_names_can_be_drawn_and_has_a_caption(name):
+    module, words = importlib.import_module(f"analysis.plotting.{name}"), figure_words(name)
+    for part in ("", *(f"_{part}" for part in MEASURES[name].parts)):
+        assert callable(getattr(module, f"draw_{name}{part}"))
+    assert all(text.endswith(".") and text.count(". ") < 3 for text in words.values())
+
+
+def test_no_source_spells_a_score_its_own_way(repo_dir):
+    """Words for scores of earlier versions, which drifted from the registry's."""
+    old = re.compile(
+        r"activation energy|(localization|affinity|temporal) AUROC|affinity top-1|AUROC, as far|pointing game|"
+        r"share inside|AUROC (with)?in a video", re.IGNORECASE,
+    )  # fmt: skip
+    files = [path for room in ("analysis", "docs") for path in (repo_dir / room).rglob("*")]
+    files = [path for path in files if path.suffix in (".py", ".md", ".html", ".js", ".ipynb")]
+    found = [path for path in files if old.search(path.read_text(encoding="utf-8"))]
+    assert not found
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -14,9 +14,11 @@ from matplotlib.text import Text
 
 from analysis.commands import figure as command
 from analysis.compare.paper_figures import Made, make_figure
+from analysis.measures.registry import find_score
+from analysis.plotting.common.page import LABEL, fit, paper, text_width
 from analysis.plotting.paper import FIGURES
 from analysis.plotting.paper.caption import to_latex
-from analysis.plotting.paper.layouts import LABEL, fit, paper, save_paper, text_width
+from analysis.plotting.paper.layouts import save_paper
 from analysis.plotting.paper.maps import draw_maps
 from analysis.plotting.paper.matrices import draw_matrices
 from analysis.plotting.paper.similarities import draw_similarities
@@ -203,7 +205,7 @@ def test_shares_under_the_maps_are_the_clips_scores(made):
     drawn, words = made["3"].drawn, [text.get_text() for text, _ in texts(made["3"].drawn.figure)]
     energy = made["3"].studies["tiny-fima"].arrays["example_energy"]
     np.testing.assert_array_equal(drawn.arrays["1_inside"], energy)
-    assert all(f"inside {value:.2f}" in words for value in energy)
+    assert all(f"energy inside {value:.2f}" in words for value in energy)
 
 
 def test_shares_of_window_pairs_add_up_to_all(made):
@@ -222,6 +224,9 @@ SCORES = {
 }
 
 
+MEASURES = {"3": "localize", "4": "cam", "5a": "affinity", "5b": "temporal"}
+
+
 def _written(value):
     text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
     return text.replace("-", "−")
@@ -233,6 +238,8 @@ def test_numbers_of_the_caption_are_those_of_the_arrays(made, name):
     assert drawn.caption.count(". ") == 2  # three sentences; the first score is in the second
     for score in SCORES[name]:
         told = drawn.caption if score == SCORES[name][0] else drawn.details
+        entry = find_score(MEASURES[name], score)
+        assert f"Mean {entry.title} ({entry.meaning}): " in told
         for at, checkpoint in enumerate(("tiny-vd", "tiny-fima")):
             mean, low, high, chance = drawn.arrays[f"{at}_summary_{score}"]
             assert f"{checkpoint} {_written(mean)} [{_written(low)}, {_written(high)}]" in told

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from analysis.pages.strips import mark, places_of
 from analysis.plotting.common.films import overlay
-from analysis.plotting.compare.scores import Marks
+from analysis.plotting.common.marks import Marks
 from analysis.plotting.style import ACTIVATION_CMAP, MARKERS, PALETTE, REFERENCE, SIMILARITY_CMAP, pair_look
 
 # Machado, Oliveira and Fernandes 2009, severity 1, in linear RGB.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -65,6 +66,8 @@ def _check_printed(figure):
     assert drawn.y0 >= -0.01
     assert drawn.x1 <= width + 0.01
     assert drawn.y1 <= height + 0.01
+    words = [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    assert not [text for text in words if re.search(r"(^|[\s\[(])-\.?\d", text)]  # a minus is one, not a hyphen
     assert all(text.get_fontsize() >= 6.5 for text in figure.findobj(mpl.text.Text) if text.get_text())
 
 
@@ -110,14 +113,14 @@ def test_frames_under_a_map_keep_half_of_their_color():
 def test_scores_show_mean_interval_and_chance(ax):
     values = np.array([0.2, 0.4, 0.9, np.nan])
     summary = summarize(values, chance=0.1)
-    draw_score({"all": values}, {"all": summary}, title="score", ax=ax)
-    dots, mean = ax.collections[0], ax.collections[2]
+    draw_score([(values, summary), None], labels=("all", "none"), ax=ax)
+    dots, mean = ax.collections[0], ax.collections[3]
     assert sorted(dots.get_offsets()[:, 1]) == [0.2, 0.4, 0.9]
     assert mean.get_offsets()[0, 1] == summary.mean
-    interval, chance = ax.collections[1].get_segments()[0], ax.collections[3].get_segments()[0]
+    interval, chance = ax.collections[1].get_segments()[0], ax.collections[4].get_segments()[0]
     assert interval[:, 1].tolist() == [summary.low, summary.high]
     assert chance[:, 1].tolist() == [0.1, 0.1]
-    assert ax.get_xticklabels()[0].get_text() == "0.50\nall"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.500\nall", "–\nnone"]
 
 
 def test_similarity_below_rounding_is_shown_flat(ax):
@@ -130,8 +133,9 @@ def test_offsets_and_distributions_are_those_of_the_study(clips_dir):
     paths = [str(clips_dir / name) for name in ("dog.mp4", "bear.mp4", "h265.mp4")]
     study = run("temporal", Settings(video=paths, num_frames=4, size=56))
     curve = draw_offsets(study.arrays, ax=new_figure(2).subplots())
-    drawn = next(line for line in curve.lines if len(line.get_xdata()) == len(study.arrays["offset_change"]))
-    np.testing.assert_array_equal(drawn.get_ydata(), study.arrays["offset_change"])
+    low, high, drawn = curve.lines[-3:]
+    for line, name in ((low, "change_low"), (high, "change_high"), (drawn, "change")):
+        np.testing.assert_array_equal(line.get_ydata(), study.arrays[f"offset_{name}"])
     strip = draw_counts(study.arrays, ax=new_figure(2).subplots())
     assert strip.get_yticks().tolist() == [0, 3]
     assert study.arrays["offset_videos"].min() < 3  # the ten-frame video has fewer offsets: the strip says so

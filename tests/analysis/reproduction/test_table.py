@@ -134,7 +134,7 @@ def test_the_page_says_what_the_claims_come_to_before_any_score(tmp_path):
     made = Reproduced(collect(scored), runs, QUICK, {})
     first, seeds, world = conclude(made)
     assert first.startswith("In camera, of the claims written down before: 3 hold (Motion probe: MoCo + L_VD at")
-    assert "Temporal AUROC: FIMA above MoCo + L_VD" in first.partition("fail")[2]
+    assert "AUROC of offsets: FIMA above MoCo + L_VD" in first.partition("fail")[2]
     assert (seeds[:29], world[:15]) == ("Every method was trained once", "The numbers are")
     save_figure(draw_table(made.table, ""), tmp_path / "scores.png", "png")
     page = render_reproduction(made, tmp_path, command="fima-analyze reproduce")
