@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
+    return dict(_versions())
+
+
+@cache  # each is a search in the file system, and every study asks
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in ("fima", "torch", "numpy", "av", "scipy", "matplotlib"):
         try:

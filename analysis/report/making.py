@@ -54,13 +54,15 @@ def make_report(report: Report, progress: StepProgress | None = None, tell: Tell
 
 def _measure_and_write(plan: Plan, progress: StepProgress | None, tell: Tell | None) -> int:
     """Returns how many videos were skipped."""
+    steps = Steps(progress, len(plan.sessions) * len(plan.measures) + 1)
     studies, left_out = measure_columns(
         plan.sessions,
         plan.measures,
-        steps=Steps(progress, len(plan.sessions) * len(plan.measures)),
+        steps=steps,
         asked=plan.asked,
         run_one=partial(measure_and_save, plan, tell=tell),
     )
+    steps.begin("the page")
     write_page(plan.out / "index.html", render_report(plan, studies, left_out))
     return len({video for of in studies.values() for study in of.values() for video in study.skipped})
 
