@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from analysis.compare import COMPARE_FILES, compare
     from analysis.inputs.allocator import return_large_blocks
 
-    return_large_blocks()
+    if args.data:
+        return_large_blocks()
     asked = decisive(args) | {"ckpt": checkpoints}
     with enough_memory(), results(args, "compare", asked, COMPARE_FILES, checkpoints) as folder:
         with show_progress("compare") as progress:

@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from analysis.pages.environment import write_page
     from analysis.pages.explorer import explore_sessions, explorer_page, open_sessions
 
-    return_large_blocks()
+    if args.data:
+        return_large_blocks()
     sessions = open_sessions(settings, checkpoints, args.name)
     asked = decisive(args) | {"ckpt": checkpoints}
     with enough_memory(), results(args, "explore", asked, ("index.html", "explore.npz"), checkpoints) as folder:

@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     from analysis.inputs.allocator import return_large_blocks
     from analysis.output import output_folder
 
-    return_large_blocks()
+    if args.data:
+        return_large_blocks()
     asked = decisive(args) | {"ckpt": checkpoints}
     names = [f"{stem}.{ending}" for ending in (*formats, "npz", "txt", "tex", "json")]
     inputs = [*inputs_of(args), *(checkpoints or ())]

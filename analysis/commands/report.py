@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from analysis.inputs.allocator import return_large_blocks
     from analysis.report import Report, make_report
 
-    return_large_blocks()
+    if args.data:
+        return_large_blocks()
     checkpoints: tuple[str | None, ...] = tuple(args.ckpt or (None,))
     args.ckpt = None
     notebooks = None if args.notebooks else tuple(args.notebook or ())

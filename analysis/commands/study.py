@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from analysis.studies import run as run_study
     from analysis.studies.common.files import study_identity, study_names
 
-    return_large_blocks()
+    if settings.data:
+        return_large_blocks()
     beside = vars(args).get("beside", [])
     sessions = open_beside(settings, beside)
     session = next(iter(sessions.values()))
