@@ -13,7 +13,15 @@ from analysis.plotting.common.marks import Marks
 from analysis.plotting.common.page import fit, names_of
 from analysis.plotting.common.pairs import draw_offset_curve, draw_shares, offset_axis, pair_shares, similarity_range
 from analysis.plotting.compare.maps import draw_compared_cam, draw_compared_localize, draw_compared_mover
-from analysis.plotting.compare.scores import add_legend, compared_caption, draw_score_grid, grid_height, score_names
+from analysis.plotting.compare.scores import (
+    BESIDE,
+    add_legend,
+    compared_caption,
+    draw_score_grid,
+    grid_height,
+    panel_grid,
+    score_names,
+)
 from analysis.plotting.style import WIDTH, colorbar, new_figure, printed
 from analysis.plotting.temporal import draw_counts
 
@@ -22,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPTIONS", "FIGURES", "affinity_range", "draw_compared_affinity", "draw_compared_temporal"]
 
-_BESIDE = 4  # matrices or distributions in a row
 _BINS = 40
 
 
@@ -34,25 +41,23 @@ def affinity_range(studies: Mapping[str, Study]) -> tuple[float, float]:
 
 def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
     """Mean matrices on one color scale, each at its own size, and the scores of all rows and of foreground rows."""
-    beside = min(_BESIDE, len(studies))
+    beside = min(BESIDE, len(studies))
     rows = -(-len(studies) // beside)
     scores = list(next(iter(studies.values())).scores)
     with printed():
         heights = [rows * min(2.7, (WIDTH - 1.0) / beside + 0.3), grid_height(len(scores))]
         figure = new_figure(sum(heights) + 0.85)
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
-        axes = above.subplots(rows, beside, squeeze=False).ravel()
+        axes = panel_grid(above, len(studies))
         limits = affinity_range(studies)
         for ax, (title, study) in zip(axes, _titled(studies, beside), strict=False):
             image = draw_matrix(study.arrays["affinity_mean"], tuple(study.arrays["grid"]), limits=limits, ax=ax)
             ax.set_title(title)
             rows_, columns = study.arrays["grid"]
-            ax.set_xlabel(f"motion position{' ' if beside < _BESIDE else chr(10)}(row of {rows_} × {columns})")
-        for ax in axes[len(studies) :]:
-            ax.remove()
-        for ax in (ax for at, ax in enumerate(axes[: len(studies)]) if at % beside):
+            ax.set_xlabel(f"motion position{' ' if beside < BESIDE else chr(10)}(row of {rows_} × {columns})")
+        for ax in (ax for at, ax in enumerate(axes) if at % beside):
             ax.set_ylabel("")
-        colorbar(above, image, list(axes[: len(studies)]), "cosine similarity", shrink=0.8)
+        colorbar(above, image, axes, "cosine similarity", shrink=0.8)
         draw_score_grid({"affinity": studies}, below, names=False)
         title = "Spatial affinity: does an RGB position match the motion of the same place? A bright diagonal means yes"
         figure.suptitle(compared_caption(studies, title))
@@ -61,26 +66,23 @@ def draw_compared_affinity(studies: Mapping[str, Study]) -> Figure:
 
 def draw_compared_temporal(studies: Mapping[str, Study]) -> Figure:
     """Distributions of similarities on the same axes, similarity over the offset, and the scores of the windows."""
-    beside = min(_BESIDE, len(studies))
+    beside = min(BESIDE, len(studies))
     rows = -(-len(studies) // beside)
     scores = [name for name in ("offset_auroc", "offset_d_prime") if name in score_names(studies)]
     with printed():
         figure = new_figure(1.9 * rows + 3.6)
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.9 * rows, 2.6])[:, 0]
-        shared = above.subplots(rows, beside, squeeze=False, sharex=True, sharey=True)
-        axes = list(shared.ravel())
+        axes = panel_grid(above, len(studies), sharex=True, sharey=True)
         bins = np.linspace(*similarity_range([study.arrays for study in studies.values()]), _BINS + 1)
         marks = Marks.of(studies)
         for ax, name, (title, study) in zip(axes, studies, _titled(studies, beside), strict=False):
             draw_shares(pair_shares(study.arrays, bins), bins, study.arrays, ax=ax, color=marks.color(name))
             ax.set_title(title)
-        for ax in axes[len(studies) :]:
-            ax.remove()
-        for ax in axes[max(0, len(studies) - beside) : len(studies)]:
+        for ax in axes[-beside:]:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("cosine similarity")
-        for row in shared:
-            row[0].set_ylabel("share of a video's pairs (%)")
+        for ax in axes[::beside]:
+            ax.set_ylabel("share of a video's pairs (%)")
         axes[0].set_ylim(0, axes[0].get_ylim()[1] * 1.3)
         handles, labels = axes[0].get_legend_handles_labels()
         above.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)

@@ -120,10 +120,10 @@ def score_names(studies: Mapping[str, Study]) -> list[str]:
     )
 
 
-def panel_grid(figure: Any, panels: int) -> list[Axes]:
-    """So many axes in rows of ``BESIDE``, in reading order."""
+def panel_grid(figure: Any, panels: int, **shared: bool) -> list[Axes]:
+    """So many axes in rows of ``BESIDE``, in reading order; ``shared`` as of ``Figure.subplots``."""
     columns = min(BESIDE, panels)
-    axes = list(figure.subplots(-(-panels // columns), columns, squeeze=False).ravel())
+    axes = list(figure.subplots(-(-panels // columns), columns, squeeze=False, **shared).ravel())
     for ax in axes[panels:]:
         ax.remove()
     return axes[:panels]

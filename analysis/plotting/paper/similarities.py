@@ -64,8 +64,7 @@ def draw_similarities(studies: Mapping[str, Study], width: float) -> PaperFigure
     arrays = _arrays(studies)
     one_row = width >= 5 and _free(width * 0.58, len(studies)) >= _SMALLEST * len(studies)
     with paper():
-        draw = _draw_in_a_row if one_row else _draw_below
-        figure = draw(studies, arrays, width).figure
+        figure = _draw(studies, arrays, width, 0.42 * width if one_row else 0.0).figure
     caption, details = _words(studies, arrays)
     return PaperFigure(figure, caption, arrays, details)
 
@@ -75,28 +74,19 @@ def _free(room: float, beside: int) -> float:
     return room - _SHARE_LEFT - _RIGHT - (beside - 1) * _BETWEEN
 
 
-def _draw_in_a_row(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], width: float) -> Page:
-    start = width * 0.42
-    names, kinds = _legend_rows(_curve_handles(studies), start - 0.3), _legend_rows(_kinds(arrays), width - start - 0.3)
-    page = Page(width, _HEAD + _TALL + _FOOT + LINE * max(names, kinds))
-    _draw_curves(page, studies, arrays, 0.0, start - _CURVE_LEFT - _RIGHT, _TALL)
-    _draw_shares(page, studies, arrays, start, 0.0, len(studies))
-    below = _HEAD + _TALL + _FOOT
-    _legend(page, _curve_handles(studies), 0.3, below, start - 0.3)
-    _legend(page, _kinds(arrays), start + 0.3, below, width - start - 0.3)
-    return page
-
-
-def _draw_below(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], width: float) -> Page:
-    beside = next(n for n in range(len(studies), 0, -1) if n == 1 or _free(width, n) >= _SMALLEST * n)
-    lines = -(-len(studies) // beside)
-    names, kinds = (_legend_rows(handles, width - 0.3) for handles in (_curve_handles(studies), _kinds(arrays)))
-    second = _HEAD + _CURVE_TALL + _FOOT + names * LINE + 0.08
-    page = Page(width, second + lines * (_HEAD + _TALL + _FOOT) + kinds * LINE)
-    _draw_curves(page, studies, arrays, 0.0, width - _CURVE_LEFT - _RIGHT, _CURVE_TALL)
-    _legend(page, _curve_handles(studies), 0.3, _HEAD + _CURVE_TALL + _FOOT, width - 0.3)
-    _draw_shares(page, studies, arrays, 0.0, second, beside)
-    _legend(page, _kinds(arrays), 0.3, page.height - kinds * LINE, width - 0.3)
+def _draw(studies: Mapping[str, Study], arrays: dict[str, np.ndarray], width: float, left: float) -> Page:
+    """The curves, and the distributions from ``left`` on beside them; below them where that is 0."""
+    count, wide, tall = len(studies), left or width, _TALL if left else _CURVE_TALL
+    beside = next(n for n in range(count, 0, -1) if n == 1 or _free(width - left, n) >= _SMALLEST * n)
+    curves, kinds = _curve_handles(studies), _kinds(arrays)
+    below = _HEAD + tall + _FOOT + _legend_rows(curves, wide - 0.3) * LINE
+    top = 0.0 if left else below + 0.08
+    end = top + -(-count // beside) * (_HEAD + _TALL + _FOOT)
+    page = Page(width, max(below, end + _legend_rows(kinds, width - left - 0.3) * LINE))
+    _draw_curves(page, studies, arrays, 0.0, wide - _CURVE_LEFT - _RIGHT, tall)
+    _legend(page, curves, 0.3, _HEAD + tall + _FOOT, wide - 0.3)
+    _draw_shares(page, studies, arrays, left, top, beside)
+    _legend(page, kinds, left + 0.3, end, width - left - 0.3)
     return page
 
 
