@@ -8,6 +8,8 @@ from analysis.measures.common.statistics import Summary
 
 __all__ = ["capital", "interval", "minus", "number", "twin_interval"]
 
+_ROUNDING = 1e-12
+
 
 def capital(text: str) -> str:
     """A text that begins with a capital, the rest as it is."""
@@ -22,11 +24,14 @@ def minus(text: str) -> str:
 def number(value: float | None) -> str:
     """Three decimals; two digits of what is smaller than that; an en dash for not-a-number and None.
 
-    >>> number(0.8294), number(0.00123), number(-0.5), number(float("nan"))
-    ('0.829', '0.0012', '−0.500', '–')
+    What only rounding left of 0 is 0.
+
+    >>> number(0.8294), number(0.00123), number(-0.5), number(float("nan")), number(-2.3e-18)
+    ('0.829', '0.0012', '−0.500', '–', '0.000')
     """
     if value is None or not math.isfinite(value):
         return "–"
+    value = 0.0 if abs(value) < _ROUNDING else value
     text = f"{value:.3f}" if value == 0 or abs(value) >= 0.0095 else f"{value:.2g}"
     return minus(text)
 
