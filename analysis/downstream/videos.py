@@ -77,7 +77,11 @@ def open_videos(
         raise InputError(f"--data {data}: fine-tuning reads files; write them with fima shapes and give that folder")
     train, test = _splits(data, train_split, test_split)
     if train.class_names != test.class_names or len(train.class_names) < 2:
-        raise InputError(f"{data}: expected two classes or more, the same in training and test")
+        found = " and ".join(dict.fromkeys(_named(part.class_names) for part in (train, test)))
+        raise InputError(
+            f"{data}: expected two classes or more, the same in training and test, found {found} ({train.layout}); "
+            "see docs/datasets.md, or give a list of `path label` rows"
+        )
     records = [*train, *test]
     if unlabeled := next((record for record in records if record.label is None), None):
         raise InputError(f"{data}: {unlabeled.video_id} has no label")
@@ -95,6 +99,10 @@ def open_videos(
         rule,
         (*train.missing, *test.missing),
     )
+
+
+def _named(classes: tuple[str, ...]) -> str:
+    return (", ".join(classes[:3]) + (", …" if len(classes) > 3 else "")) or "none"
 
 
 def _splits(data: str, train_split: str | None, test_split: str | None) -> tuple[VideoDataset, VideoDataset]:

@@ -104,6 +104,13 @@ def test_a_data_set_without_splits_has_folds_alone(tmp_path: Path) -> None:
         open_videos(str(tmp_path), train_split="train")
 
 
+def test_videos_without_classes_are_refused_with_what_was_found(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").touch()
+    with pytest.raises(InputError, match=r"found clips \(class folders\); see docs/datasets.md, or give a list"):
+        open_videos(str(tmp_path))
+
+
 def test_a_rule_is_a_pattern_or_a_column(tmp_path: Path) -> None:
     ids = ("a/v_Run_g01_c01", "a/v_Run_g01_c02", "b/v_Run_g02_c01")
     assert group_rule(r"_(g\d+)_", ids, tmp_path).tolist() == [0, 0, 1]
