@@ -54,9 +54,10 @@ def draw_localize(study: Study) -> Figure:
         )
         draw_location_scores(arrays, ax=figure.add_subplot(grid[count, :]))
         videos = len(arrays["video_id"])
+        spread = "mean, 95 % interval, " if np.isfinite(arrays["summary_energy"][1]) else ""
         what = (
-            "Localization: activation should lie inside the cyan outline of the object.\nBelow: mean, 95 % interval, "
-            f"{counted(videos, 'video')}; bars are chance, what a uniform map scores"
+            "Localization: activation should lie inside the cyan outline of the object.\n"
+            f"Below: {spread}{counted(videos, 'video')}; bars are chance, what a uniform map scores"
         )
         figure.suptitle(caption(study, what))
     return figure
@@ -92,10 +93,10 @@ def draw_location_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     """
     shown = [name for name in SCORES if f"summary_{name}" in arrays]
     for place, name in enumerate(shown):
-        ax.bar(place, arrays[f"summary_{name}"][3], width=0.8, color="#e4e4e4", zorder=1)
+        ax.bar(place, arrays[f"summary_{name}"][3], width=0.92, color="#e4e4e4", zorder=1)
         for step, (prefix, (_, marker, color)) in enumerate(MAPS.items()):
             summary = arrays[f"summary_{prefix}{name}"]
-            x = place + (step - 1.5) * 0.19
+            x = place + (step - 1.5) * 0.23
             draw_mean(summary, x, ax, color=color, marker=marker, size=20, width=1.4, chance=0)
             ax.annotate(
                 f"{summary[0]:.2f}", (x, np.fmax.reduce(np.delete(summary, 3))), (0, 3),

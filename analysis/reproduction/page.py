@@ -10,9 +10,10 @@ from pathlib import Path
 
 from analysis.output import timestamp, versions
 from analysis.pages.environment import render
+from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
 from analysis.pages.pictures import picture
 from analysis.pages.words import listed, number, plural
-from analysis.reproduction.plan import Budget, Run
+from analysis.reproduction.plan import METHODS, Budget, Run
 from analysis.reproduction.table import CLAIMS, Claim, Table, judge, score_rows, to_markdown
 
 __all__ = ["Reproduced", "conclude", "render_markdown", "render_reproduction"]
@@ -119,13 +120,31 @@ def render_reproduction(made: Reproduced, folder: Path, *, command: str = "") ->
         warnings=made.notes,
         findings=conclude(made),
         command=command,
-        verdicts=[(claim.text, verdicts) for claim, verdicts in made.verdicts()],
+        forest=_forest(made.table),
+        not_run=[claim.text for claim, of in made.verdicts() if {word for word, _ in of.values()} <= {"not run", "–"}],
         regimes={regime: score_rows(methods) for regime, methods in made.table.items()},
         cells=_CELLS,
         scores=picture(folder / "scores.png"),
         pictures={title: picture(folder / path) for title, path in made.pictures.items()},
         versions=versions(),
     )
+
+
+def _forest(table: Table) -> list[ForestGroup]:
+    """The claims of each regime with what was found, those of a ratio on an axis of their own; 0 is what is claimed."""
+    groups = []
+    for regime, methods in table.items():
+        found: dict[str, list[Effect]] = {regime: [], f"{regime}, × chance": []}
+        for claim in CLAIMS:
+            verdict, one = judge(claim, methods)
+            if one is None or (claim.regimes and regime not in claim.regimes):
+                continue
+            told = interval_text(one.mean, one.low, one.high)
+            mean, low, high = (bound - claim.least for bound in (one.mean, one.low, one.high))
+            own = regime if claim.second else f"{regime}, × chance"
+            found[own].append(Effect(claim.text, "", list(METHODS).index(claim.first), told, mean, low, high, verdict))
+        groups += [forest_group("", title, effects) for title, effects in found.items() if effects]
+    return groups
 
 
 def render_markdown(made: Reproduced) -> str:

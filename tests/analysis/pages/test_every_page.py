@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from analysis.cli import main
+from analysis.pages.environment import write_page
 from tests.analysis.downstream.test_study import made_report
+from tests.analysis.reproduction.test_table import made_reproduction
 from tests.pages import open_page
 
 pytestmark = pytest.mark.slow
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.slow
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 PAPER = {"width": 688, "height": 1017}  # A4 without its margins, in CSS pixels
 SMALL = ["--num-frames", "8", "--size", "32"]
-NAMES = ("compare", "gallery", "embed", "bias", "downstream", "explore")
+NAMES = ("compare", "report", "gallery", "embed", "bias", "downstream", "reproduction", "explore")
 
 CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8").strip()
 
@@ -33,6 +35,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     drawn, pair = ["--data", "shapes:camera,videos=4,size=64", "--split", "test"], ["--ckpt", "tiny-vd", "tiny-fima"]
     commands = {
         "compare": [*pair, *drawn, *SMALL],
+        "report": [*pair, *drawn, *SMALL, "--measure", "cam", "affinity", "sensitivity"],
         "gallery": ["--data", "shapes:camera,videos=12,size=64", "--queries", "3", "--clips", "1"],
         "embed": ["--data", "shapes:camera,videos=12,size=64", *SMALL],
         "bias": ["--ckpt", "random", "tiny-vd", "tiny-fima", "--videos", "20", "20", *SMALL],
@@ -42,6 +45,8 @@ def pages(tmp_path_factory) -> dict[str, Path]:
         assert main([name, *words, "--out", str(folder / name)]) == 0
     (folder / "downstream").mkdir()
     write_report(folder / "downstream", made_report(folder))
+    (folder / "reproduction").mkdir()
+    write_page(folder / "reproduction" / "index.html", made_reproduction(folder / "reproduction"))
     return {name: folder / name / "index.html" for name in NAMES}
 
 
@@ -56,7 +61,7 @@ def test_the_first_screen_says_what_was_found(page, browser):
     if page.parent.name != "explore":  # what it finds depends on the patch that is pointed at
         assert 1 <= tab.locator("#findings li").count() <= 6
         assert tab.locator("#findings").bounding_box()["y"] < 300
-    if page.parent.name in ("compare", "gallery", "bias", "downstream"):
+    if page.parent.name not in ("embed", "explore"):  # those compare nothing
         box = tab.locator("#forest table").bounding_box()
         assert box["y"] + box["height"] <= DESK["height"]
     tab.set_viewport_size(PHONE)

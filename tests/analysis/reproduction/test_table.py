@@ -123,7 +123,8 @@ def test_bad_plans(methods, regimes, seeds, words):
     assert words in str(error.value)
 
 
-def test_the_page_says_what_the_claims_come_to_before_any_score(tmp_path):
+def _reproduced():
+    """Three methods of constant scores, of which two are 70 and 75 points better than the first."""
     runs = runs_of(["moco", "vd", "fima"])
     moco, vd, fima = runs
     scored = {
@@ -131,16 +132,29 @@ def test_the_page_says_what_the_claims_come_to_before_any_score(tmp_path):
         vd: content(linear=[0.9] * 40, offset_auroc=[0.6] * 40),
         fima: content(linear=[0.95] * 40, offset_auroc=[0.55] * 40),
     }
-    made = Reproduced(collect(scored), runs, QUICK, {})
+    return Reproduced(collect(scored), runs, QUICK, {})
+
+
+def made_reproduction(folder):
+    """The text of its page, with its figure in the folder."""
+    made = _reproduced()
+    save_figure(draw_table(made.table, ""), folder / "scores.png", "png")
+    return render_reproduction(made, folder, command="fima-analyze reproduce")
+
+
+def test_the_page_says_what_the_claims_come_to_before_any_score(tmp_path):
+    made = _reproduced()
     first, seeds, world = conclude(made)
     assert first.startswith("In camera, of the claims written down before: 3 hold (Motion probe: MoCo + L_VD at")
     assert "AUROC of offsets: FIMA above MoCo + L_VD" in first.partition("fail")[2]
     assert (seeds[:29], world[:15]) == ("Every method was trained once", "The numbers are")
-    save_figure(draw_table(made.table, ""), tmp_path / "scores.png", "png")
-    page = render_reproduction(made, tmp_path, command="fima-analyze reproduce")
+    page = made_reproduction(tmp_path)
     places = [
         page.index(text)
         for text in ("<h1>", QUICK.warning, "Not trained yet", "3 hold", ">holds<", "<img", "All scores")
     ]
     assert places == sorted(places)
+    assert "0.700 [0.700, 0.700]</td>" in page  # vd - moco, of which 0.400 was claimed
+    assert "+0.300 [+0.300, +0.300] <b>holds</b>" in page
+    assert "−0.050 [−0.050, −0.050] <b>fails</b>" in page  # fima - vd of the temporal AUROC
     assert "| Motion probe: MoCo + L_VD at least 40 points above MoCo | holds: 0.700" in render_markdown(made)
