@@ -18,11 +18,17 @@ from typing import Any
 from fima.errors import InputError, WriteError, one_line
 from fima.files.locks import exclusive
 from fima.files.records import RECORDS, digest, own_table, read_records
-from fima.files.writing import is_abandoned, make_folder, partial_name, remove_empty, write_json
+from fima.files.writing import PARTIAL, is_abandoned, make_folder, partial_name, remove_empty, write_json
 
-__all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "results_folder"]
+__all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "is_left_over", "results_folder"]
 
 _SHOWN = 3
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file is what a run hides beside its results, which a killed one leaves: record, lock, half a file."""
+    locks = name.endswith(".fima-lock") or name == f"{RECORDS}.lock"
+    return name == RECORDS or locks or PARTIAL.fullmatch(name) is not None
 
 
 class Claim:

@@ -18,7 +18,7 @@ from fima.data.shapes.render import ShapesVideo
 from fima.data.shapes.textures import PATTERNS
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from fima.files.claims import RECORDS, claim_output
+from fima.files.claims import claim_output, is_left_over
 from fima.files.reading import read_json
 from fima.files.writing import whole_file, write_json, write_text
 
@@ -168,7 +168,7 @@ def _check_folder(target: Path, settings: dict[str, Any]) -> bool:
         if found != settings:
             raise InputError(f"{target}: holds another world's videos ({path.name} differs); choose another folder")
         return True
-    if target.exists() and (not target.is_dir() or any(child.name != RECORDS for child in target.iterdir())):
+    if target.exists() and (not target.is_dir() or not all(is_left_over(child.name) for child in target.iterdir())):
         raise InputError(f"{target}: is there and not empty, and holds no {_SETTINGS}; choose another folder")
     return False
 

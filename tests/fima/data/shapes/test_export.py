@@ -73,3 +73,12 @@ def test_it_goes_on_where_it_stopped_and_refuses_what_is_not_its_own(written, ca
     assert "not all 0" in errors[3]
     assert "--truth must be of masks, flow, backgrounds, copies, got depth" in errors[4]
     assert not (written / "new").exists()
+
+
+def test_what_a_run_that_was_killed_at_its_start_hides_is_no_obstacle(tmp_path):
+    hidden = (".fima-lock", ".fima-results.json.lock", ".partial-0123abcd-4194305-0.json")
+    for name in hidden:
+        (tmp_path / name).touch()
+    words = ["shapes", str(tmp_path), "--videos", "1", "--test", "0", "--set", "size=48", "num_frames=8"]
+    assert main(words) == 0
+    assert (tmp_path / "shapes.json").is_file()
