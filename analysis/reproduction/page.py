@@ -122,7 +122,7 @@ def render_reproduction(made: Reproduced, folder: Path, *, command: str = "") ->
         command=command,
         forest=_forest(made.table),
         not_run=[claim.text for claim, of in made.verdicts() if {word for word, _ in of.values()} <= {"not run", "–"}],
-        regimes={regime: score_rows(methods) for regime, methods in made.table.items()},
+        regimes={regime: list(zip(*score_rows(methods), strict=True)) for regime, methods in made.table.items()},
         cells=_CELLS,
         scores=picture(folder / "scores.png"),
         pictures={title: picture(folder / path) for title, path in made.pictures.items()},

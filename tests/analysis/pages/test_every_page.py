@@ -118,14 +118,14 @@ def test_paper_loses_no_column(page, browser):
 
 def test_a_dark_page_has_no_white_slab(page, browser):
     tab, wrong = open_page(browser, page, viewport=DESK, color_scheme="dark")
-    sheets = tab.locator(".sheet")
+    sheets = tab.locator(".sheet:visible")
     for details in tab.locator("details").all():
         details.evaluate("one => { one.open = true; }")
     for place in range(min(sheets.count(), 3)):
         picture = np.asarray(Image.open(io.BytesIO(sheets.nth(place).screenshot())).convert("L"))
         assert np.median(np.concatenate([picture[8:12, 8:-8].ravel(), picture[-12:-8, 8:-8].ravel()])) < 40
         # Photographs keep their colors: they are not turned with the paper.
-        shown = tab.evaluate("place => document.querySelectorAll('.sheet')[place].dataset.photos", place)
+        shown = sheets.nth(place).get_attribute("data-photos")
         assert sheets.nth(place).locator(".photos").count() == (shown != "[]")
     assert wrong == []
 
