@@ -32,4 +32,5 @@ ENTRY = measure_entry(
     figure="Frames with the mover outlined in cyan and its copy in orange, the activation over them, and the scores.",
     core=True,
     settings=("masks", "dense", "layers"),
+    default_backbone={"ckpt": "small-fima"},  # the one that comes along for real clips
 )

@@ -44,7 +44,7 @@ def test_every_study_runs_on_the_built_in_defaults(measure):
     assert study.scores
     # A curve need not fall: only its width may be undefined.
     assert all(np.isfinite(summary.mean) for name, summary in study.scores.items() if "half_width" not in name)
-    name = "small-fima" if measure in ("cam", "localize") else DEFAULT_CKPT
+    name = "small-fima" if measure in ("cam", "localize", "mover") else DEFAULT_CKPT
     assert f"{name.split('-')[0]} ({name})" in study.figure().get_suptitle()
     checkpoint = study.report()["provenance"]["checkpoint"]
     assert (checkpoint["path"], checkpoint["sha256"]) == (name, load_backbone(name).sha256)
