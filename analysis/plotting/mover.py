@@ -40,7 +40,7 @@ def draw_mover(study: Study) -> Figure:
     count = len(arrays.get("example_frames", ()))
     with printed():
         columns = 2 * arrays["example_frames"].shape[2] if count else 4
-        side = (WIDTH - 0.9) / columns
+        side = (WIDTH - 1.9) / columns  # without the color bar and the names of rows
         high = side * arrays["example_frames"].shape[3] / arrays["example_frames"].shape[4] if count else 0
         figure = new_figure(0.9 + 2 * count * (high + 0.13) + 2.3)
         heights = [*[high] * 2 * count, 1.8]
