@@ -13,21 +13,25 @@ from analysis.inputs.backbone.randomized import layers_from_top, stage_counts
 from analysis.inputs.sessions import Session
 from analysis.measures.temporal import pool_features
 from analysis.studies.attribution.clips import STAGES
+from analysis.studies.attribution.explained import choose_explained
 from fima.progress import duration
 
 __all__ = ["cost", "num_maps", "num_passes"]
 
 
 def cost(session: Session) -> str:
-    """The cost in words; one pass is made and timed for it.
+    """The cost in words; one pass is made and timed for it. Empty where the first video will be refused.
 
     Args:
         session: Backbone, videos and settings of the study.
 
     Raises:
-        InputError: For clips that the backbone cannot take.
+        InputError: For clips that the backbone cannot take, or a target that the checkpoint does not have.
     """
     settings, spec = session.settings, session.spec
+    choose_explained(session, settings.target)
+    if settings.target == "motion" and _begins_still(session):
+        return ""
     passes, batch = num_passes(
         settings.method, settings.steps, settings.batch_size, (spec.num_frames, spec.size, spec.size)
     )
@@ -70,6 +74,11 @@ def num_passes(method: str, steps: int, at_once: int, shape: Sequence[int]) -> t
         )
         return 1 + math.ceil(windows / at_once), min(at_once, windows)
     return math.ceil(steps / at_once), min(at_once, steps)
+
+
+def _begins_still(session: Session) -> bool:
+    first = next(session.stream().per_video(session.settings.batch_size, list), None)
+    return first is not None and all(clip.still for clip, _ in first[1])
 
 
 def _seconds_of_a_pass(extractor: FeatureExtractor, batch: int, *, backward: bool) -> float:

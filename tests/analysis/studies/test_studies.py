@@ -325,8 +325,10 @@ def test_normalize_over_the_clip_keeps_frames_comparable(clips_dir):
     frame, clip = (run("cam", Settings(normalize=how, **dog)).arrays["example_rgb_map"][0] for how in ("frame", "clip"))
     # T' = 2: the first and the last frame hold one slice each, untouched by the other.
     assert frame[0].max() == pytest.approx(frame[-1].max(), abs=0.05)
-    assert clip[0].min() == 0 or clip[-1].min() == 0
-    assert not (clip[0].min() == 0 and clip[-1].min() == 0)  # only one slice holds the clip's minimum
+    # Only one slice holds the clip's minimum; within the frame, interpolation may stay a little above it.
+    lowest, other = sorted((float(clip[0].min()), float(clip[-1].min())))
+    assert lowest == pytest.approx(0, abs=0.02)
+    assert other > lowest + 0.02
 
 
 def test_flat_maps_after_an_untrained_norm_are_said():
