@@ -111,6 +111,9 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
 def begin(argv: Sequence[str] | None) -> tuple[list[str], bool]:
     """What a program begins with: letters that the terminal lacks are escaped, and ``--traceback`` may stand anywhere.
 
+    Threads of torch that wait do so asleep, unless the environment says otherwise: where others compute on the same
+    processor, waiting awake takes several times as long as the work.
+
     Args:
         argv: without the program's name; None: those of the process.
 
@@ -120,6 +123,7 @@ def begin(argv: Sequence[str] | None) -> tuple[list[str], bool]:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = american_flags(sys.argv[1:] if argv is None else argv)
     return [word for word in arguments if word != _FLAG], _FLAG in arguments
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fima.commands.base import Parser, run
+from fima.commands.base import Parser, begin, run
 from fima.errors import CheckpointError, InputError, one_line
 
 ARGS = argparse.Namespace()
@@ -140,3 +140,22 @@ def test_parser_errors_are_one_line(argv, capsys):
 
 def test_one_line():
     assert one_line(" a\n\tb  c ") == "a b c"
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_asleep_unless_the_environment_says_otherwise(given, kept, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    assert "torch" not in _modules_after("import fima.cli, analysis.cli"), (
+        "too late for torch, which reads it when loaded"
+    )
+    begin([])
+    assert os.environ["OMP_WAIT_POLICY"] == kept
+
+
+def _modules_after(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
