@@ -241,7 +241,10 @@ def test_no_room_is_one_line_and_what_is_done_stays(source, tmp_path):
 def test_a_worker_that_is_killed_costs_nothing(long_source, tmp_path):
     out = tmp_path / "out"
     process = started(long_source, out)
-    (scratch,) = [path for path in (out / FOLDER / "tmp").glob("*") if path.name.startswith(".")][:1]
+    deadline, found = time.monotonic() + 60, []
+    while not found and time.monotonic() < deadline:  # between two videos there is none
+        found = [path for path in (out / FOLDER / "tmp").glob("*") if path.name.startswith(".")]
+    scratch = found[0]
     os.kill(int(scratch.name.split("-")[2]), signal.SIGKILL)  # the worker's id is in its temporary file's name
     said, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")

@@ -385,7 +385,9 @@ def test_names_of_any_bytes(source, tmp_path):
 @pytest.mark.slow
 def test_real_clips_open_quickly_after_preparation(clips_dir, tmp_path):
     outcomes = run(clips_dir, tmp_path / "out", Encoding(short_side=128))
-    assert len(outcomes) == 13
+    assert len(outcomes) == sum(
+        path.is_file() for path in clips_dir.iterdir() if path.suffix in (".mp4", ".avi", ".mov")
+    )
     for path in sorted((tmp_path / "out").glob("*.mp4")):
         with VideoReader(path) as reader:
             assert reader._index.unread
