@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from analysis.compare.headlines import headline_scores, verdict
-from analysis.measures.common.numbers import minus
+from analysis.measures.common.numbers import interval, minus
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import find_measure, find_score
-from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
+from analysis.pages.forest import Effect, ForestGroup, forest_group
 from analysis.pages.strips import Line, Scale, mark, strip
 from analysis.pages.words import number
 from analysis.studies import Study
@@ -81,7 +81,7 @@ def _end(value: float) -> str:
 
 def _level_text(summary: Summary) -> str:
     chance = "" if summary.chance is None else f", chance {number(summary.chance)}"
-    return interval_text(summary.mean, summary.low, summary.high) + chance
+    return interval(summary) + chance
 
 
 def _limits(summaries: Sequence[Summary]) -> tuple[float, float]:

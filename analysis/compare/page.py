@@ -15,12 +15,11 @@ from analysis.compare.conclusions import conclude
 from analysis.compare.explorers import explorers
 from analysis.compare.forest import forest, level_scales
 from analysis.compare.headlines import headline_differences, verdict
-from analysis.measures.common.numbers import capital, twin_interval
+from analysis.measures.common.numbers import capital, interval, interval_text, twin_interval
 from analysis.measures.common.statistics import Summary
 from analysis.measures.registry import Measure, find_measure, find_score
 from analysis.output import versions
 from analysis.pages.environment import render
-from analysis.pages.forest import interval_text
 from analysis.pages.pictures import Picture, clip_films, picture
 from analysis.pages.strips import mark, places_of
 from analysis.pages.words import compared, data_title, listed, number, plural, signed, skipped_note
@@ -206,7 +205,7 @@ def _score_table(measure: str, studies: Mapping[str, Study]) -> list[tuple[str, 
     for name in dict.fromkeys(name for study in studies.values() for name in study.scores):
         found = [study.scores.get(name) for study in studies.values()]
         levels = dict.fromkeys(number(s.chance) for s in found if s is not None and s.chance is not None)
-        cells = ["–" if s is None else interval_text(s.mean, s.low, s.high) + _twin(s) for s in found]
+        cells = ["–" if s is None else interval(s) + _twin(s) for s in found]
         rows.append((find_score(measure, name).title, " / ".join(levels) or "–", cells))
     return rows
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from analysis.measures.common.numbers import interval
 from analysis.measures.registry import find_score
 from analysis.output import to_plain
 from analysis.pages.environment import jpeg_address, render
 from analysis.pages.environment import write_page as write_file
-from analysis.pages.forest import interval_text
 from analysis.pages.strips import Line, Scale, strip
 from analysis.pages.words import data_title, number, percent, percent_interval, plural, skipped_note
 from analysis.plotting.embedding import COLOR_CYCLE, colorings, groups_of
@@ -73,7 +73,7 @@ def _scales(study: Study) -> list[Scale]:
         score = find_score(study.measure, name)
         limits = score.axis or (-1.0, 1.0)
         drawn = strip(s.mean, s.low, s.high, limits=limits, reference=s.chance, place=0)
-        text = interval_text(s.mean, s.low, s.high)
+        text = interval(s)
         scales.setdefault(limits, []).append(Line(score.title, Markup(""), text, drawn))
     titles = {(0.0, 1.0): "Nearest clip of another video, share of the clips", (-1.0, 1.0): "How far groups lie apart"}
     return [Scale(titles[at], [], (number(at[0]), number(at[1])), lines) for at, lines in scales.items()]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from analysis.measures.common.numbers import interval_text
 from analysis.pages.strips import Condition, mark, strip
-from analysis.pages.words import number, signed
+from analysis.pages.words import signed
 
-__all__ = ["Effect", "ForestGroup", "ForestRow", "forest_group", "interval_text"]
+__all__ = ["Effect", "ForestGroup", "ForestRow", "forest_group"]
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,3 @@ def _row(one: Effect, before: Effect | None, end: float, write: Callable[[float]
         verdict=one.verdict,
         strip=drawn,
     )
-
-
-def interval_text(value: float, low: float, high: float, write: Callable[[float], str] = number) -> str:
-    """``0.829 [0.779, 0.871]``; without the interval where there is none.
-
-    Args:
-        value: The mean.
-        low: Lower end.
-        high: Upper end.
-        write: Writes each of them.
-    """
-    return f"{write(value)} [{write(low)}, {write(high)}]" if math.isfinite(low) else write(value)

@@ -48,7 +48,7 @@ def judge_aims(rows: Sequence[Row], differences: Sequence[Difference]) -> list[V
         differences: Of checkpoints and what they are compared with.
     """
     own = [row for row in rows if row.checkpoint == row.name]
-    return [verdict for row in own for verdict in (*_levels(row, rows), *_above(row, differences), *_twin(row))]
+    return [one for row in own for one in (*_levels(row, rows), *_above(row, differences), *_twin(row))]
 
 
 def verdict(mean: float, low: float, high: float, least: float) -> str:

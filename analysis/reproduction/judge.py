@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compare.columns import StepProgress
-from analysis.measures.common.numbers import interval, number
+from analysis.measures.common.numbers import interval, interval_text
 from analysis.output import timestamp, versions
 from analysis.reproduction.aims import Verdict, judge_aims
 from analysis.reproduction.rows import COLUMNS, MAPS, Row, Studies, measure_rows
@@ -147,8 +147,7 @@ def _difference(found: Difference | None) -> str:
 
 
 def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
-    text = f"{sign if mean > 0 else ''}{number(mean)}"
-    return f"{text} [{number(low)}, {number(high)}]" if math.isfinite(low) else text
+    return f"{sign if mean > 0 else ''}{interval_text(mean, low, high)}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.measures.common.numbers import interval_text
 from analysis.output import timestamp, versions
 from analysis.pages.environment import render
-from analysis.pages.forest import Effect, ForestGroup, forest_group, interval_text
+from analysis.pages.forest import Effect, ForestGroup, forest_group
 from analysis.pages.pictures import picture
 from analysis.pages.words import listed, number, plural
 from analysis.reproduction.plan import METHODS, Budget, Run

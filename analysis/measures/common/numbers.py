@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from analysis.measures.common.statistics import Summary
 
-__all__ = ["capital", "interval", "minus", "number", "twin_interval"]
+__all__ = ["capital", "interval", "interval_text", "minus", "number", "twin_interval"]
 
 _ROUNDING = 1e-12
 
@@ -38,8 +39,19 @@ def number(value: float | None) -> str:
 
 def interval(summary: Summary) -> str:
     """The mean with its 95 % interval where it has one: ``0.829 [0.779, 0.871]``."""
-    text = number(summary.mean)
-    return f"{text} [{number(summary.low)}, {number(summary.high)}]" if math.isfinite(summary.low) else text
+    return interval_text(summary.mean, summary.low, summary.high)
+
+
+def interval_text(value: float, low: float, high: float, write: Callable[[float], str] = number) -> str:
+    """``0.829 [0.779, 0.871]``; without the interval where there is none.
+
+    Args:
+        value: The mean.
+        low: Lower end.
+        high: Upper end.
+        write: Writes each of them.
+    """
+    return f"{write(value)} [{write(low)}, {write(high)}]" if math.isfinite(low) else write(value)
 
 
 def twin_interval(summary: Summary) -> str:

@@ -20,7 +20,7 @@ __all__ = ["cost", "num_maps", "num_passes"]
 
 
 def cost(session: Session) -> str:
-    """The cost in words; one pass is made and timed for it. Empty where the first video will be refused.
+    """The cost in words; one pass is made and timed for it. Empty where the first of given files will be refused.
 
     Args:
         session: Backbone, videos and settings of the study.
@@ -30,7 +30,7 @@ def cost(session: Session) -> str:
     """
     settings, spec = session.settings, session.spec
     choose_explained(session, settings.target)
-    if settings.target == "motion" and _begins_still(session):
+    if settings.data is None and settings.target == "motion" and _begins_still(session):
         return ""
     passes, batch = num_passes(
         settings.method, settings.steps, settings.batch_size, (spec.num_frames, spec.size, spec.size)

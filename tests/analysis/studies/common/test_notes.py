@@ -49,6 +49,12 @@ def test_of_a_data_set_still_videos_are_left_out_with_the_reason(folder, tmp_pat
     assert report["scores"]["auroc"]["num_videos"] == 1
 
 
+def test_the_cost_is_told_of_a_data_set_that_begins_with_a_still_video(folder, tmp_path, capsys):
+    flags = ["--num-frames", "8", "--size", "32", "--steps", "2", "--show", "1", "--out", str(tmp_path)]
+    assert main(["attribution", "--data", str(folder), *flags]) == 3  # it begins with the black one
+    assert "passes forward and backward, by the first about" in capsys.readouterr().err
+
+
 def test_a_map_of_a_still_video_is_drawn_and_its_agreement_with_motion_is_missing(folder, tmp_path, capsys):
     assert main(["cam", "--data", str(folder), "--out", str(tmp_path)]) == 0
     assert "nothing moves, so without scores of motion: 2 videos" in capsys.readouterr().out
