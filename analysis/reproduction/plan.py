@@ -46,6 +46,7 @@ class Budget:
 
 BUDGETS = {
     "small": Budget("small", 24, 1600, (1600, 500, 1000), 200),
+    "long": Budget("long", 100, 1600, (1600, 500, 1000), 200),
     "quick": Budget(
         "quick", 5, 480, (480, 150, 200), 40,
         "This is the quick run: it shows that everything works. It is far too short to conclude anything from.",

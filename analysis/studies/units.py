@@ -126,10 +126,12 @@ def _redrawn(session: Session, clip: Clip, other: VideoSource) -> Tensor | None:
     if not isinstance(clip.video.record, ShapesRecord) or not isinstance(other.record, ShapesRecord):
         return None
     own, theirs, spec = clip.video.record.draw(), other.record.draw(), session.spec
-    if bool(own.camera[:, :2].any()) or own.scenes[0].shape != theirs.scenes[0].shape or len(own.layers) != 1:
+    behind, other_look = own.backdrop, theirs.backdrop.scenes
+    alike = behind.scenes[0].shape == other_look[0].shape
+    if not behind.view.at_rest or not alike or own.standing or len(own.layers) != 1:
         return None
     mover = replace(own.layers[0], sprite=_as_large(theirs.layers[-1].sprite, own.layers[0].sprite.radius))
-    drawn = replace(own, scenes=theirs.scenes, layers=(mover,))
+    drawn = replace(own, backdrop=replace(behind, scenes=other_look), layers=(mover,))
     indices = clip_indices(len(own), clip.start, num_frames=spec.num_frames, frame_stride=spec.frame_stride)
     return cut_frames(drawn.frames(indices), spec)
 

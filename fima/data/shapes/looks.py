@@ -13,6 +13,7 @@ from fima.data.shapes import paint, textures
 from fima.data.shapes.outline import Outline
 from fima.data.shapes.pool import Pool, open_pool
 from fima.data.shapes.swarm import Swarm
+from fima.data.shapes.waves import Waves
 from fima.data.shapes.world import ShapesWorld
 
 __all__ = ["Cutout", "Look", "look_of"]
@@ -39,7 +40,7 @@ def look_of(world: ShapesWorld) -> Look:
         InputError, FileNotFoundError: if its pictures cannot be found or read.
     """
     if world.look == "natural":
-        return _Natural(open_pool(world.textures, world.objects), world.size, world.feather)
+        return _Natural(open_pool(world.textures, world.objects), world.size, world.feather, world.tiled)
     return _Noise(world.size) if world.look == "noise" else _Drawn()
 
 
@@ -53,9 +54,11 @@ class _Natural:
     pool: Pool
     side: int
     feather: float
+    tiled: bool
 
     def background(self, rng: np.random.Generator, pattern: int, height: int, width: int, side: int) -> _Array:
-        return np.asarray(self.pool.patch(rng, height, width, self.pool.of_pattern(rng, pattern)))
+        picture = self.pool.of_pattern(rng, pattern)
+        return np.asarray(self.pool.patch(rng, height, width, picture, tiled=self.tiled))
 
     def sprite(self, rng: np.random.Generator, radius: tuple[float, float]) -> Cutout:
         drawn = float(rng.uniform(*radius))
@@ -151,29 +154,36 @@ class Cutout:
             cv2.remap(self.picture, x[frame], y[frame], cv2.INTER_LINEAR, found[frame], cv2.BORDER_CONSTANT, 0)
         return found[..., :3] / np.maximum(found[..., 3:], 1e-6), found[..., 3]
 
-    def lay(self, frame: NDArray[np.float32], place: _Array, shadow: float) -> None:
+    def lay(
+        self, frame: NDArray[np.float32], place: _Array, shadow: float, waves: Waves | None = None, time: float = 0.0
+    ) -> None:
         """Lays it over one picture ``(H, W, 3)`` in place, its shadow first: `paint.paint`, much quicker.
 
         Args:
             frame: the picture, square.
             place: its x, y, angle and scale.
-            shadow: how dark; 0 for none.
+            shadow: how dark; 0 for none. It does not bend.
+            waves: that bend it; None: it is stiff.
+            time: theirs.
         """
-        if shadow and (found := self._seen(frame, place + _SHADOW_WAY)) is not None:
+        if shadow and (found := self._seen(frame, place + _SHADOW_WAY, None, 0)) is not None:
             part, _, cover = found
             part -= part * (shadow * cover)
-        if (found := self._seen(frame, place)) is not None:
+        if (found := self._seen(frame, place, waves, time)) is not None:
             part, colors, cover = found
             part -= part * cover
             part += colors
 
-    def _seen(self, frame: NDArray[np.float32], place: _Array) -> tuple[Any, Any, Any] | None:
+    def _seen(
+        self, frame: NDArray[np.float32], place: _Array, waves: Waves | None, time: float
+    ) -> tuple[Any, Any, Any] | None:
         """The part of a picture around it, its colors and its cover there, ``(h, w, 3)``; None outside the picture."""
         import cv2
 
         side, pixels = len(frame), len(self.picture)
         x, y, angle, scale = place
-        turned = self.half * scale * (abs(math.cos(angle)) + abs(math.sin(angle)))
+        reach = self.half if waves is None else self.half + waves.greatest
+        turned = reach * scale * (abs(math.cos(angle)) + abs(math.sin(angle)))
         left, top = (max(0, math.floor((at - turned) * side)) for at in (x, y))
         right, bottom = (min(side, math.ceil((at + turned) * side) + 1) for at in (x, y))
         if left >= right or top >= bottom:
@@ -182,9 +192,23 @@ class Cutout:
         cos, sin = factor * math.cos(angle), factor * math.sin(angle)
         dx, dy = left + 0.5 - x * side, top + 0.5 - y * side
         middle = pixels / 2 - 0.5
-        where = np.array([[cos, sin, cos * dx + sin * dy + middle], [-sin, cos, cos * dy - sin * dx + middle]])
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        seen = cv2.warpAffine(self.picture, where, (right - left, bottom - top), flags=how)
+        if waves is None:
+            where = np.array([[cos, sin, cos * dx + sin * dy + middle], [-sin, cos, cos * dy - sin * dx + middle]])
+            how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            seen = cv2.warpAffine(self.picture, where, (right - left, bottom - top), flags=how)
+        else:
+            across = (np.arange(right - left) + dx).astype(np.float32)[None, :]
+            down = (np.arange(bottom - top) + dy).astype(np.float32)[:, None]
+            own_x, own_y = (
+                np.float32(cos) * across + np.float32(sin) * down,
+                (np.float32(cos) * down - np.float32(sin) * across),
+            )
+            per_pixel = np.float32(2 * self.half / pixels)
+            more_x, more_y = waves.at(own_x * per_pixel, own_y * per_pixel, time)
+            x_map, y_map = (
+                own + (more / per_pixel + np.float32(middle)) for own, more in ((own_x, more_x), (own_y, more_y))
+            )
+            seen = cv2.remap(self.picture, x_map, y_map, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0)
         *_, cover = cv2.split(seen)
         return frame[top:bottom, left:right], seen[..., :3], cv2.merge([cover] * 3)  # numpy is slow at repeating it
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fima.data.shapes.world import ShapesWorld
 
-__all__ = ["MOTIONS", "camera_path", "carried", "class_path", "drift_path", "path_at", "schedule", "zoom_path"]
+__all__ = ["MOTIONS", "camera_path", "class_path", "drift_path", "path_at", "schedule", "tilt_of", "zoom_path"]
 
 MOTIONS = (
     "horizontal",
@@ -152,14 +152,16 @@ def zoom_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -> 
     return np.asarray((1 + speed) ** (np.arange(num_frames) - (num_frames - 1) / 2))
 
 
-def carried(path: _Path, camera: _Path) -> _Path:
-    """How a path on the background is seen."""
-    seen = path.copy()
-    seen[:, :2] += camera[:, :2]
-    growth = camera[:, 2:] - 1
-    seen[:, :2] += growth * (path[:, :2] - 0.5)
-    seen[:, 3:] *= camera[:, 2:]
-    return seen
+def tilt_of(rng: np.random.Generator, pan: _Path, world: ShapesWorld) -> _Path:
+    """By what share the background moves more quickly a side to the right and a side down, ``(2,)``.
+
+    Across the camera's way, as the ground's depth changes below a horizon that the camera moves along.
+    """
+    if not world.tilt:
+        return np.zeros(2)
+    way = pan[-1] - pan[0]
+    across = np.array([-way[1], way[0]]) / max(float(np.hypot(*way)), 1e-9)
+    return np.asarray(across * world.tilt * rng.uniform(-1, 1))
 
 
 def path_at(path: _Path, times: _Path | NDArray[np.int64]) -> _Path:

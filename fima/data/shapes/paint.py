@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fima.data.shapes.waves import Waves
+
 __all__ = ["Sprite", "paint", "paint_flow"]
 
 _Array = NDArray[np.floating[Any]]
@@ -39,7 +41,13 @@ class Sprite(Protocol):
 
 
 def paint(
-    picture: NDArray[np.float32], sprite: Sprite, path: _Array, *, side: int | None = None, cover_only: bool = False
+    picture: NDArray[np.float32],
+    sprite: Sprite,
+    path: _Array,
+    *,
+    side: int | None = None,
+    cover_only: bool = False,
+    bend: tuple[Waves, _Array] | None = None,
 ) -> None:
     """Lays a sprite over pictures ``(T, H, W, C)`` in place.
 
@@ -49,9 +57,12 @@ def paint(
         path: ``(T, 4)``: its x, y, angle and scale in each.
         side: what lengths are shares of, in pixels; None: the pictures' height.
         cover_only: write its cover alone, into one channel.
+        bend: waves that go through it, and their time in each picture; None: it is stiff.
     """
     side = picture.shape[1] if side is None else side
-    place, dx, dy = _window(sprite, path, side, picture.shape[1:3])
+    place, dx, dy = _window(sprite, path, side, picture.shape[1:3], bend[0].greatest if bend else 0)
+    if bend:
+        dx, dy = _bent(dx, dy, *bend)
     colors, cover = sprite.render(dx, dy, 1 / side)
     if cover_only:
         picture[place] = np.maximum(picture[place], cover[..., None])
@@ -60,7 +71,13 @@ def paint(
     picture[place] = under + (colors - under) * cover[..., None]
 
 
-def paint_flow(flow: NDArray[np.float32], sprite: Sprite, now: _Array, after: _Array) -> None:
+def paint_flow(
+    flow: NDArray[np.float32],
+    sprite: Sprite,
+    now: _Array,
+    after: _Array,
+    bends: tuple[Waves, _Array, _Array] | None = None,
+) -> None:
     """Writes a sprite's own motion into ``(T, H, W, 2)`` where it covers at least half of a pixel.
 
     Args:
@@ -68,10 +85,16 @@ def paint_flow(flow: NDArray[np.float32], sprite: Sprite, now: _Array, after: _A
         sprite: the sprite.
         now: ``(T, 4)``: its x, y, angle and scale in each picture.
         after: the same a frame later.
+        bends: waves that go through it, their time in each picture, and a frame later; None: it is stiff.
     """
     side = flow.shape[1]
-    place, dx, dy = _window(sprite, now, side, flow.shape[1:3])
+    place, dx, dy = _window(sprite, now, side, flow.shape[1:3], bends[0].greatest if bends else 0)
+    if bends:
+        dx, dy = _bent(dx, dy, *bends[:2])
     _, cover = sprite.render(dx, dy, 1 / side)
+    if bends:
+        for one, (x, y, time) in enumerate(zip(dx, dy, bends[2], strict=True)):
+            dx[one], dy[one] = bends[0].origin(x, y, float(time))
     scale, angle = after[:, 3, None, None], after[:, 2, None, None]
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     x = after[:, 0, None, None] + dx * cos - dy * sin
@@ -80,15 +103,24 @@ def paint_flow(flow: NDArray[np.float32], sprite: Sprite, now: _Array, after: _A
     flow[place] = np.where(cover[..., None] >= 0.5, moved, flow[place])
 
 
+def _bent(dx: _Array, dy: _Array, waves: Waves, times: _Array) -> tuple[_Array, _Array]:
+    """Which places of a sprite are seen at these, ``(T, h, w)``, when waves go through it."""
+    for x, y, time in zip(dx, dy, times, strict=True):
+        right, down = waves.at(x, y, float(time))
+        x += right
+        y += down
+    return dx, dy
+
+
 def _window(
-    sprite: Sprite, path: _Array, side: int, shape: tuple[int, ...]
+    sprite: Sprite, path: _Array, side: int, shape: tuple[int, ...], more: float
 ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], _Array, _Array]:
     """The pixels around a sprite in each frame, as an index, and their places in its own coordinates.
 
     Pixels beyond the picture's edge are replaced by copies of one at the edge, in all respects: writing one twice
     writes the same value.
     """
-    half = math.ceil(side * sprite.reach * float(path[:, 3].max())) + 1
+    half = math.ceil(side * (sprite.reach + more) * float(path[:, 3].max())) + 1
     height, width = shape
     span = np.arange(2 * half + 1) - half
     rows = np.clip(np.floor(path[:, 1] * side).astype(int)[:, None] + span, 0, height - 1)

@@ -45,7 +45,9 @@ class Pool:
         own = range(pattern % len(self.pictures), len(self.pictures), len(PATTERNS))
         return self.pictures[own[int(rng.integers(len(own)))]]
 
-    def patch(self, rng: np.random.Generator, height: int, width: int, picture: _Bytes | None = None) -> Any:
+    def patch(
+        self, rng: np.random.Generator, height: int, width: int, picture: _Bytes | None = None, *, tiled: bool = False
+    ) -> Any:
         """``(height, width, 3)`` float32 in [0, 1]: a part of a picture, mirrored, brighter or darker by chance.
 
         Args:
@@ -53,10 +55,14 @@ class Pool:
             height: of the patch, pixels.
             width: likewise.
             picture: to cut from; None: any of the pool.
+            tiled: a picture smaller than the patch goes on mirrored; otherwise it is enlarged, and blurs.
         """
         import cv2
 
         source = self.pictures[int(rng.integers(len(self.pictures)))] if picture is None else picture
+        if tiled:
+            lacks = [max(0, n - have) for n, have in zip((height, width), source.shape, strict=False)]
+            source = np.pad(source, [(0, lacks[0]), (0, lacks[1]), (0, 0)], "symmetric")
         most = min(source.shape[0] / height, source.shape[1] / width)
         scale = most ** rng.uniform(0, 1) if most > 1 else most * rng.uniform(0.7, 1)
         rows, columns = (

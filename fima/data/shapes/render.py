@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fima.data.shapes.looks import Cutout, Look, look_of
-from fima.data.shapes.motions import (
-    MOTIONS,
-    camera_path,
-    carried,
-    class_path,
-    drift_path,
-    path_at,
-    schedule,
-    zoom_path,
-)
-from fima.data.shapes.paint import Sprite, paint, paint_flow
+from fima.data.shapes.backdrop import Backdrop, View, margins
+from fima.data.shapes.looks import Look, look_of
+from fima.data.shapes.motions import MOTIONS, camera_path, class_path, drift_path, schedule, tilt_of, zoom_path
+from fima.data.shapes.mover import Mover
+from fima.data.shapes.paint import Sprite, paint
 from fima.data.shapes.swarm import Swarm
 from fima.data.shapes.textures import PATTERNS
+from fima.data.shapes.waves import Waves
 from fima.data.shapes.world import ShapesWorld
 from fima.errors import InputError
 
@@ -31,14 +25,8 @@ __all__ = ["ShapesVideo", "draw_video", "label_and_pattern"]
 _Array = NDArray[np.floating[Any]]
 _ATTEMPTS = 40
 _EXPOSURES = 3  # moments whose mean a blurred frame is
-
-
-@dataclass(frozen=True)
-class _Mover:
-    """A sprite on its way: ``path`` is ``(T, 4)`` of x, y, angle, scale on the screen, the camera's motion in it."""
-
-    sprite: Sprite
-    path: _Array
+_RIPPLES, _RIPPLE_TIMES = (0.08, 0.4), (8.0, 40.0)  # lengths of the background's waves, in sides, and their periods
+_BENDS, _BEND_TIMES = (2.0, 5.0), (8.0, 40.0)  # of an object's, in radii
 
 
 @dataclass(frozen=True)
@@ -50,10 +38,9 @@ class ShapesVideo:
         label: the motion class, an index into `fima.data.shapes.MOTIONS`.
         motions: ``(T,)``: which motion is on at every frame; all the label's in a world of one segment.
         pattern: the background's id, an index into `fima.data.shapes.PATTERNS`.
-        scenes: ``(Hc, Wc, 3)`` float32 in [0, 1] each: backgrounds with what rests on them, larger than the picture,
-            in the order in which they are seen.
-        camera: ``(T, 3)``: how far the content is moved to the right and down, in shares of the side, and its size.
-        layers: what is laid over it, from back to front; the last is the object.
+        backdrop: what lies behind everything.
+        standing: what rests before it at depths of its own, from far to near.
+        layers: what is laid over both, from back to front; the last is the object.
         copy: the object at rest; None without one. It is also the first of the layers.
         noise_seed: of the noise in the frames.
     """
@@ -62,10 +49,10 @@ class ShapesVideo:
     label: int
     motions: NDArray[np.int64]
     pattern: int
-    scenes: tuple[_Array, ...]
-    camera: _Array
-    layers: tuple[_Mover, ...]
-    copy: _Mover | None
+    backdrop: Backdrop
+    standing: tuple[Mover, ...]
+    layers: tuple[Mover, ...]
+    copy: Mover | None
     noise_seed: tuple[int, ...]
 
     def __len__(self) -> int:
@@ -93,14 +80,14 @@ class ShapesVideo:
 
     def masks(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         """``(T, H, W)``: where the object covers at least half of the pixel."""
-        return self._cover(self.layers[-1], indices)
+        return self.layers[-1].cover(indices, self.world.size)
 
     def copy_masks(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         """``(T, H, W)``: where the object's copy at rest is and nothing lies over it; nowhere without one."""
         if self.copy is None:
             return np.zeros((len(indices), self.world.size, self.world.size), np.bool_)
-        over = [self._cover(layer, indices) for layer in self.layers[1:]]
-        return np.asarray(self._cover(self.copy, indices) & ~np.any(over, axis=0))
+        over = [layer.cover(indices, self.world.size) for layer in self.layers[1:]]
+        return np.asarray(self.copy.cover(indices, self.world.size) & ~np.any(over, axis=0))
 
     def flow(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """``(T, 2, H, W)``: how far what is seen at each pixel moves right and down until the next frame, pixels.
@@ -108,41 +95,28 @@ class ShapesVideo:
         From the paths themselves, not from pictures. The last frame is given the motion of the one before it, and the
         background before a cut moves on as the camera does.
         """
-        size, last = self.world.size, max(len(self) - 2, 0)
+        last = max(len(self) - 2, 0)
         now = np.minimum(indices, last)
         after = np.minimum(now + 1, len(self) - 1)
-        flow = np.zeros((len(indices), size, size, 2), np.float32)
-        flow += (size * (self.camera[after, :2] - self.camera[now, :2]))[:, None, None, :]
-        growth = self.camera[after, 2] / self.camera[now, 2] - 1
-        if growth.any():
-            ticks = np.arange(size) + 0.5 - size / 2
-            for axis, places in enumerate((ticks[None, None, :], ticks[None, :, None])):
-                away = places - size * self.camera[now, axis][:, None, None]
-                flow[..., axis] += growth[:, None, None] * away
-        for mover in self.layers:
-            paint_flow(flow, mover.sprite, mover.path[now], mover.path[after])
+        flow = self.backdrop.flow(now, after, self.world.size)
+        for mover in (*self.standing, *self.layers):
+            mover.lay_flow(flow, now, after)
         return np.moveaxis(flow, -1, 1)
-
-    def _cover(self, mover: _Mover, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
-        size = self.world.size
-        cover = np.zeros((len(indices), size, size, 1), np.float32)
-        paint(cover, mover.sprite, mover.path[indices], cover_only=True)
-        return cover[..., 0] >= 0.5
 
     def _scattered(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Pictures of points that move in noise."""
         picture = self._exposed(indices, ())
         for number, mover in enumerate(self.layers):
-            masks = self._cover(mover, indices)
+            masks = mover.cover(indices, self.world.size)
             for place, index in enumerate(indices):
                 rng = np.random.default_rng([*self.noise_seed, number, int(index)])
                 if isinstance(mover.sprite, Swarm):
                     mover.sprite.scatter(picture[place], masks[place], mover.path[index], rng)
         return picture
 
-    def _exposed(self, indices: NDArray[np.int64], layers: tuple[_Mover, ...]) -> NDArray[np.float32]:
+    def _exposed(self, indices: NDArray[np.int64], layers: tuple[Mover, ...]) -> NDArray[np.float32]:
         """Pictures of the background and some layers, blurred by what moves while light is gathered."""
-        scene = indices * len(self.scenes) // len(self)
+        scene = indices * len(self.backdrop.scenes) // len(self)
         if not self.world.blur:
             return self._moment(indices, scene, layers)
         offsets = self.world.blur * ((np.arange(_EXPOSURES) + 0.5) / _EXPOSURES - 0.5)
@@ -153,42 +127,12 @@ class ShapesVideo:
         return light
 
     def _moment(
-        self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], layers: tuple[_Mover, ...]
+        self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], layers: tuple[Mover, ...]
     ) -> NDArray[np.float32]:
-        picture = self._background(path_at(self.camera, times), scene)
-        for mover in layers:
-            path = path_at(mover.path, times)
-            if isinstance(mover.sprite, Cutout):
-                for frame, place in zip(picture, path, strict=True):
-                    mover.sprite.lay(frame, place, self.world.shadow)
-            else:
-                paint(picture, mover.sprite, path)
+        picture = self.backdrop.picture(times, scene, self.world.size)
+        for mover in (*self.standing, *layers):
+            mover.lay(picture, times)
         return picture
-
-    def _background(self, camera: _Array, scene: NDArray[np.int64]) -> NDArray[np.float32]:
-        """``(T, H, W, 3)``: what a camera ``(T, 3)`` sees of the scenes with these numbers."""
-        import cv2
-
-        size = self.world.size
-        out = np.empty((len(camera), size, size, 3), np.float32)
-        for place, (x, y, scale) in enumerate(camera):
-            canvas = self.scenes[scene[place]]
-            height, width = canvas.shape[:2]
-            if (x, y, scale) == (0, 0, 1):
-                top, left = (height - size) // 2, (width - size) // 2
-                out[place] = canvas[top : top + size, left : left + size]
-                continue
-            # Where the picture's first pixel is on the canvas.
-            left, top = (
-                (0.5 - size / 2 - size * way) / scale + side / 2 - 0.5 for way, side in ((x, width), (y, height))
-            )
-            whole_x, whole_y = max(math.floor(left), 0), max(math.floor(top), 0)
-            reach = math.ceil((size + 1) / scale)
-            part = canvas[whole_y : whole_y + reach, whole_x : whole_x + reach]
-            where = np.array([[1 / scale, 0, left - whole_x], [0, 1 / scale, top - whole_y]])
-            how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            cv2.warpAffine(part, where, (size, size), dst=out[place], flags=how, borderMode=cv2.BORDER_REFLECT_101)
-        return out
 
 
 def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
@@ -213,25 +157,35 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
     if world.look == "noise":  # moved by whole pixels, noise stays as it is
         way = np.rint(way * world.size) / world.size
     camera = np.concatenate([way, zoom_path(rng, world.num_frames, world)[:, None]], axis=1)
-    scenes = tuple(_canvas(rng, look, pattern, camera, world) for _ in range(world.scenes))
-    # The camera goes along with the object: its pan moves all but the classes' objects, its trembling moves everything.
-    trembling = np.concatenate([shake, np.zeros((world.num_frames, 2))], axis=1)
+    view = View(camera, tilt_of(rng, pan, world))
+    waves = None
+    if world.ripple and (steepness := world.ripple * float(rng.uniform(-1, 1))) > 0:
+        waves = Waves.draw(rng, steepness, _RIPPLES, _RIPPLE_TIMES, shore=True)
+    scenes = tuple(_canvas(rng, look, pattern, view, waves, world) for _ in range(world.scenes))
+    standing = _standing(rng, look, view, world)
     layers = []
     for _ in range(world.distractors):
         sprite = look.sprite(rng, world.distractor_radius)
-        layers.append(_Mover(sprite, carried(drift_path(rng, world.num_frames), camera)))
+        path = view.carried(drift_path(rng, world.num_frames))
+        layers.append(Mover(sprite, path, _bending(rng, sprite, world), shadow=world.shadow))
+    # The camera goes along with the object: its pan moves all but the classes' objects, its trembling moves everything.
+    trembling = np.concatenate([shake, np.zeros((world.num_frames, 2))], axis=1)
     if world.movers == 2:
         other = (label + int(rng.integers(1, len(MOTIONS)))) % len(MOTIONS)
         smaller = (0.55 * world.radius[0], 0.75 * world.radius[0])
         sprite = look.sprite(rng, smaller)
         path = class_path(rng, np.full(world.num_frames, other), sprite.radius, world)
-        layers.append(_Mover(sprite, path + trembling))
+        layers.append(Mover(sprite, path + trembling, _bending(rng, sprite, world), shadow=world.shadow))
     sprite = look.sprite(rng, world.radius)
-    if not world.still_copies:
-        mover = _Mover(sprite, class_path(rng, motions, sprite.radius, world) + trembling)
-        return ShapesVideo(world, label, motions, pattern, scenes, camera, (*layers, mover), None, (*seed, 1))
-    mover, copy = _apart(rng, motions, sprite, camera, trembling, world)
-    return ShapesVideo(world, label, motions, pattern, scenes, camera, (copy, *layers, mover), copy, (*seed, 1))
+    mover = Mover(sprite, trembling, _bending(rng, sprite, world), shadow=world.shadow)
+    copy = None
+    if world.still_copies:
+        mover, copy = _apart(rng, motions, mover, view, world)
+        layers.insert(0, copy)
+    else:
+        mover = replace(mover, path=class_path(rng, motions, sprite.radius, world) + trembling)
+    backdrop = Backdrop(scenes, view, waves)
+    return ShapesVideo(world, label, motions, pattern, backdrop, standing, (*layers, mover), copy, (*seed, 1))
 
 
 def label_and_pattern(rng: np.random.Generator, world: ShapesWorld) -> tuple[int, int]:
@@ -242,52 +196,71 @@ def label_and_pattern(rng: np.random.Generator, world: ShapesWorld) -> tuple[int
 
 
 def _canvas(
-    rng: np.random.Generator, look: Look, pattern: int, camera: _Array, world: ShapesWorld
+    rng: np.random.Generator, look: Look, pattern: int, view: View, waves: Waves | None, world: ShapesWorld
 ) -> NDArray[np.float32]:
     """The background and what rests on it, with as much margin as the camera needs."""
-    size, margins = world.size, [0, 0]
-    if camera[:, :2].any() or (camera[:, 2] != 1).any():
-        # Of the picture's half and its way, as large as they are on the canvas; two pixels to interpolate between.
-        spans = ((np.abs(camera[:, :2]) + 0.5) / camera[:, 2:]).max(axis=0) - 0.5
-        margins = [math.ceil(size * float(span)) + 2 for span in spans]
-    width, height = (size + 2 * margin for margin in margins)
+    size = world.size
+    beyond = margins(view, size, waves.greatest if waves else 0)
+    width, height = (size + 2 * margin for margin in beyond)
     picture = np.array(look.background(rng, pattern, height, width, size), np.float32)
-    for _ in range(world.static_distractors):
+    for _ in range(0 if world.parallax else world.static_distractors):
         sprite = look.sprite(rng, world.distractor_radius)
-        place = rng.uniform(0, 1, 2) + np.array(margins) / size
+        place = rng.uniform(0, 1, 2) + np.array(beyond) / size
         rest = np.array([[*place, rng.uniform(0, 2 * math.pi), 1.0]])
         paint(picture[None], sprite, rest, side=size)
     return picture
 
 
+def _standing(rng: np.random.Generator, look: Look, view: View, world: ShapesWorld) -> tuple[Mover, ...]:
+    """What rests in the world, nearer than the background, so that it passes more quickly; from far to near."""
+    if not world.parallax:
+        return ()
+    found = []
+    for nearer in np.sort(rng.uniform(0, world.parallax, world.static_distractors)):
+        sprite = look.sprite(rng, world.distractor_radius)
+        rest = np.array([*rng.uniform(0, 1, 2), rng.uniform(0, 2 * math.pi), 1.0])
+        found.append(Mover(sprite, view.carried(np.tile(rest, (world.num_frames, 1)), float(nearer))))
+    return tuple(found)
+
+
+def _bending(rng: np.random.Generator, sprite: Sprite, world: ShapesWorld) -> Waves | None:
+    if not world.bend:
+        return None
+    lengths = (_BENDS[0] * sprite.radius, _BENDS[1] * sprite.radius)
+    return Waves.draw(rng, world.bend * float(rng.uniform(0, 1)), lengths, _BEND_TIMES)
+
+
 def _apart(
-    rng: np.random.Generator,
-    motions: NDArray[np.int64],
-    sprite: Sprite,
-    camera: _Array,
-    trembling: _Array,
-    world: ShapesWorld,
-) -> tuple[_Mover, _Mover]:
+    rng: np.random.Generator, motions: NDArray[np.int64], trembling: Mover, view: View, world: ShapesWorld
+) -> tuple[Mover, Mover]:
     """The object, and the same at rest across from where it is at one moment; anew until they are clear of each other.
 
     At half of all moments the object is farther from the center than its copy: a liking for the center gains nothing.
+
+    Args:
+        rng: of the video.
+        motions: ``(T,)``.
+        trembling: the object, whose path is the camera's trembling.
+        view: of the background.
+        world: its settings.
     """
-    best: tuple[float, _Array, _Array] | None = None
+    best: tuple[float, Mover, Mover] | None = None
+    radius = trembling.sprite.radius
     in_world = world.still_in == "world" or (world.still_in == "either" and rng.random() < 1 - world.picture_share)
     for _ in range(_ATTEMPTS):
-        path = class_path(rng, motions, sprite.radius, world)
-        median = np.argsort(np.hypot(*(path[:, :2] - 0.5).T))[world.num_frames // 2]
+        path = class_path(rng, motions, radius, world)
+        median = int(np.argsort(np.hypot(*(path[:, :2] - 0.5).T))[world.num_frames // 2])
         rest = np.tile(path[median], (world.num_frames, 1))
         across = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
         rest[:, :2] += across * (1 - 2 * rest[:, :2])
-        path, rest = path + trembling, carried(rest, camera) if in_world else rest
-        gap = float((np.hypot(*(rest - path)[:, :2].T) - sprite.radius * (rest + path)[:, 3]).min())
+        path, rest = path + trembling.path, view.carried(rest) if in_world else rest
+        gap = float((np.hypot(*(rest - path)[:, :2].T) - radius * (rest + path)[:, 3]).min())
         if best is None or gap > best[0]:
-            best = gap, path, rest
+            best = gap, replace(trembling, path=path), replace(trembling, path=rest, frozen=median)
         if gap > 0:
             break
     assert best is not None
-    return _Mover(sprite, best[1]), _Mover(sprite, best[2])
+    return best[1:]
 
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

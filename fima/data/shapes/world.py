@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from fima.data.shapes.waves import STEEPEST
 from fima.errors import InputError
 
 __all__ = ["REGIMES", "ShapesWorld", "world_from_text"]
@@ -39,7 +40,14 @@ class ShapesWorld:
         textures: where natural looks are cut from (`fima.data.shapes.pool.open_pool`); "": two pictures that come with
             scikit-learn.
         objects: natural objects with masks, likewise; "": smooth outlines of chance, filled from ``textures``.
+        tiled: natural backgrounds smaller than the camera's way go on mirrored; otherwise they are enlarged, and blur.
         zoom: greatest growth or shrinking of the background per frame.
+        tilt: by what share the background moves more quickly a side of the picture farther, across the camera's way,
+            at most: 0 for a wall that it faces, 2 for a ground that reaches to the horizon at the picture's edge.
+        parallax: by what share what rests on the background moves more quickly than it, at most: it stands before it.
+        ripple: steepness of waves in a part of the background (height over length), at most; half of the videos have
+            none. Water, leaves.
+        bend: steepness of waves that bend the object and what moves by itself, at most. Legs, wings.
         blur: share of the time between two frames that a frame's light is gathered over.
         shadow: how dark the shadow of what moves by itself is (natural looks).
         feather: width of an object's soft edge, standard deviation in pixels (natural looks).
@@ -69,7 +77,12 @@ class ShapesWorld:
     look: Literal["drawn", "natural", "noise"] = "drawn"
     textures: str = ""
     objects: str = ""
+    tiled: bool = False
     zoom: float = 0.0
+    tilt: float = 0.0
+    parallax: float = 0.0
+    ripple: float = 0.0
+    bend: float = 0.0
     blur: float = 0.0
     shadow: float = 0.0
     feather: float = 0.0
@@ -99,7 +112,21 @@ class ShapesWorld:
                 raise InputError(f"{name} must be {' or '.join(map(str, choices))}, got {getattr(self, name)}")
         if not 0 <= self.feather <= self.size / 8:
             raise InputError(f"feather must be in [0, size / 8], got {self.feather}")
-        without = ("static_distractors", "zoom", "blur", "shadow", "feather", "noise")
+        for name, most in (("tilt", 2), ("parallax", 2), ("ripple", STEEPEST), ("bend", STEEPEST)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} must be in [0, {most}], got {getattr(self, name)}")
+        without = (
+            "static_distractors",
+            "zoom",
+            "tilt",
+            "parallax",
+            "ripple",
+            "bend",
+            "blur",
+            "shadow",
+            "feather",
+            "noise",
+        )
         if self.look == "noise" and (given := [name for name in without if getattr(self, name)]):
             raise InputError(f"look=noise goes without {', '.join(given)}: they would show in a single frame")
         if not 0 < self.fps <= 1000:

@@ -64,7 +64,7 @@ def test_the_camera_moves_the_background_as_its_flow_says():
 def test_cameras_pan_at_least_as_fast_as_the_slowest(slowest):
     """A steady pan alone: over many videos, the background moves between slowest · pan and pan a frame."""
     world = ShapesWorld(pan=0.05, slowest=slowest, num_frames=8, size=16)
-    steps = [np.diff(draw_video(world, 1, seed).camera[:, :2], axis=0) for seed in range(60)]
+    steps = [np.diff(draw_video(world, 1, seed).backdrop.view.camera[:, :2], axis=0) for seed in range(60)]
     speeds = np.array([np.hypot(*step[0]) for step in steps]) / 0.05
     assert all(np.allclose(step, step[0]) for step in steps)
     assert speeds.min() >= slowest - 1e-9
@@ -120,7 +120,9 @@ def test_the_copy_is_the_object_at_rest(where):
             continue
         seen += 1
         flow = video.flow(EVERY)[30]
-        expected = 0 if where == "picture" else 64 * (video.camera[31, :2] - video.camera[30, :2])
+        expected = (
+            0 if where == "picture" else 64 * (video.backdrop.view.camera[31, :2] - video.backdrop.view.camera[30, :2])
+        )
         np.testing.assert_allclose(flow[:, copy[30]].T, np.broadcast_to(expected, (copy[30].sum(), 2)), atol=1e-3)
         own = video.layers[-1].path
         assert video.copy.sprite is video.layers[-1].sprite

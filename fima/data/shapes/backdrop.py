@@ -1,0 +1,158 @@
+"""What lies behind all that moves: a plane that a camera passes, level or tilted, at rest or flowing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fima.data.shapes.motions import path_at
+from fima.data.shapes.waves import Waves
+
+__all__ = ["Backdrop", "View", "margins"]
+
+_Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How places on the plane are seen over time. Places are in shares of the side from the picture's middle.
+
+    A camera that moves sideways past a plane whose inverse depth grows across the picture sees an affine motion: what
+    is nearer passes more quickly.
+
+    Attributes:
+        camera: ``(T, 3)``: how far the content is moved to the right and down, in shares of the side, and its size.
+        tilt: ``(2,)``: by what share content moves more quickly a side to the right and a side down.
+    """
+
+    camera: _Array
+    tilt: _Array
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether every frame sees the same."""
+        return not self.camera[:, :2].any() and bool((self.camera[:, 2] == 1).all())
+
+    def at(self, times: _Array | NDArray[np.int64]) -> View:
+        """The view at these times, frames or between them."""
+        return View(path_at(self.camera, times), self.tilt)
+
+    def seen(self, places: _Array) -> _Array:
+        """``(T, …, 2)``: where places ``(T or 1, …, 2)`` of the plane are seen."""
+        way, scale = self._aligned(places)
+        return np.asarray(scale * places + way * (1 + places @ self.tilt)[..., None])
+
+    def behind(self, seen: _Array) -> _Array:
+        """``(T, …, 2)``: the places of the plane that are seen there; the inverse of `seen`."""
+        way, scale = self._aligned(seen)
+        away = seen - way
+        return np.asarray((away - way * (away @ self.tilt)[..., None] / (scale + (way @ self.tilt)[..., None])) / scale)
+
+    def carried(self, path: _Array, nearer: float = 0.0) -> _Array:
+        """How a path ``(T, 4)`` on the plane is seen: of its center; what is carried stands upright.
+
+        Args:
+            path: x, y, angle and scale.
+            nearer: by what share it moves more quickly than the plane behind it.
+        """
+        found = path.copy()
+        found[:, :2] = 0.5 + self.seen(path[:, :2] - 0.5)
+        found[:, :2] += nearer * self.camera[:, :2]
+        found[:, 3:] *= self.camera[:, 2:]
+        return found
+
+    def _aligned(self, places: _Array) -> tuple[_Array, _Array]:
+        shape = (len(self.camera),) + (1,) * (places.ndim - 2)
+        return self.camera[:, :2].reshape(*shape, 2), self.camera[:, 2].reshape(*shape, 1)
+
+
+def margins(view: View, size: int, more: float = 0.0) -> tuple[int, int]:
+    """Pixels that a canvas has to reach beyond the picture to the sides, and above and below.
+
+    Args:
+        view: all that is seen of it.
+        size: the picture's side in pixels.
+        more: that it is displaced at most, in shares of the side.
+    """
+    if view.at_rest and not more:
+        return 0, 0
+    corners = np.array([[[x, y] for x in (-0.5, 0.5) for y in (-0.5, 0.5)]])
+    spans = np.abs(view.behind(corners)).max(axis=(0, 1)) - 0.5 + more
+    across, along = (math.ceil(size * float(span)) + 2 for span in spans)  # two pixels to interpolate between
+    return across, along
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """The plane and what is seen of it.
+
+    Attributes:
+        scenes: ``(Hc, Wc, 3)`` float32 in [0, 1] each: backgrounds with what rests on them, larger than the picture,
+            in the order in which they are seen.
+        view: of the camera.
+        waves: that go through it, in shares of the side from its middle; None: it rests.
+    """
+
+    scenes: tuple[_Array, ...]
+    view: View
+    waves: Waves | None
+
+    def picture(self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+        """``(T, size, size, 3)``: what is seen at these times of the scenes with these numbers."""
+        import cv2
+
+        out = np.empty((len(times), size, size, 3), np.float32)
+        view = self.view.at(times)
+        corner = (np.array([[[0.0, 0.0], [1, 0], [0, 1], [1, 1]]]) * (size - 1) + 0.5) / size - 0.5
+        corners = size * view.behind(np.repeat(corner, len(times), axis=0))
+        how = cv2.INTER_LINEAR
+        for place, (time, points) in enumerate(zip(times, corners, strict=True)):
+            canvas = self.scenes[scene[place]]
+            height, width = canvas.shape[:2]
+            if self.waves is None and (view.camera[place] == (0, 0, 1)).all():
+                top, left = (height - size) // 2, (width - size) // 2
+                out[place] = canvas[top : top + size, left : left + size]
+                continue
+            # Where pixels are on the canvas, and the part of it that they are in.
+            points = points + (np.array([width, height]) / 2 - 0.5)
+            right, down = (points[1] - points[0]) / (size - 1), (points[2] - points[0]) / (size - 1)
+            more = 0 if self.waves is None else size * self.waves.greatest
+            first = np.maximum(np.floor(points.min(axis=0) - more).astype(int), 0)
+            last = np.ceil(points.max(axis=0) + more).astype(int) + 2
+            part = canvas[first[1] : last[1], first[0] : last[0]]
+            left, top = points[0] - first
+            if self.waves is None:
+                where = np.array([[right[0], down[0], left], [right[1], down[1], top]])
+                flags = how | cv2.WARP_INVERSE_MAP
+                cv2.warpAffine(
+                    part, where, (size, size), dst=out[place], flags=flags, borderMode=cv2.BORDER_REFLECT_101
+                )
+                continue
+            ticks = np.arange(size)
+            x, y = (
+                (start + right[axis] * ticks[None, :] + down[axis] * ticks[:, None]).astype(np.float32)
+                for axis, start in enumerate((left, top))
+            )
+            middle = np.array([width, height]) / 2 - 0.5 - first
+            place_x, place_y = (((at - m) / size).astype(np.float32) for at, m in zip((x, y), middle, strict=True))
+            moved = self.waves.at(place_x, place_y, float(time))
+            x, y = (at + np.float32(size) * by for at, by in zip((x, y), moved, strict=True))
+            cv2.remap(part, x, y, how, out[place], cv2.BORDER_REFLECT_101)
+        return out
+
+    def flow(self, now: NDArray[np.int64], after: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+        """``(T, size, size, 2)``: how far what is seen at each pixel moves right and down, pixels."""
+        before, then = self.view.at(now), self.view.at(after)
+        ticks = (np.arange(size) + 0.5) / size - 0.5
+        grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)[None]
+        places = before.behind(np.repeat(grid, len(now), axis=0))
+        if self.waves is not None:
+            for place, (time, later) in zip(places, zip(now, after, strict=True), strict=True):
+                right, down = self.waves.at(place[..., 0], place[..., 1], float(time))
+                x, y = self.waves.origin(place[..., 0] + right, place[..., 1] + down, float(later))
+                place[..., 0], place[..., 1] = x, y
+        return np.asarray(size * (then.seen(places) - grid), np.float32)

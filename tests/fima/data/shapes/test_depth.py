@@ -1,0 +1,192 @@
+"""Worlds with a ground in depth, things before it, water and bodies that bend: what moves there is known as exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fima.data.datasets import open_dataset
+from fima.data.shapes import REGIMES, draw_video
+from fima.data.shapes.backdrop import View
+from fima.data.shapes.pool import Pool
+from fima.data.shapes.waves import STEEPEST, Waves
+from fima.errors import InputError
+
+EVERY = np.arange(24)
+PLAIN = replace(REGIMES["natural"], size=96, num_frames=24, blur=0.0, shadow=0.0, pan=0.03, shake=0.0, zoom=0.0)
+ALL = {"tilt": 1.5, "parallax": 1.0, "ripple": STEEPEST, "bend": STEEPEST}
+
+
+def carried_back(frames, flow, t):
+    """Frame t + 1 looked up where the flow of frame t says that its pixels came to, and which of them are inside."""
+    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]].astype(np.float32)
+    x, y = columns + flow[t, 0], rows + flow[t, 1]
+    there = cv2.remap(frames[t + 1], x, y, cv2.INTER_CUBIC)
+    return there, (x > 1) & (x < frames.shape[2] - 2) & (y > 1) & (y < frames.shape[1] - 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), steepness=st.floats(0, STEEPEST), time=st.floats(0, 500), shore=st.booleans())
+def test_every_point_of_a_wavy_surface_is_found_again(seed, steepness, time, shore):
+    rng = np.random.default_rng(seed)
+    waves = Waves.draw(rng, steepness, (0.08, 0.4), (8, 40), shore=shore)
+    x, y = rng.uniform(-0.5, 0.5, (2, 40, 40)).astype(np.float32)
+    right, down = waves.at(x, y, time)
+    assert np.hypot(right, down).max() <= waves.greatest + 1e-6
+    at_x, at_y = waves.origin(x + right, y + down, time)
+    assert np.hypot(at_x - x, at_y - y).max() <= 2e-3 * waves.greatest + 1e-6
+
+
+def test_a_wave_of_a_hand_worked_length():
+    """One that goes right, lifts down by 0.1 and takes 8 frames to pass: a quarter of a length on, two frames later."""
+    one = np.array([[0, 0.1]], np.float32), np.array([[2 * np.pi / 0.4, 0]], np.float32)
+    wave = Waves(*one, speed=np.array([2 * np.pi / 8]), phase=np.zeros(1))
+    places = np.array([0.0, 0.1, 0.2, 0.3], np.float32)
+    np.testing.assert_allclose(wave.at(places, np.float32(0), 0)[1], [0, 0.1, 0, -0.1], atol=1e-6)
+    np.testing.assert_allclose(wave.at(places, np.float32(0), 2)[1], [-0.1, 0, 0.1, 0], atol=1e-6)
+    assert not wave.at(places, np.float32(0), 2)[0].any()
+
+
+def test_a_tilted_ground_passes_more_quickly_where_it_is_near():
+    """The camera's way is 0.2; with a tilt of 1 the bottom edge, half a side lower, moves 1.5 times as far."""
+    view = View(np.array([[0.2, 0, 1]]), np.array([0.0, 1.0]))
+    places = np.array([[[0.1, -0.5], [0.1, 0.0], [0.1, 0.5]]])
+    np.testing.assert_allclose(view.seen(places)[0], [[0.2, -0.5], [0.3, 0], [0.4, 0.5]])
+    path = np.array([[0.6, 1.0, 0.3, 1.0]])
+    np.testing.assert_allclose(view.carried(path), [[0.9, 1.0, 0.3, 1.0]])
+    np.testing.assert_allclose(view.carried(path, nearer=0.5), [[1.0, 1.0, 0.3, 1.0]])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_is_seen_of_a_plane_is_found_on_it(seed):
+    rng = np.random.default_rng(seed)
+    pan = rng.uniform(-1, 1, 2)
+    camera = np.column_stack([np.outer(rng.uniform(-1, 1, 5), pan), rng.uniform(0.7, 1.4, 5)])
+    view = View(camera, rng.uniform(-2, 2) * np.array([-pan[1], pan[0]]) / np.hypot(*pan))
+    places = rng.uniform(-2, 2, (5, 6, 7, 2))
+    np.testing.assert_allclose(view.behind(view.seen(places)), places, atol=1e-9)
+
+
+@pytest.mark.parametrize("knobs", [{"tilt": 1.5}, {"ripple": STEEPEST}, {"bend": STEEPEST}, {"parallax": 1.0}, ALL])
+@pytest.mark.parametrize("look", ["natural", "drawn"])
+def test_flow_carries_background_object_and_mask(knobs, look):
+    still, errors = [], []
+    for seed in range(4):
+        video = draw_video(replace(PLAIN, look=look, feather=0.0, **knobs), 31, seed)
+        frames, flow, masks = video.frames(EVERY).astype(np.float32), video.flow(EVERY), video.masks(EVERY)
+        for t in range(0, 23, 5):
+            there, inside = carried_back(frames, flow, t)
+            change, error = np.abs(frames[t + 1] - frames[t]), np.abs(there - frames[t])
+            # Not where something comes into sight or goes out of it: there the flow jumps.
+            steady = inside & (np.hypot(*np.gradient(flow[t, 0])) + np.hypot(*np.gradient(flow[t, 1])) < 0.3)
+            still.append(change[steady].mean())
+            errors.append(error[steady].mean())
+            rows, columns = np.nonzero(masks[t])
+            to = np.rint([rows + flow[t, 1, rows, columns], columns + flow[t, 0, rows, columns]]).astype(int)
+            kept = ((to >= 0) & (to < 96)).all(axis=0)
+            wider = cv2.dilate(masks[t + 1].astype(np.uint8), np.ones((3, 3))).astype(bool)
+            assert wider[tuple(to[:, kept])].all()
+    assert np.mean(errors) < 0.3 * np.mean(still)
+
+
+def test_water_flows_while_camera_and_object_rest():
+    """In some videos, in a part of the picture; in the others nothing does. The flow says where."""
+    flowing = 0
+    for seed in range(12):
+        video = draw_video(replace(PLAIN, pan=0.0, ripple=0.1, num_frames=24), 5, seed)
+        background = video.background(EVERY).astype(np.float32)
+        if video.backdrop.waves is None:
+            assert (background == background[0]).all()
+            continue
+        flowing += 1
+        speed = np.linalg.norm(video.backdrop.flow(EVERY[:-1], EVERY[1:], 96), axis=-1).mean(axis=0)
+        moves = background.std(axis=0).mean(axis=-1)
+        fast, slow = speed > np.quantile(speed, 0.8), speed < 0.02 * speed.max()
+        assert not slow.any() or moves[slow].mean() < 0.2 * moves[fast].mean()
+        assert moves[fast].mean() > 0.5
+    assert 3 <= flowing <= 9
+
+
+@pytest.mark.parametrize("look", ["natural", "drawn"])
+def test_the_object_bends_and_its_copy_keeps_one_shape(look):
+    """At rest in the picture: the copy's mask stays, and is one that the object has had at the same place and size."""
+    world = replace(PLAIN, look=look, feather=0.0, pan=0.0, still_copies=1, bend=STEEPEST, static_distractors=0)
+    changes = []
+    for seed in range(6):
+        video = draw_video(world, 77, seed)
+        copy, mover = video.copy, video.layers[-1]
+        own = copy.cover(EVERY, 96)
+        assert (own == own[0]).all()
+        there = np.repeat(copy.path[:1], 24, axis=0)
+        bending = replace(mover, path=there).cover(EVERY, 96)
+        np.testing.assert_array_equal(bending[copy.frozen], own[0])
+        changes.append((bending ^ bending[0]).sum() / max(1, bending[0].sum()))
+        stiff = replace(mover, path=there, waves=None).cover(EVERY, 96)
+        assert (stiff == stiff[0]).all()
+    assert np.median(changes) > 1  # over 23 frames, of its area
+
+
+def test_what_stands_before_the_background_passes_it():
+    """Up to twice as quickly, and it belongs to the background that the battery shows."""
+    video = draw_video(replace(PLAIN, parallax=1.0), 8)
+    pan = np.diff(video.backdrop.view.camera[:, :2], axis=0)
+    ratios = [np.diff(one.path[:, :2], axis=0) @ pan[0] / (pan[0] @ pan[0]) for one in video.standing]
+    assert len(ratios) == PLAIN.static_distractors
+    assert all(np.allclose(ratio, ratio[0]) and 1 <= ratio[0] <= 2 for ratio in ratios)
+    assert [float(ratio[0]) for ratio in ratios] == sorted(float(ratio[0]) for ratio in ratios)
+    stands = np.any([one.cover(EVERY[:1], 96)[0] for one in video.standing], axis=0)
+    without = replace(video, standing=()).background(EVERY[:1])[0].astype(int)
+    differs = np.abs(video.background(EVERY[:1])[0].astype(int) - without).sum(-1) > 0
+    assert differs[stands].mean() > 0.9
+    assert not draw_video(PLAIN, 8).standing
+
+
+def test_one_frame_still_tells_no_class():
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+
+    world = replace(PLAIN, size=32, feather=0.0, num_frames=32, **ALL)
+    videos = [draw_video(world, 6, seed) for seed in range(1200)]
+    labels = [video.label for video in videos]
+    frames = np.array([video.frames(np.array([15]))[0].reshape(-1) / 255 for video in videos])
+    inputs = PCA(60, random_state=0, svd_solver="randomized").fit_transform(frames)
+    probe = LogisticRegression(C=0.1, max_iter=500).fit(inputs[:800], labels[:800])
+    assert probe.score(inputs[800:], labels[800:]) < 0.16
+
+
+def test_a_tiled_background_is_as_sharp_as_its_picture():
+    """A patch of twice the picture's size: enlarged, fine detail is gone; tiled, it goes on mirrored."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    pool = Pool((picture,), ())
+
+    def detail(patch):
+        return np.abs(np.diff(patch, axis=1)).mean() / patch.std()
+
+    large = [pool.patch(np.random.default_rng(k), 80, 100, tiled=tiled) for k in range(5) for tiled in (False, True)]
+    assert {patch.shape for patch in large} == {(80, 100, 3)}
+    assert min(map(detail, large[1::2])) > 1.3 * max(map(detail, large[::2]))
+    small = [pool.patch(np.random.default_rng(3), 20, 20, tiled=tiled) for tiled in (False, True)]
+    np.testing.assert_array_equal(*small)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("shapes:natural,tilt=2.5", "tilt must be in [0, 2], got 2.5"),
+        ("shapes:natural,parallax=-1", "parallax must be in [0, 2], got -1.0"),
+        ("shapes:camera,ripple=0.2", "ripple must be in [0, 0.12], got 0.2"),
+        ("shapes:easy,bend=1", "bend must be in [0, 0.12], got 1.0"),
+        ("shapes:noise,tilt=1,bend=0.1", "look=noise goes without tilt, bend: they would show in a single frame"),
+    ],
+)
+def test_bad_texts(text, words):
+    with pytest.raises(InputError) as raised:
+        open_dataset(text)
+    assert words in str(raised.value)
