@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.measures.common.numbers import minus
+from analysis.measures.common.numbers import interval_text, minus
 from analysis.plotting.common.marks import Marks
 from analysis.plotting.style import COLORS, new_figure, printed, shortened
 
@@ -73,8 +73,7 @@ def _limit(arrays: Mapping[str, np.ndarray]) -> float:
 
 
 def _interval(values: np.ndarray) -> str:
-    mean, low, high = (minus(f"{value:.1f}") for value in values)
-    return f"{mean} [{low}, {high}]" if np.isfinite(values[1]) else mean
+    return interval_text(*values, write=lambda value: minus(f"{value:.1f}"))
 
 
 def _label(name: str, untrained: bool) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.compare.columns import StepProgress
-from analysis.measures.common.numbers import interval, interval_text
+from analysis.measures.common.numbers import interval, interval_text, markdown_table
 from analysis.output import timestamp, versions
 from analysis.reproduction.aims import Verdict, judge_aims
 from analysis.reproduction.rows import COLUMNS, MAPS, Row, Studies, measure_rows
@@ -55,13 +55,13 @@ class Judgment:
         heads = list(COLUMNS.values())
         videos = len(self.rows[0].studies["localize"].video_scores["video_id"])
         parts = [
-            _table(["", *heads], [[row.name, *_cells(row.studies)] for row in self.rows]),
+            markdown_table(["", *heads], [[row.name, *_cells(row.studies)] for row in self.rows]),
             f"{videos} videos; mean [95 % interval]. {_sizes(self.rows)}",
             *(f"{row.name}: no {measure}: {why}" for row in self.rows for measure, why in row.left_out.items()),
             "Paired differences over the same videos, mean [95 % interval]:",
-            _table(["", *heads], self._compared()),
+            markdown_table(["", *heads], self._compared()),
             "Aims:",
-            _table(["", "aim", "mean [95 % interval]", ""],
+            markdown_table(["", "aim", "mean [95 % interval]", ""],
                    [[v.checkpoint, v.aim, _interval(v.mean, v.low, v.high), v.says] for v in self.verdicts]),
         ]  # fmt: skip
         return "\n\n".join(parts)
@@ -148,11 +148,6 @@ def _difference(found: Difference | None) -> str:
 
 def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{sign if mean > 0 else ''}{interval_text(mean, low, high)}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 if __name__ == "__main__":  # as documented before it was a command; by name, since commands stand above this room

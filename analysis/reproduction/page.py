@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.measures.common.numbers import interval_text
+from analysis.measures.common.numbers import interval_text, markdown_table
 from analysis.output import timestamp, versions
 from analysis.pages.environment import render
 from analysis.pages.forest import Effect, ForestGroup, forest_group
@@ -152,10 +152,11 @@ def render_markdown(made: Reproduced) -> str:
     """The same for readers of a repository."""
     lines = ["# Miniature reproduction on moving shapes", "", *(f"**{note}**\n" for note in made.notes), made.about, ""]
     lines += [*(f"- {sentence}" for sentence in conclude(made)), "", "## The hypothesis", ""]
-    lines += ["| claim | " + " | ".join(made.table) + " |", "|---|" + "---|" * len(made.table)]
-    for claim, verdicts in made.verdicts():
-        cells = [f"{verdict}: {text}" if text else verdict for verdict, text in verdicts.values()]
-        lines.append(f"| {claim.text} | {' | '.join(cells)} |")
+    verdicts = [
+        [claim.text, *(f"{verdict}: {text}" if text else verdict for verdict, text in found.values())]
+        for claim, found in made.verdicts()
+    ]
+    lines.append(markdown_table(["claim", *made.table], verdicts))
     lines += ["", "![Scores by method and regime](scores.png)", "", _CELLS, "", to_markdown(made.table)]
     for title, path in made.pictures.items():
         lines += [f"## {title}", "", f"![{title}]({path})", ""]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.measures.common.numbers import minus
+from analysis.measures.common.numbers import markdown_table, minus
 from analysis.measures.common.statistics import PairedDifference, Summary, paired_difference, summarize
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
@@ -145,8 +145,8 @@ def to_markdown(table: Table) -> str:
     """One table for each regime, methods as rows."""
     parts = []
     for regime, methods in table.items():
-        heads, *rows = (f"| {' | '.join(row)} |" for row in score_rows(methods))
-        parts.append("\n".join([f"### {regime}", "", heads, f"|---|{'---|' * len(SCORES)}", *rows]))
+        heads, *rows = score_rows(methods)
+        parts.append("\n".join([f"### {regime}", "", markdown_table(heads, rows)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from analysis.measures.common.statistics import Summary
 
-__all__ = ["capital", "interval", "interval_text", "minus", "number", "twin_interval"]
+__all__ = ["capital", "interval", "interval_text", "markdown_table", "minus", "number", "twin_interval"]
 
 _ROUNDING = 1e-12
 
@@ -52,6 +52,12 @@ def interval_text(value: float, low: float, high: float, write: Callable[[float]
         write: Writes each of them.
     """
     return f"{write(value)} [{write(low)}, {write(high)}]" if math.isfinite(low) else write(value)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lines of a Markdown table; a bar in a cell is written as a slash."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def twin_interval(summary: Summary) -> str:

@@ -141,29 +141,48 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     name: get_args(hint) for name, hint in get_type_hints(ShapesWorld).items() if get_origin(hint) is Literal
 }
 
+_NATURAL = ShapesWorld(
+    size=112,
+    radius=(0.12, 0.2),
+    pan=0.012,
+    shake=0.01,
+    zoom=0.004,
+    static_distractors=3,
+    distractor_radius=(0.08, 0.18),
+    look="natural",
+    blur=0.5,
+    shadow=0.3,
+    feather=0.7,
+)
+
 REGIMES: dict[str, ShapesWorld] = {
     "easy": ShapesWorld(),
     "camera": ShapesWorld(pan=0.012, shake=0.02),
     "clutter": ShapesWorld(radius=(0.1, 0.14), distractors=4, static_distractors=2),
     "changing": ShapesWorld(segments=2),
-    "natural": ShapesWorld(
-        size=112,
-        radius=(0.12, 0.2),
-        pan=0.012,
-        shake=0.01,
-        zoom=0.004,
-        static_distractors=3,
-        distractor_radius=(0.08, 0.18),
-        look="natural",
-        blur=0.5,
-        shadow=0.3,
-        feather=0.7,
+    "natural": _NATURAL,
+    "outdoors": replace(
+        _NATURAL,
+        radius=(0.08, 0.28),
+        amplitude=(0.01, 0.2),
+        period=(16.0, 80.0),
+        pan=0.07,
+        slowest=0.0,
+        zoom=0.008,
+        tilt=1.2,
+        parallax=0.6,
+        ripple=0.1,
+        bend=0.1,
+        blur=0.4,
+        shadow=0.2,
+        tiled=True,
     ),
     "noise": ShapesWorld(pan=0.02, look="noise"),
 }
 """Where FIMA's claims are put to the test. In all but ``easy``, motion and object are weakly aligned: in space by a
 moving camera or by moving clutter, in time by motions that change; in ``natural`` all looks are of real footage and
-objects like the one that moves rest on the background; in ``noise`` nothing but motion tells them apart."""
+objects like the one that moves rest on the background; ``outdoors`` has a camera between rest and haste, a ground in
+depth, things that stand before it, water, and objects that bend; in ``noise`` nothing but motion tells them apart."""
 
 
 def world_from_text(regime: str, knobs: dict[str, str]) -> ShapesWorld:
