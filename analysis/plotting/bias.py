@@ -73,7 +73,8 @@ def _limit(arrays: Mapping[str, np.ndarray]) -> float:
 
 
 def _interval(values: np.ndarray) -> str:
-    return interval_text(*values, write=lambda value: minus(f"{value:.1f}"))
+    mean, low, high = values
+    return interval_text(mean, low, high, lambda value: minus(f"{value:.1f}"))
 
 
 def _label(name: str, untrained: bool) -> str:
