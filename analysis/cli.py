@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "reproduce",
     "judge",
+    "worlds",
 )
 """Beside the measures of the registry; each is a module of ``analysis.commands``."""
 _ALIASES = {"embedding": ("embed",)}

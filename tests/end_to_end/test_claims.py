@@ -72,6 +72,7 @@ COMMANDS = {
     "bias": (analyze, ("bias", *SMALL, "--videos", "20", "20", "--out", "."), "bias.json"),
     "reproduce": (analyze, ("reproduce", "--runs", "runs", "--out", "."), "README.md"),
     "judge": (analyze, ("judge", *SMALL, "--out", "."), "judge.json"),
+    "worlds": (analyze, ("worlds", "shapes:easy", "--out", "."), "worlds.png"),
     "classes": (analyze, ("classes", "knn", "--out", "."), "classes.csv"),
     "report": (
         analyze,
