@@ -103,46 +103,45 @@ class Backdrop:
 
     def picture(self, times: _Array | NDArray[np.int64], scene: NDArray[np.int64], size: int) -> NDArray[np.float32]:
         """``(T, size, size, 3)``: what is seen at these times of the scenes with these numbers."""
-        import cv2
-
         out = np.empty((len(times), size, size, 3), np.float32)
         view = self.view.at(times)
-        corner = (np.array([[[0.0, 0.0], [1, 0], [0, 1], [1, 1]]]) * (size - 1) + 0.5) / size - 0.5
-        corners = size * view.behind(np.repeat(corner, len(times), axis=0))
-        how = cv2.INTER_LINEAR
-        for place, (time, points) in enumerate(zip(times, corners, strict=True)):
-            canvas = self.scenes[scene[place]]
+        # Of the corner pixels, which say where all others are, too.
+        corners = (np.array([[[0.0, 0.0], [1, 0], [0, 1], [1, 1]]]) * (size - 1) + 0.5) / size - 0.5
+        places = size * view.behind(np.repeat(corners, len(times), axis=0))
+        for number, (time, points) in enumerate(zip(times, places, strict=True)):
+            canvas = self.scenes[scene[number]]
             height, width = canvas.shape[:2]
-            if self.waves is None and (view.camera[place] == (0, 0, 1)).all():
+            if self.waves is None and (view.camera[number] == (0, 0, 1)).all():
                 top, left = (height - size) // 2, (width - size) // 2
-                out[place] = canvas[top : top + size, left : left + size]
+                out[number] = canvas[top : top + size, left : left + size]
                 continue
-            # Where pixels are on the canvas, and the part of it that they are in.
-            points = points + (np.array([width, height]) / 2 - 0.5)
-            right, down = (points[1] - points[0]) / (size - 1), (points[2] - points[0]) / (size - 1)
-            more = 0 if self.waves is None else size * self.waves.greatest
-            first = np.maximum(np.floor(points.min(axis=0) - more).astype(int), 0)
-            last = np.ceil(points.max(axis=0) + more).astype(int) + 2
-            part = canvas[first[1] : last[1], first[0] : last[0]]
-            left, top = points[0] - first
-            if self.waves is None:
-                where = np.array([[right[0], down[0], left], [right[1], down[1], top]])
-                flags = how | cv2.WARP_INVERSE_MAP
-                cv2.warpAffine(
-                    part, where, (size, size), dst=out[place], flags=flags, borderMode=cv2.BORDER_REFLECT_101
-                )
-                continue
-            ticks = np.arange(size)
-            x, y = (
-                (start + right[axis] * ticks[None, :] + down[axis] * ticks[:, None]).astype(np.float32)
-                for axis, start in enumerate((left, top))
-            )
-            middle = np.array([width, height]) / 2 - 0.5 - first
-            place_x, place_y = (((at - m) / size).astype(np.float32) for at, m in zip((x, y), middle, strict=True))
-            moved = self.waves.at(place_x, place_y, float(time))
-            x, y = (at + np.float32(size) * by for at, by in zip((x, y), moved, strict=True))
-            cv2.remap(part, x, y, how, out[place], cv2.BORDER_REFLECT_101)
+            middle = np.array([width, height]) / 2 - 0.5
+            self._look_up(canvas, points + middle, middle, float(time), out[number])
         return out
+
+    def _look_up(self, canvas: _Array, corners: _Array, middle: _Array, time: float, out: NDArray[np.float32]) -> None:
+        """Fills a picture whose corner pixels are at these places of a canvas; all in the canvas's pixels."""
+        import cv2
+
+        size = len(out)
+        more = size * self.waves.greatest if self.waves else 0.0
+        first = np.maximum(np.floor(corners.min(axis=0) - more).astype(int), 0)
+        last = np.ceil(corners.max(axis=0) + more).astype(int) + 2
+        part = canvas[first[1] : last[1], first[0] : last[0]]
+        (left, top), middle = corners[0] - first, middle - first
+        right, down = (corners[1] - corners[0]) / (size - 1), (corners[2] - corners[0]) / (size - 1)
+        if self.waves is None:
+            where = np.array([[right[0], down[0], left], [right[1], down[1], top]])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(part, where, (size, size), dst=out, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+            return
+        ticks = np.arange(size)
+        x = left + right[0] * ticks[None, :] + down[0] * ticks[:, None]
+        y = top + right[1] * ticks[None, :] + down[1] * ticks[:, None]
+        place_x, place_y = ((x - middle[0]) / size).astype(np.float32), ((y - middle[1]) / size).astype(np.float32)
+        more_x, more_y = (size * by for by in self.waves.at(place_x, place_y, time))
+        x, y = (x + more_x).astype(np.float32), (y + more_y).astype(np.float32)
+        cv2.remap(part, x, y, cv2.INTER_LINEAR, out, cv2.BORDER_REFLECT_101)
 
     def flow(self, now: NDArray[np.int64], after: NDArray[np.int64], size: int) -> NDArray[np.float32]:
         """``(T, size, size, 2)``: how far what is seen at each pixel moves right and down, pixels."""

@@ -199,15 +199,11 @@ class Cutout:
         else:
             across = (np.arange(right - left) + dx).astype(np.float32)[None, :]
             down = (np.arange(bottom - top) + dy).astype(np.float32)[:, None]
-            own_x, own_y = (
-                np.float32(cos) * across + np.float32(sin) * down,
-                (np.float32(cos) * down - np.float32(sin) * across),
-            )
-            per_pixel = np.float32(2 * self.half / pixels)
-            more_x, more_y = waves.at(own_x * per_pixel, own_y * per_pixel, time)
-            x_map, y_map = (
-                own + (more / per_pixel + np.float32(middle)) for own, more in ((own_x, more_x), (own_y, more_y))
-            )
+            own_x = np.float32(cos) * across + np.float32(sin) * down
+            own_y = np.float32(cos) * down - np.float32(sin) * across
+            pixel = np.float32(2 * self.half / pixels)
+            more_x, more_y = waves.at(own_x * pixel, own_y * pixel, time)
+            x_map, y_map = own_x + more_x / pixel + np.float32(middle), own_y + more_y / pixel + np.float32(middle)
             seen = cv2.remap(self.picture, x_map, y_map, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0)
         *_, cover = cv2.split(seen)
         return frame[top:bottom, left:right], seen[..., :3], cv2.merge([cover] * 3)  # numpy is slow at repeating it
