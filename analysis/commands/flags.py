@@ -74,7 +74,7 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that choose videos and clips."""
     group = parser.add_argument_group("videos")
     group.add_argument(
-        "--video", nargs="+", default=(), metavar="PATH", help="video files (default: a procedural clip)"
+        "--video", nargs="+", default=(), metavar="PATH", help="video files (default: drawn ones)"
     )
     group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
     group.add_argument(

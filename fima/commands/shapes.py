@@ -13,7 +13,8 @@ __all__ = ["add_arguments", "run"]
 _EPILOG = """\
 Videos of one textured object that moves in one of ten ways over a textured background. Regimes: easy; camera (it pans
 and trembles); clutter (a small object among drifting ones); changing (the motion changes on the way); natural (all that
-is seen is cut from real pictures or videos, with --textures your own: a benchmark with exact truth in your domain);
+is seen is cut from real pictures or videos, with --textures your own: a benchmark with exact truth in your domain); outdoors
+(natural, with a ground in depth, water, bodies that bend, cameras from rest to haste);
 noise (object and background are the same noise: only motion shows them; add --crf 0).
 The same without files: --data shapes:camera, wherever a data set is asked for.
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", metavar="DIR", help="the folder to write into; made if missing")
     parser.add_argument(
-        "--regime", default="easy", help="easy (the default), camera, clutter, changing, natural, noise"
+        "--regime", default="easy", help="easy (the default), camera, clutter, changing, natural, outdoors, noise"
     )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KNOB=VALUE", help="knobs of fima.data.shapes.ShapesWorld"

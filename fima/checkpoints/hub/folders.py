@@ -124,7 +124,7 @@ def require_extra(module: str, what: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         library = module.partition(".")[0]
-        raise InputError(f"{what}: needs {library}; pip install 'fima[hub]' ({error})") from None
+        raise InputError(f"{what}: needs {library}; pip install '.[hub]' in the clone ({error})") from None
     except Exception as error:
         hint = "; its torchvision does not fit its torch: uninstall it" if "torchvision" in str(error) else ""
         raise InputError(f"{what}: {module} cannot be imported ({type(error).__name__}: {error}){hint}") from error

@@ -107,7 +107,7 @@ def _build(kind: str, config: Mapping[str, Any]) -> nn.Module:
     try:
         library = importlib.import_module("transformers")
     except ImportError as error:
-        raise InputError(f"{kind} needs transformers; pip install 'fima[hub]' ({error})") from None
+        raise InputError(f"{kind} needs transformers; pip install '.[hub]' in the clone ({error})") from None
     config_class, model_class = (getattr(library, name) for name in MODEL_TYPES[kind])
     values = {name: value for name, value in config.items() if name not in ("model_type", "architectures")}
     extra = {"add_pooling_layer": False} if kind == "vivit" else {}
