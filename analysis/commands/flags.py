@@ -73,9 +73,7 @@ def _add_clip_flags(group: Any) -> None:
 def add_video_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that choose videos and clips."""
     group = parser.add_argument_group("videos")
-    group.add_argument(
-        "--video", nargs="+", default=(), metavar="PATH", help="video files (default: drawn ones)"
-    )
+    group.add_argument("--video", nargs="+", default=(), metavar="PATH", help="video files (default: drawn ones)")
     group.add_argument("--data", metavar="DIR", help="data set: folder, list file, or shapes:REGIME (drawn)")
     group.add_argument(
         "--split", help="split of the data set, such as test1 (default: every video; of drawn data, test)"

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "worlds", nargs="*", metavar="WORLD", help=f"shapes:REGIME[,KNOB=VALUE...] (default: {', '.join(REGIMES)})"
     )
     parser.add_argument("--split", help="train, val or test (default: test)", default="test")
-    parser.add_argument("--number", type=int, default=0, help="of the video in its split (default: 0)")
+    parser.add_argument("--number", type=int, default=0, help="which video of its split (default: 0)")
     parser.add_argument("--columns", type=int, default=4, help="frames of each, 1 to 8 (default: 4)")
     add_out_flag(parser, "worlds")
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.measures.registry import find_score
-from analysis.plotting.common.frames import example_of, outline_mask, show_activation, show_frame
+from analysis.plotting.common.frames import COPY, example_of, outline_mask, show_activation, show_frame
 from analysis.plotting.style import COLORS, GRAY, WIDTH, caption, colorbar, counted, new_figure, printed, shortened
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from analysis.studies.common.study import Study
 
-__all__ = ["COPY", "draw_mover", "draw_mover_scores", "draw_two"]
+__all__ = ["draw_mover", "draw_mover_scores", "draw_two"]
 
-COPY = "#FF9F40"
 KINDS = ("picture", "world", "control", "seam")
 # Shape as well as color tells the maps apart.
 MAPS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from analysis.plotting.common.frames import TRUTH, faded, outline_mask, show_frame
-from analysis.plotting.mover import COPY
-from analysis.plotting.style import WIDTH, new_figure, printed
+from analysis.plotting.common.frames import COPY, TRUTH, faded, outline_mask, show_frame
+from analysis.plotting.style import WIDTH, new_figure, printed, shortened
 from fima.data.shapes import ShapesVideo
 
 __all__ = ["draw_worlds"]
@@ -39,14 +37,19 @@ def draw_worlds(videos: Mapping[str, ShapesVideo], columns: int = 4) -> Figure:
             times = np.linspace(0, len(video) - 1, columns + 2).round().astype(int)[1:-1]
             _show_frames(video, times, row[:-1])
             _show_flow(video, times[columns // 2], row[-1])
-            words = "\n".join(textwrap.wrap(name.replace(",", ", "), 17))
-            row[0].set_ylabel(words, rotation=0, ha="right", va="center", labelpad=4)
+            row[0].set_ylabel(_label(name), rotation=0, ha="right", va="center", labelpad=4)
+        copies = "; orange: its copy at rest" if any(video.copy for video in videos.values()) else ""
         figure.suptitle(
-            "Drawn worlds, and what is known of each pixel. Cyan: the object that moves by itself; orange: its copy at "
-            "rest.\nRight: how what is seen moves until the next frame, the longest arrow as said; cyan where it is "
-            "the object"
+            f"Drawn worlds, and what is known of each pixel. Cyan: the object that moves by itself{copies}.\n"
+            "Right: how what is seen moves until the next frame, the longest arrow as said; cyan where it is the object"
         )
     return figure
+
+
+def _label(name: str) -> str:
+    """A world's regime and knobs, one a line, five lines at most."""
+    regime, *knobs = (shortened(part, 18) for part in name.split(","))
+    return "\n".join([regime, *knobs[: 4 if len(knobs) < 5 else 3], *(["…"] if len(knobs) > 4 else [])])
 
 
 def _show_frames(video: ShapesVideo, times: np.ndarray, row: np.ndarray) -> None:

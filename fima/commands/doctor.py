@@ -108,7 +108,7 @@ def _torchvision(version: str) -> Finding:
 
 def _transformers() -> Finding:
     if _version("transformers") is None:
-        return Finding("transformers", "missing", "ViViT and VideoPrism folders need it: pip install '.[hub]' in the clone")
+        return Finding("transformers", "missing", "for ViViT and VideoPrism folders: pip install '.[hub]' in the clone")
     try:
         getattr(importlib.import_module("transformers"), "VivitModel")  # noqa: B009 -- it is loaded when asked for
     except Exception as error:

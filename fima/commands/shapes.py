@@ -13,9 +13,9 @@ __all__ = ["add_arguments", "run"]
 _EPILOG = """\
 Videos of one textured object that moves in one of ten ways over a textured background. Regimes: easy; camera (it pans
 and trembles); clutter (a small object among drifting ones); changing (the motion changes on the way); natural (all that
-is seen is cut from real pictures or videos, with --textures your own: a benchmark with exact truth in your domain); outdoors
-(natural, with a ground in depth, water, bodies that bend, cameras from rest to haste);
-noise (object and background are the same noise: only motion shows them; add --crf 0).
+is seen is cut from real pictures or videos, with --textures your own: a benchmark with exact truth in your domain);
+outdoors (natural, with a ground in depth, water, bodies that bend, cameras from rest to haste); noise (object and
+background are the same noise: only motion shows them; add --crf 0).
 The same without files: --data shapes:camera, wherever a data set is asked for.
 
 examples:

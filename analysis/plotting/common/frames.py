@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from analysis.plotting.style import ACTIVATION_CMAP, COLORS
 
 __all__ = [
+    "COPY",
     "MOST_OPAQUE",
     "TRUTH",
     "example_of",
@@ -29,6 +30,8 @@ MOST_OPAQUE = 0.9
 """How much of the strongest activation's color is the map's: it can be found on the color bar."""
 TRUTH = "#56E0FF"
 """The edge of where an object truly is: cyan."""
+COPY = "#FF9F40"
+"""The edge of its copy at rest: orange."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 

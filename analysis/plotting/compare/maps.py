@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.measures.registry import find_score
-from analysis.plotting.common.frames import TRUTH
+from analysis.plotting.common.frames import COPY, TRUTH
 from analysis.plotting.common.maps import BAR, BETWEEN, Cell, activation_bar, draw_cells, inside_words, map_arrays
 from analysis.plotting.common.page import LINE, Page, fit, names_of, paper
 from analysis.plotting.compare.scores import compared_caption
-from analysis.plotting.mover import COPY
 from analysis.plotting.style import WIDTH
 
 if TYPE_CHECKING:

@@ -21,15 +21,19 @@ _Array = NDArray[np.floating[Any]]
 class View:
     """How places on the plane are seen over time. Places are in shares of the side from the picture's middle.
 
-    A camera that moves sideways past a plane whose inverse depth grows across the picture sees an affine motion: what
-    is nearer passes more quickly.
+    A camera that travels sideways past a plane whose inverse depth grows across its way sees an affine motion: what is
+    nearer passes more quickly. Its trembling turns it, which moves near and far alike.
 
     Attributes:
-        camera: ``(T, 3)``: how far the content is moved to the right and down, in shares of the side, and its size.
-        tilt: ``(2,)``: by what share content moves more quickly a side to the right and a side down.
+        camera: ``(T, 3)``: how far the content is moved to the right and down, in shares of the side, and how large
+            it is seen.
+        travel: ``(T, 2)``: the part of the first two that is the camera's way, along one line.
+        tilt: ``(2,)``: by what share of it content moves more quickly a side to the right and a side down; at right
+            angles to that line.
     """
 
     camera: _Array
+    travel: _Array
     tilt: _Array
 
     @property
@@ -39,35 +43,36 @@ class View:
 
     def at(self, times: _Array | NDArray[np.int64]) -> View:
         """The view at these times, frames or between them."""
-        return View(path_at(self.camera, times), self.tilt)
+        return View(path_at(self.camera, times), path_at(self.travel, times), self.tilt)
 
     def seen(self, places: _Array) -> _Array:
         """``(T, …, 2)``: where places ``(T or 1, …, 2)`` of the plane are seen."""
-        way, scale = self._aligned(places)
-        return np.asarray(scale * places + way * (1 + places @ self.tilt)[..., None])
+        way, travel, scale = self._aligned(places)
+        return np.asarray(scale * places + way + travel * (places @ self.tilt)[..., None])
 
     def behind(self, seen: _Array) -> _Array:
         """``(T, …, 2)``: the places of the plane that are seen there; the inverse of `seen`."""
-        way, scale = self._aligned(seen)
-        away = seen - way
-        return np.asarray((away - way * (away @ self.tilt)[..., None] / (scale + (way @ self.tilt)[..., None])) / scale)
+        way, travel, scale = self._aligned(seen)
+        away = (seen - way) / scale
+        return np.asarray(away - travel * ((away @ self.tilt)[..., None] / scale))
 
     def carried(self, path: _Array, nearer: float = 0.0) -> _Array:
         """How a path ``(T, 4)`` on the plane is seen: of its center; what is carried stands upright.
 
         Args:
             path: x, y, angle and scale.
-            nearer: by what share it moves more quickly than the plane behind it.
+            nearer: by what share of the camera's way it moves more quickly than the plane behind it.
         """
         found = path.copy()
         found[:, :2] = 0.5 + self.seen(path[:, :2] - 0.5)
-        found[:, :2] += nearer * self.camera[:, :2]
+        found[:, :2] += nearer * self.travel
         found[:, 3:] *= self.camera[:, 2:]
         return found
 
-    def _aligned(self, places: _Array) -> tuple[_Array, _Array]:
+    def _aligned(self, places: _Array) -> tuple[_Array, _Array, _Array]:
         shape = (len(self.camera),) + (1,) * (places.ndim - 2)
-        return self.camera[:, :2].reshape(*shape, 2), self.camera[:, 2].reshape(*shape, 1)
+        way, scale = self.camera[:, :2].reshape(*shape, 2), self.camera[:, 2].reshape(*shape, 1)
+        return way, self.travel.reshape(*shape, 2), scale
 
 
 def margins(view: View, size: int, more: float = 0.0) -> tuple[int, int]:
@@ -76,14 +81,14 @@ def margins(view: View, size: int, more: float = 0.0) -> tuple[int, int]:
     Args:
         view: all that is seen of it.
         size: the picture's side in pixels.
-        more: that it is displaced at most, in shares of the side.
+        more: how far waves displace it at most, in shares of the side.
     """
     if view.at_rest and not more:
         return 0, 0
     corners = np.array([[[x, y] for x in (-0.5, 0.5) for y in (-0.5, 0.5)]])
     spans = np.abs(view.behind(corners)).max(axis=(0, 1)) - 0.5 + more
-    across, along = (math.ceil(size * float(span)) + 2 for span in spans)  # two pixels to interpolate between
-    return across, along
+    sides, ends = (math.ceil(size * float(span)) + 2 for span in spans)  # two pixels to interpolate between
+    return sides, ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,7 @@ class Backdrop:
         view = self.view.at(times)
         # Of the corner pixels, which say where all others are, too.
         corners = (np.array([[[0.0, 0.0], [1, 0], [0, 1], [1, 1]]]) * (size - 1) + 0.5) / size - 0.5
-        places = size * view.behind(np.repeat(corners, len(times), axis=0))
+        places = size * view.behind(corners)
         for number, (time, points) in enumerate(zip(times, places, strict=True)):
             canvas = self.scenes[scene[number]]
             height, width = canvas.shape[:2]
@@ -139,7 +144,7 @@ class Backdrop:
         x = left + right[0] * ticks[None, :] + down[0] * ticks[:, None]
         y = top + right[1] * ticks[None, :] + down[1] * ticks[:, None]
         place_x, place_y = ((x - middle[0]) / size).astype(np.float32), ((y - middle[1]) / size).astype(np.float32)
-        more_x, more_y = (size * by for by in self.waves.at(place_x, place_y, time))
+        more_x, more_y = (size * by for by in self.waves.displacement(place_x, place_y, time))
         x, y = (x + more_x).astype(np.float32), (y + more_y).astype(np.float32)
         cv2.remap(part, x, y, cv2.INTER_LINEAR, out, cv2.BORDER_REFLECT_101)
 
@@ -148,10 +153,10 @@ class Backdrop:
         before, then = self.view.at(now), self.view.at(after)
         ticks = (np.arange(size) + 0.5) / size - 0.5
         grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)[None]
-        places = before.behind(np.repeat(grid, len(now), axis=0))
+        places = before.behind(grid)
         if self.waves is not None:
             for place, (time, later) in zip(places, zip(now, after, strict=True), strict=True):
-                right, down = self.waves.at(place[..., 0], place[..., 1], float(time))
+                right, down = self.waves.displacement(place[..., 0], place[..., 1], float(time))
                 x, y = self.waves.origin(place[..., 0] + right, place[..., 1] + down, float(later))
                 place[..., 0], place[..., 1] = x, y
         return np.asarray(size * (then.seen(places) - grid), np.float32)

@@ -202,7 +202,7 @@ class Cutout:
             own_x = np.float32(cos) * across + np.float32(sin) * down
             own_y = np.float32(cos) * down - np.float32(sin) * across
             pixel = np.float32(2 * self.half / pixels)
-            more_x, more_y = waves.at(own_x * pixel, own_y * pixel, time)
+            more_x, more_y = waves.displacement(own_x * pixel, own_y * pixel, time)
             x_map, y_map = own_x + more_x / pixel + np.float32(middle), own_y + more_y / pixel + np.float32(middle)
             seen = cv2.remap(self.picture, x_map, y_map, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0)
         *_, cover = cv2.split(seen)

@@ -31,6 +31,7 @@ MOTIONS = (
 """By label. All but the last two come back to where they were once a period; zig-zag crosses its way once in three."""
 
 _GROWTH = 1.3
+_GREATEST_SHEAR = 1.0
 _Path = NDArray[np.floating[Any]]
 
 
@@ -155,13 +156,15 @@ def zoom_path(rng: np.random.Generator, num_frames: int, world: ShapesWorld) -> 
 def tilt_of(rng: np.random.Generator, pan: _Path, world: ShapesWorld) -> _Path:
     """By what share the background moves more quickly a side to the right and a side down, ``(2,)``.
 
-    Across the camera's way, as the ground's depth changes below a horizon that the camera moves along.
+    Across the camera's way, as the ground's depth changes below a horizon that the camera moves along; less where it
+    goes far, since a flat picture of a ground is sheared the more, the farther from its middle it is seen.
     """
-    if not world.tilt:
-        return np.zeros(2)
     way = pan[-1] - pan[0]
-    across = np.array([-way[1], way[0]]) / max(float(np.hypot(*way)), 1e-9)
-    return np.asarray(across * world.tilt * rng.uniform(-1, 1))
+    length = float(np.hypot(*way))
+    if not world.tilt or not length:
+        return np.zeros(2)
+    most = min(world.tilt, 2 * _GREATEST_SHEAR / length)
+    return np.asarray(np.array([-way[1], way[0]]) / length * most * rng.uniform(-1, 1))
 
 
 def path_at(path: _Path, times: _Path | NDArray[np.int64]) -> _Path:

@@ -40,24 +40,23 @@ class Mover:
         """Lays it over pictures ``(T, H, W, 3)`` in place, its shadow first if it is natural."""
         path = path_at(self.path, times)
         if not isinstance(self.sprite, Cutout):
-            paint(picture, self.sprite, path, bend=self._bend(times))
+            paint(picture, self.sprite, path, waves=self.waves, times=self._wave_times(times))
             return
-        for frame, place, age in zip(picture, path, self._ages(times), strict=True):
-            self.sprite.lay(frame, place, self.shadow, self.waves, age)
+        for frame, place, time in zip(picture, path, self._wave_times(times), strict=True):
+            self.sprite.lay(frame, place, self.shadow, self.waves, time)
 
     def cover(self, indices: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
         """``(T, size, size)``: where it covers at least half of the pixel."""
         cover = np.zeros((len(indices), size, size, 1), np.float32)
-        paint(cover, self.sprite, self.path[indices], cover_only=True, bend=self._bend(indices))
+        paint(
+            cover, self.sprite, self.path[indices], cover_only=True, waves=self.waves, times=self._wave_times(indices)
+        )
         return cover[..., 0] >= 0.5
 
     def lay_flow(self, flow: NDArray[np.float32], now: NDArray[np.int64], after: NDArray[np.int64]) -> None:
         """Writes its own motion into ``(T, H, W, 2)``, pixels, where it covers at least half of one."""
-        bends = None if self.waves is None else (self.waves, self._ages(now), self._ages(after))
-        paint_flow(flow, self.sprite, self.path[now], self.path[after], bends)
+        times = self._wave_times(now), self._wave_times(after)
+        paint_flow(flow, self.sprite, self.path[now], self.path[after], self.waves, times)
 
-    def _ages(self, times: _Array | NDArray[np.int64]) -> _Array:
-        return np.full(len(times), times if self.frozen is None else self.frozen, np.float64)
-
-    def _bend(self, times: _Array | NDArray[np.int64]) -> tuple[Waves, _Array] | None:
-        return None if self.waves is None else (self.waves, self._ages(times))
+    def _wave_times(self, times: _Array | NDArray[np.int64]) -> _Array:
+        return np.asarray(times, np.float64) if self.frozen is None else np.full(len(times), float(self.frozen))

@@ -47,7 +47,8 @@ def paint(
     *,
     side: int | None = None,
     cover_only: bool = False,
-    bend: tuple[Waves, _Array] | None = None,
+    waves: Waves | None = None,
+    times: _Array | None = None,
 ) -> None:
     """Lays a sprite over pictures ``(T, H, W, C)`` in place.
 
@@ -57,12 +58,13 @@ def paint(
         path: ``(T, 4)``: its x, y, angle and scale in each.
         side: what lengths are shares of, in pixels; None: the pictures' height.
         cover_only: write its cover alone, into one channel.
-        bend: waves that go through it, and their time in each picture; None: it is stiff.
+        waves: that bend it; None: it is stiff.
+        times: ``(T,)``: theirs.
     """
     side = picture.shape[1] if side is None else side
-    place, dx, dy = _window(sprite, path, side, picture.shape[1:3], bend[0].greatest if bend else 0)
-    if bend:
-        dx, dy = _bent(dx, dy, *bend)
+    place, dx, dy = _window(sprite, path, side, picture.shape[1:3], waves.greatest if waves else 0)
+    if waves is not None and times is not None:
+        dx, dy = _bent(dx, dy, waves, times)
     colors, cover = sprite.render(dx, dy, 1 / side)
     if cover_only:
         picture[place] = np.maximum(picture[place], cover[..., None])
@@ -76,7 +78,8 @@ def paint_flow(
     sprite: Sprite,
     now: _Array,
     after: _Array,
-    bends: tuple[Waves, _Array, _Array] | None = None,
+    waves: Waves | None = None,
+    times: tuple[_Array, _Array] | None = None,
 ) -> None:
     """Writes a sprite's own motion into ``(T, H, W, 2)`` where it covers at least half of a pixel.
 
@@ -85,16 +88,17 @@ def paint_flow(
         sprite: the sprite.
         now: ``(T, 4)``: its x, y, angle and scale in each picture.
         after: the same a frame later.
-        bends: waves that go through it, their time in each picture, and a frame later; None: it is stiff.
+        waves: that bend it; None: it is stiff.
+        times: ``(T,)`` each: theirs now and a frame later.
     """
     side = flow.shape[1]
-    place, dx, dy = _window(sprite, now, side, flow.shape[1:3], bends[0].greatest if bends else 0)
-    if bends:
-        dx, dy = _bent(dx, dy, *bends[:2])
+    place, dx, dy = _window(sprite, now, side, flow.shape[1:3], waves.greatest if waves else 0)
+    if waves is not None and times is not None:
+        dx, dy = _bent(dx, dy, waves, times[0])
     _, cover = sprite.render(dx, dy, 1 / side)
-    if bends:
-        for one, (x, y, time) in enumerate(zip(dx, dy, bends[2], strict=True)):
-            dx[one], dy[one] = bends[0].origin(x, y, float(time))
+    if waves is not None and times is not None:
+        for one, (x, y, time) in enumerate(zip(dx, dy, times[1], strict=True)):
+            dx[one], dy[one] = waves.origin(x, y, float(time))
     scale, angle = after[:, 3, None, None], after[:, 2, None, None]
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     x = after[:, 0, None, None] + dx * cos - dy * sin
@@ -106,7 +110,7 @@ def paint_flow(
 def _bent(dx: _Array, dy: _Array, waves: Waves, times: _Array) -> tuple[_Array, _Array]:
     """Which places of a sprite are seen at these, ``(T, h, w)``, when waves go through it."""
     for x, y, time in zip(dx, dy, times, strict=True):
-        right, down = waves.at(x, y, float(time))
+        right, down = waves.displacement(x, y, float(time))
         x += right
         y += down
     return dx, dy

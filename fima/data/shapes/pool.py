@@ -64,7 +64,7 @@ class Pool:
             lacks = [max(0, n - have) for n, have in zip((height, width), source.shape, strict=False)]
             source = np.pad(source, [(0, lacks[0]), (0, lacks[1]), (0, 0)], "symmetric")
         most = min(source.shape[0] / height, source.shape[1] / width)
-        scale = most ** rng.uniform(0, 1) if most > 1 else most * rng.uniform(0.7, 1)
+        scale = most ** rng.uniform(0, 1) if most > 1 or tiled else most * rng.uniform(0.7, 1)
         rows, columns = (
             max(2, min(int(n * scale), limit)) for n, limit in zip((height, width), source.shape, strict=False)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
     if world.look == "noise":  # moved by whole pixels, noise stays as it is
         way = np.rint(way * world.size) / world.size
     camera = np.concatenate([way, zoom_path(rng, world.num_frames, world)[:, None]], axis=1)
-    view = View(camera, tilt_of(rng, pan, world))
+    view = View(camera, pan - (pan[0] + pan[-1]) / 2, tilt_of(rng, pan, world))
     waves = None
     if world.ripple and (steepness := world.ripple * float(rng.uniform(-1, 1))) > 0:
         waves = Waves.draw(rng, steepness, _RIPPLES, _RIPPLE_TIMES, shore=True)
@@ -177,13 +177,15 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
         path = class_path(rng, np.full(world.num_frames, other), sprite.radius, world)
         layers.append(Mover(sprite, path + trembling, _bending(rng, sprite, world), shadow=world.shadow))
     sprite = look.sprite(rng, world.radius)
-    mover = Mover(sprite, trembling, _bending(rng, sprite, world), shadow=world.shadow)
+    bend = _bending(rng, sprite, world)
     copy = None
     if world.still_copies:
-        mover, copy = _apart(rng, motions, mover, view, world)
+        path, rest, frozen = _apart(rng, motions, sprite.radius, trembling, view, world)
+        copy = Mover(sprite, rest, bend, frozen, world.shadow)
         layers.insert(0, copy)
     else:
-        mover = replace(mover, path=class_path(rng, motions, sprite.radius, world) + trembling)
+        path = class_path(rng, motions, sprite.radius, world) + trembling
+    mover = Mover(sprite, path, bend, shadow=world.shadow)
     backdrop = Backdrop(scenes, view, waves)
     return ShapesVideo(world, label, motions, pattern, backdrop, standing, (*layers, mover), copy, (*seed, 1))
 
@@ -212,13 +214,18 @@ def _canvas(
 
 
 def _standing(rng: np.random.Generator, look: Look, view: View, world: ShapesWorld) -> tuple[Mover, ...]:
-    """What rests in the world, nearer than the background, so that it passes more quickly; from far to near."""
+    """What rests in the world, nearer than the background, so that it passes more quickly; from far to near.
+
+    Each is in sight at some frame of chance.
+    """
     if not world.parallax:
         return ()
     found = []
     for nearer in np.sort(rng.uniform(0, world.parallax, world.static_distractors)):
         sprite = look.sprite(rng, world.distractor_radius)
-        rest = np.array([*rng.uniform(0, 1, 2), rng.uniform(0, 2 * math.pi), 1.0])
+        time = rng.integers(world.num_frames, size=1)
+        place = view.at(time).behind(rng.uniform(-0.5, 0.5, (1, 2)) - nearer * view.travel[time])[0] + 0.5
+        rest = np.array([*place, rng.uniform(0, 2 * math.pi), 1.0])
         found.append(Mover(sprite, view.carried(np.tile(rest, (world.num_frames, 1)), float(nearer))))
     return tuple(found)
 
@@ -231,21 +238,23 @@ def _bending(rng: np.random.Generator, sprite: Sprite, world: ShapesWorld) -> Wa
 
 
 def _apart(
-    rng: np.random.Generator, motions: NDArray[np.int64], trembling: Mover, view: View, world: ShapesWorld
-) -> tuple[Mover, Mover]:
-    """The object, and the same at rest across from where it is at one moment; anew until they are clear of each other.
+    rng: np.random.Generator,
+    motions: NDArray[np.int64],
+    radius: float,
+    trembling: _Array,
+    view: View,
+    world: ShapesWorld,
+) -> tuple[_Array, _Array, int]:
+    """The ways of the object and of its copy at rest, anew until they are clear of each other.
 
-    At half of all moments the object is farther from the center than its copy: a liking for the center gains nothing.
+    The copy rests, in the picture or on the background as it is seen in the video's middle, across from where the
+    object is at one moment: the one at which the object is farther from the center for half of the time. So a liking
+    for the center gains nothing.
 
-    Args:
-        rng: of the video.
-        motions: ``(T,)``.
-        trembling: the object, whose path is the camera's trembling.
-        view: of the background.
-        world: its settings.
+    Returns:
+        Both paths ``(T, 4)``, and that moment.
     """
-    best: tuple[float, Mover, Mover] | None = None
-    radius = trembling.sprite.radius
+    best: tuple[float, tuple[_Array, _Array, int]] | None = None
     in_world = world.still_in == "world" or (world.still_in == "either" and rng.random() < 1 - world.picture_share)
     for _ in range(_ATTEMPTS):
         path = class_path(rng, motions, radius, world)
@@ -253,14 +262,14 @@ def _apart(
         rest = np.tile(path[median], (world.num_frames, 1))
         across = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
         rest[:, :2] += across * (1 - 2 * rest[:, :2])
-        path, rest = path + trembling.path, view.carried(rest) if in_world else rest
+        path, rest = path + trembling, view.carried(rest) if in_world else rest
         gap = float((np.hypot(*(rest - path)[:, :2].T) - radius * (rest + path)[:, 3]).min())
         if best is None or gap > best[0]:
-            best = gap, replace(trembling, path=path), replace(trembling, path=rest, frozen=median)
+            best = gap, (path, rest, median)
         if gap > 0:
             break
     assert best is not None
-    return best[1:]
+    return best[1]
 
 
 def _bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ __all__ = ["STEEPEST", "Waves"]
 
 _Array = NDArray[np.floating[Any]]
 STEEPEST = 0.12
-"""Greatest height of the waves, in shares of their length, at which every point still has a place of its own."""
+"""Greatest height of the waves together, in shares of their length: points would cross at 1 / 2π, and `Waves.origin`
+has to converge."""
 
 _COUNT = 3
 _ROUNDS = 25  # at the steepest, a point is then found to a thousandth of a wave's height
@@ -25,15 +26,15 @@ class Waves:
 
     Attributes:
         height: ``(K, 2)``: of each wave, to the right and down, in the unit of places.
-        number: ``(K, 2)``: radians per unit to the right and down.
+        wavenumber: ``(K, 2)``: radians per unit to the right and down.
         speed: ``(K,)``: radians per frame.
         phase: ``(K,)``: radians.
         shore: ``(3,)``: direction of the line's normal times its steepness, and its place: waves are where
-            ``x * shore[0] + y * shore[1] > shore[2]``, fading over about 1; None: everywhere.
+            ``x * shore[0] + y * shore[1] > shore[2]``, fading where the two differ by less than 1; None: everywhere.
     """
 
     height: NDArray[np.float32]
-    number: NDArray[np.float32]
+    wavenumber: NDArray[np.float32]
     speed: _Array
     phase: _Array
     shore: tuple[float, float, float] | None = None
@@ -55,26 +56,25 @@ class Waves:
             steepness: their height together, in shares of their length, at most `STEEPEST`.
             lengths: range of a wave's length.
             periods: range of the frames that a wave takes to pass.
-            shore: on one side of a line only, through the middle at most a quarter of a side away.
+            shore: on one side of a line only, which passes the middle at most a quarter of a unit away.
         """
-        length, toward, heading = (
-            rng.uniform(*lengths, _COUNT), rng.uniform(0, 2 * math.pi, _COUNT), rng.uniform(0, 2 * math.pi, _COUNT)
-        )  # fmt: skip
-        height = steepness / _COUNT * length[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=1)
-        number = 2 * math.pi / length[:, None] * np.stack([np.cos(toward), np.sin(toward)], axis=1)
+        length = rng.uniform(*lengths, _COUNT)
+        travels, lifts = rng.uniform(0, 2 * math.pi, (2, _COUNT))
+        height = steepness / _COUNT * length[:, None] * np.stack([np.cos(lifts), np.sin(lifts)], axis=1)
+        wavenumber = 2 * math.pi / length[:, None] * np.stack([np.cos(travels), np.sin(travels)], axis=1)
         speed, phase = 2 * math.pi / rng.uniform(*periods, _COUNT), rng.uniform(0, 2 * math.pi, _COUNT)
         line = None
         if shore:
             angle, steep = rng.uniform(0, 2 * math.pi), 8.0
             line = steep * math.cos(angle), steep * math.sin(angle), steep * float(rng.uniform(-0.25, 0.25))
-        return cls(height.astype(np.float32), number.astype(np.float32), speed, phase, line)
+        return cls(height.astype(np.float32), wavenumber.astype(np.float32), speed, phase, line)
 
     @property
     def greatest(self) -> float:
         """No point is displaced farther."""
         return float(np.hypot(*self.height.T).sum())
 
-    def at(self, x: _Array, y: _Array, time: float) -> tuple[_Array, _Array]:
+    def displacement(self, x: _Array, y: _Array, time: float) -> tuple[_Array, _Array]:
         """How far what is seen at these places is displaced to the right and down.
 
         Args:
@@ -84,7 +84,7 @@ class Waves:
         """
         right: _Array = np.zeros(1, np.float32)
         down: _Array = right
-        for height, number, speed, phase in zip(self.height, self.number, self.speed, self.phase, strict=True):
+        for height, number, speed, phase in zip(self.height, self.wavenumber, self.speed, self.phase, strict=True):
             wave = np.sin(number[0] * x + (number[1] * y - np.float32((speed * time - phase) % (2 * math.pi))))
             right, down = right + height[0] * wave, down + height[1] * wave
         if self.shore is not None:
@@ -97,6 +97,6 @@ class Waves:
         """The inverse of ``x + dx, y + dy``: places at which these points of the surface are seen."""
         at_x, at_y = x, y
         for _ in range(_ROUNDS):
-            right, down = self.at(at_x, at_y, time)
+            right, down = self.displacement(at_x, at_y, time)
             at_x, at_y = x - right, y - down
         return at_x, at_y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -43,8 +44,10 @@ class ShapesWorld:
         tiled: natural backgrounds smaller than the camera's way go on mirrored; otherwise they are enlarged, and blur.
         zoom: greatest growth or shrinking of the background per frame.
         tilt: by what share the background moves more quickly a side of the picture farther, across the camera's way,
-            at most: 0 for a wall that it faces, 2 for a ground that reaches to the horizon at the picture's edge.
+            at most: 0 for a wall that it faces, 2 for a ground that reaches to the horizon at the picture's edge; less
+            where the camera goes far. Nothing without ``pan``.
         parallax: by what share what rests on the background moves more quickly than it, at most: it stands before it.
+            Nothing without ``static_distractors``.
         ripple: steepness of waves in a part of the background (height over length), at most; half of the videos have
             none. Water, leaves.
         bend: steepness of waves that bend the object and what moves by itself, at most. Legs, wings.
@@ -99,9 +102,9 @@ class ShapesWorld:
                 raise InputError(f"{name} must be at most {highest}, got {getattr(self, name):.4g}")
         if self.num_frames * self.size**2 > _MOST_PIXELS:
             raise InputError(f"a video of num_frames {self.num_frames} and size {self.size} would fit no memory")
-        for name in ("pan", "slowest", "shake", "noise", "correlation", "zoom", "blur", "shadow", "picture_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        for name, most in _SHARES.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} must be in [0, {most}], got {getattr(self, name)}")
         for name in ("radius", "amplitude", "period", "distractor_radius"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= _HIGHEST[name]:
@@ -112,30 +115,32 @@ class ShapesWorld:
                 raise InputError(f"{name} must be {' or '.join(map(str, choices))}, got {getattr(self, name)}")
         if not 0 <= self.feather <= self.size / 8:
             raise InputError(f"feather must be in [0, size / 8], got {self.feather}")
-        for name, most in (("tilt", 2), ("parallax", 2), ("ripple", STEEPEST), ("bend", STEEPEST)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"{name} must be in [0, {most}], got {getattr(self, name)}")
-        without = (
-            "static_distractors",
-            "zoom",
-            "tilt",
-            "parallax",
-            "ripple",
-            "bend",
-            "blur",
-            "shadow",
-            "feather",
-            "noise",
-        )
-        if self.look == "noise" and (given := [name for name in without if getattr(self, name)]):
+        if self.look == "noise" and (given := [name for name in _NOT_IN_NOISE if getattr(self, name)]):
             raise InputError(f"look=noise goes without {', '.join(given)}: they would show in a single frame")
+        if self.scenes * self._largest_background() > _MOST_PIXELS:
+            names = ("num_frames", "size", "pan", "shake", "zoom", "scenes")
+            words = ", ".join(f"{name} {getattr(self, name)}" for name in names)
+            raise InputError(f"a background for {words} would fit no memory; lower one of them")
         if not 0 < self.fps <= 1000:
             raise InputError(f"fps must be more than 0 and at most 1000, got {self.fps}")
+
+    def _largest_background(self) -> float:
+        """Pixels of the background where the camera goes as far as it may, about."""
+        half = (self.num_frames - 1) / 2
+        smallest = (1 - self.zoom) ** half
+        if smallest < 1e-3:
+            return math.inf
+        way = self.pan * half + 3 * self.shake + (0.5 if self.tilt else 0)
+        return float((self.size * (1 + 2 * way) / smallest) ** 2)
 
 
 _RANGES = {"num_frames": (1, 10**6), "size": (16, 4096), "segments": (1, 1000), "distractors": (0, 1000),
            "static_distractors": (0, 1000), "scenes": (1, 10**6)}  # fmt: skip
 _HIGHEST = {"radius": 1, "distractor_radius": 1, "amplitude": 10, "period": 10**6}
+_SHARES = {"pan": 1, "slowest": 1, "shake": 1, "noise": 1, "correlation": 1, "zoom": 1, "tilt": 2, "parallax": 2,
+           "ripple": STEEPEST, "bend": STEEPEST, "blur": 1, "shadow": 1, "picture_share": 1}  # fmt: skip
+_NOT_IN_NOISE = ("static_distractors", "zoom", "tilt", "parallax", "ripple", "bend", "blur", "shadow", "feather",
+                 "noise")  # fmt: skip
 _MOST_PIXELS = 2**28
 _CHOICES: dict[str, tuple[Any, ...]] = {
     name: get_args(hint) for name, hint in get_type_hints(ShapesWorld).items() if get_origin(hint) is Literal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.quiver import Quiver
 
 from analysis.cli import main
-from analysis.plotting.common.frames import TRUTH
+from analysis.plotting.common.frames import COPY, TRUTH
 from analysis.plotting.worlds import draw_worlds
 from fima.data.shapes import MOTIONS, REGIMES, draw_video
 
@@ -33,6 +35,20 @@ def test_arrows_are_the_flow_and_cyan_on_the_object():
     assert flow.get_title() == f"{abs(step):.1f} px a frame"
     cyan = (arrows.get_facecolor() == np.array(to_rgba(TRUTH))).all(axis=1)
     np.testing.assert_array_equal(cyan, inside)
+
+
+def test_a_row_for_each_world_with_its_outlines():
+    """A pair of lines, dark below bright, for each of object and copy; the legend names what is there."""
+    with_copy = draw_video(replace(REGIMES["easy"], still_copies=1), 9, 1)
+    figure = draw_worlds({"easy": draw_video(REGIMES["easy"], 9, 0), "easy,still_copies=1": with_copy}, columns=3)
+    assert len(figure.axes) == 2 * 4
+    colors = [{tuple(np.ravel(one.get_edgecolor())[:4]) for one in ax.collections} for ax in figure.axes]
+    assert [to_rgba(TRUTH) in found for found in colors] == 2 * [True, True, True, False]
+    seen = [bool(mask.any()) for mask in with_copy.copy_masks(np.array([16, 32, 47]))]
+    assert [to_rgba(COPY) in found for found in colors] == [False] * 4 + [*seen, False]
+    assert [ax.get_ylabel() for ax in figure.axes[::4]] == ["easy", "easy\nstill_copies=1"]
+    assert "its copy at rest" in figure.get_suptitle()
+    assert "copy" not in draw_worlds({"easy": draw_video(REGIMES["easy"], 9, 0)}).get_suptitle()
 
 
 def test_the_command_draws_what_is_asked_for(tmp_path, capsys):

@@ -36,7 +36,8 @@ def test_missing_and_old_packages_are_named(monkeypatch):
     found = doctor._extra("hub", doctor.EXTRAS["hub"])
     assert found.state == "missing"
     assert found.detail == (
-        "safetensors is not installed; transformers is 4.57.0, needed is 5.24 or later: pip install '.[hub]' in the clone"
+        "safetensors is not installed; transformers is 4.57.0, needed is 5.24 or later: "
+        "pip install '.[hub]' in the clone"
     )
 
 

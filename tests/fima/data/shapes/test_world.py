@@ -251,13 +251,15 @@ def test_as_a_data_set():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("shapes:hard", "the regime must be one of easy, camera, clutter, changing, natural, noise, got 'hard'"),
+        ("shapes:hard", f"the regime must be one of {', '.join(REGIMES)}, got 'hard'"),
         ("shapes:easy,color=3", "'color' is no knob"),
         ("shapes:easy,shake", "expected KNOB=VALUE after the comma, got 'shake'"),
         ("shapes:easy,videos=0", "videos must be a whole number of at least 1, got '0'"),
         ("shapes:easy,size=many", "size must be a whole number, got 'many'"),
         ("shapes:easy,radius=3", "radius must be LOW-HIGH, got '3'"),
         ("shapes:easy,shake=2", "shake must be in [0, 1], got 2.0"),
+        ("shapes:natural,zoom=1", "a background for num_frames 64, size 112, pan 0.012"),
+        ("shapes:outdoors,num_frames=1000", "would fit no memory; lower one of them"),
         ("shapes:easy,swapped=maybe", "swapped must be true or false, got 'maybe'"),
         ("shapes:noise,blur=0.5", "look=noise goes without blur: they would show in a single frame"),
         ("shapes:easy,movers=3", "movers must be 1 or 2, got 3"),
