@@ -79,7 +79,7 @@ def _extra(extra: str, requirements: tuple[str, ...]) -> Finding:
         return Finding(
             extra, "ok", ", ".join(f"{r.split('>=')[0]} {_version(r.split('>=')[0])}" for r in requirements[:3])
         )
-    install = "pip install fima" if extra == "the core" else f"pip install 'fima[{extra}]'"
+    install = f"pip install {'.' if extra == 'the core' else repr(f'.[{extra}]')} in the clone"
     return Finding(extra, "broken" if extra == "the core" else "missing", f"{'; '.join(wrong)}: {install}")
 
 

@@ -222,7 +222,7 @@ class TestBroken:
         import sys
 
         monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-        with pytest.raises(InputError, match=r"needs safetensors; pip install 'fima\[hub\]'"):
+        with pytest.raises(InputError, match=r"needs safetensors; pip install '\.\[hub\]' in the clone"):
             load_backbone(folder)
 
     def test_another_size_than_its_own(self, folder):
