@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from analysis.measures.common.numbers import markdown_table
 from analysis.measures.entries import ENTRIES
 from analysis.measures.entry import Measure, Score
 
@@ -63,7 +64,6 @@ def full_name(measure: str, score: str) -> str:
 
 def score_table(measure: str) -> str:
     """The scores of a measure as a table in Markdown, for ``docs/measures.md``."""
-    rows = ["| score | named | is | better | chance |", "|---|---|---|---|---|"]
-    for score in find_measure(measure).scores.values():
-        rows.append(f"| `{score.name}` | {score.title} | {score.meaning} | {score.better} | {score.chance} |")
-    return "\n".join(rows)
+    scores = find_measure(measure).scores.values()
+    rows = ([f"`{one.name}`", one.title, one.meaning, one.better, one.chance] for one in scores)
+    return markdown_table(["score", "named", "is", "better", "chance"], rows)

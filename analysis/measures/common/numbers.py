@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from analysis.measures.common.statistics import Summary
+if TYPE_CHECKING:
+    from analysis.measures.common.statistics import Summary
 
 __all__ = ["capital", "interval", "interval_text", "markdown_table", "minus", "number", "twin_interval"]
 
@@ -56,14 +58,13 @@ def interval_text(value: float, low: float, high: float, write: Callable[[float]
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lines of a Markdown table; a bar in a cell is written as a slash."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    first, *others = (f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in (heads, *rows))
+    return "\n".join([first, f"|{'---|' * len(heads)}", *others])
 
 
 def twin_interval(summary: Summary) -> str:
     """The same of the untrained twin; empty where there is none."""
     if summary.twin_mean is None:
         return ""
-    text = number(summary.twin_mean)
-    known = summary.twin_low is not None and math.isfinite(summary.twin_low)
-    return f"{text} [{number(summary.twin_low)}, {number(summary.twin_high)}]" if known else text
+    low, high = (math.nan if end is None else end for end in (summary.twin_low, summary.twin_high))
+    return interval_text(summary.twin_mean, low, high)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fima.data.shapes.motions import path_at
-from fima.data.shapes.waves import Waves
+from fima.data.shapes.waves import Waves, look_up
 
 __all__ = ["Backdrop", "View", "margins"]
 
@@ -121,32 +121,20 @@ class Backdrop:
                 out[number] = canvas[top : top + size, left : left + size]
                 continue
             middle = np.array([width, height]) / 2 - 0.5
-            self._look_up(canvas, points + middle, middle, float(time), out[number])
+            out[number] = self._seen(canvas, points + middle, middle, float(time), size)
         return out
 
-    def _look_up(self, canvas: _Array, corners: _Array, middle: _Array, time: float, out: NDArray[np.float32]) -> None:
-        """Fills a picture whose corner pixels are at these places of a canvas; all in the canvas's pixels."""
+    def _seen(self, canvas: _Array, corners: _Array, middle: _Array, time: float, size: int) -> NDArray[np.float32]:
+        """The picture whose corner pixels are at these places of a canvas; all in the canvas's pixels."""
         import cv2
 
-        size = len(out)
         more = size * self.waves.greatest if self.waves else 0.0
         first = np.maximum(np.floor(corners.min(axis=0) - more).astype(int), 0)
         last = np.ceil(corners.max(axis=0) + more).astype(int) + 2
         part = canvas[first[1] : last[1], first[0] : last[0]]
-        (left, top), middle = corners[0] - first, middle - first
         right, down = (corners[1] - corners[0]) / (size - 1), (corners[2] - corners[0]) / (size - 1)
-        if self.waves is None:
-            where = np.array([[right[0], down[0], left], [right[1], down[1], top]])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            cv2.warpAffine(part, where, (size, size), dst=out, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-            return
-        ticks = np.arange(size)
-        x = left + right[0] * ticks[None, :] + down[0] * ticks[:, None]
-        y = top + right[1] * ticks[None, :] + down[1] * ticks[:, None]
-        place_x, place_y = ((x - middle[0]) / size).astype(np.float32), ((y - middle[1]) / size).astype(np.float32)
-        more_x, more_y = (size * by for by in self.waves.displacement(place_x, place_y, time))
-        x, y = (x + more_x).astype(np.float32), (y + more_y).astype(np.float32)
-        cv2.remap(part, x, y, cv2.INTER_LINEAR, out, cv2.BORDER_REFLECT_101)
+        where = np.stack([right, down, corners[0] - first], axis=1)
+        return look_up(part, where, (size, size), cv2.BORDER_REFLECT_101, self.waves, time, middle - first, size)
 
     def flow(self, now: NDArray[np.int64], after: NDArray[np.int64], size: int) -> NDArray[np.float32]:
         """``(T, size, size, 2)``: how far what is seen at each pixel moves right and down, pixels."""

@@ -13,7 +13,7 @@ from fima.data.shapes import paint, textures
 from fima.data.shapes.outline import Outline
 from fima.data.shapes.pool import Pool, open_pool
 from fima.data.shapes.swarm import Swarm
-from fima.data.shapes.waves import Waves
+from fima.data.shapes.waves import Waves, look_up
 from fima.data.shapes.world import ShapesWorld
 
 __all__ = ["Cutout", "Look", "look_of"]
@@ -192,19 +192,9 @@ class Cutout:
         cos, sin = factor * math.cos(angle), factor * math.sin(angle)
         dx, dy = left + 0.5 - x * side, top + 0.5 - y * side
         middle = pixels / 2 - 0.5
-        if waves is None:
-            where = np.array([[cos, sin, cos * dx + sin * dy + middle], [-sin, cos, cos * dy - sin * dx + middle]])
-            how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            seen = cv2.warpAffine(self.picture, where, (right - left, bottom - top), flags=how)
-        else:
-            across = (np.arange(right - left) + dx).astype(np.float32)[None, :]
-            down = (np.arange(bottom - top) + dy).astype(np.float32)[:, None]
-            own_x = np.float32(cos) * across + np.float32(sin) * down
-            own_y = np.float32(cos) * down - np.float32(sin) * across
-            pixel = np.float32(2 * self.half / pixels)
-            more_x, more_y = waves.displacement(own_x * pixel, own_y * pixel, time)
-            x_map, y_map = own_x + more_x / pixel + np.float32(middle), own_y + more_y / pixel + np.float32(middle)
-            seen = cv2.remap(self.picture, x_map, y_map, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0)
+        where = np.array([[cos, sin, cos * dx + sin * dy + middle], [-sin, cos, cos * dy - sin * dx + middle]])
+        size, unit = (right - left, bottom - top), pixels / (2 * self.half)
+        seen = look_up(self.picture, where, size, cv2.BORDER_CONSTANT, waves, time, np.full(2, middle), unit)
         *_, cover = cv2.split(seen)
         return frame[top:bottom, left:right], seen[..., :3], cv2.merge([cover] * 3)  # numpy is slow at repeating it
 

@@ -62,9 +62,7 @@ def paint(
         times: ``(T,)``: theirs.
     """
     side = picture.shape[1] if side is None else side
-    place, dx, dy = _window(sprite, path, side, picture.shape[1:3], waves.greatest if waves else 0)
-    if waves is not None and times is not None:
-        dx, dy = _bent(dx, dy, waves, times)
+    place, dx, dy = _window(sprite, path, side, picture.shape[1:3], waves, times)
     colors, cover = sprite.render(dx, dy, 1 / side)
     if cover_only:
         picture[place] = np.maximum(picture[place], cover[..., None])
@@ -78,8 +76,8 @@ def paint_flow(
     sprite: Sprite,
     now: _Array,
     after: _Array,
-    waves: Waves | None = None,
-    times: tuple[_Array, _Array] | None = None,
+    waves: Waves | None,
+    times: tuple[_Array, _Array],
 ) -> None:
     """Writes a sprite's own motion into ``(T, H, W, 2)`` where it covers at least half of a pixel.
 
@@ -92,11 +90,9 @@ def paint_flow(
         times: ``(T,)`` each: theirs now and a frame later.
     """
     side = flow.shape[1]
-    place, dx, dy = _window(sprite, now, side, flow.shape[1:3], waves.greatest if waves else 0)
-    if waves is not None and times is not None:
-        dx, dy = _bent(dx, dy, waves, times[0])
+    place, dx, dy = _window(sprite, now, side, flow.shape[1:3], waves, times[0])
     _, cover = sprite.render(dx, dy, 1 / side)
-    if waves is not None and times is not None:
+    if waves is not None:
         for one, (x, y, time) in enumerate(zip(dx, dy, times[1], strict=True)):
             dx[one], dy[one] = waves.origin(x, y, float(time))
     scale, angle = after[:, 3, None, None], after[:, 2, None, None]
@@ -107,23 +103,15 @@ def paint_flow(
     flow[place] = np.where(cover[..., None] >= 0.5, moved, flow[place])
 
 
-def _bent(dx: _Array, dy: _Array, waves: Waves, times: _Array) -> tuple[_Array, _Array]:
-    """Which places of a sprite are seen at these, ``(T, h, w)``, when waves go through it."""
-    for x, y, time in zip(dx, dy, times, strict=True):
-        right, down = waves.displacement(x, y, float(time))
-        x += right
-        y += down
-    return dx, dy
-
-
 def _window(
-    sprite: Sprite, path: _Array, side: int, shape: tuple[int, ...], more: float
+    sprite: Sprite, path: _Array, side: int, shape: tuple[int, ...], waves: Waves | None, times: _Array | None
 ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], _Array, _Array]:
-    """The pixels around a sprite in each frame, as an index, and their places in its own coordinates.
+    """The pixels around a sprite in each frame, as an index, and which of its own places are seen there.
 
     Pixels beyond the picture's edge are replaced by copies of one at the edge, in all respects: writing one twice
     writes the same value.
     """
+    more = waves.greatest if waves else 0.0
     half = math.ceil(side * (sprite.reach + more) * float(path[:, 3].max())) + 1
     height, width = shape
     span = np.arange(2 * half + 1) - half
@@ -134,4 +122,10 @@ def _window(
     y = ((rows + 0.5) / side - path[:, 1, None]).astype(np.float32)[:, :, None]
     cos = (np.cos(path[:, 2]) / path[:, 3]).astype(np.float32)[:, None, None]
     sin = (np.sin(path[:, 2]) / path[:, 3]).astype(np.float32)[:, None, None]
-    return (frames, rows[:, :, None], columns[:, None, :]), x * cos + y * sin, y * cos - x * sin
+    dx, dy = x * cos + y * sin, y * cos - x * sin
+    if waves is not None and times is not None:
+        for one, time in enumerate(times):
+            right, down = waves.displacement(dx[one], dy[one], float(time))
+            dx[one] += right
+            dy[one] += down
+    return (frames, rows[:, :, None], columns[:, None, :]), dx, dy

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STEEPEST", "Waves"]
+__all__ = ["STEEPEST", "Waves", "look_up"]
 
 _Array = NDArray[np.floating[Any]]
 STEEPEST = 0.12
@@ -69,7 +70,7 @@ class Waves:
             line = steep * math.cos(angle), steep * math.sin(angle), steep * float(rng.uniform(-0.25, 0.25))
         return cls(height.astype(np.float32), wavenumber.astype(np.float32), speed, phase, line)
 
-    @property
+    @cached_property
     def greatest(self) -> float:
         """No point is displaced farther."""
         return float(np.hypot(*self.height.T).sum())
@@ -100,3 +101,42 @@ class Waves:
             right, down = self.displacement(at_x, at_y, time)
             at_x, at_y = x - right, y - down
         return at_x, at_y
+
+
+def look_up(
+    source: NDArray[np.float32],
+    where: _Array,
+    size: tuple[int, int],
+    border: int,
+    waves: Waves | None,
+    time: float,
+    middle: _Array,
+    unit: float,
+) -> NDArray[np.float32]:
+    """A picture seen through an affine map, and through waves if there are any.
+
+    Args:
+        source: ``(H, W, C)``.
+        where: ``(2, 3)``: from the pixels that are seen, x, y and 1, to the source's.
+        size: width and height of what is seen.
+        border: OpenCV's constant for what lies beyond the source; transparent or mirrored.
+        waves: that displace it; None: nothing does.
+        time: theirs.
+        middle: ``(2,)``: the source's pixel where the waves' places begin.
+        unit: pixels of the source to one of the waves' unit.
+
+    Returns:
+        ``(height, width, C)``.
+    """
+    import cv2
+
+    if waves is None:
+        return np.asarray(
+            cv2.warpAffine(source, where, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
+        )
+    columns, rows = np.arange(size[0])[None, :], np.arange(size[1])[:, None]
+    x, y = (line[0] * columns + line[1] * rows + line[2] for line in where)
+    place_x, place_y = (((at - start) / unit).astype(np.float32) for at, start in zip((x, y), middle, strict=True))
+    moved = waves.displacement(place_x, place_y, time)
+    x, y = ((at + unit * by).astype(np.float32) for at, by in zip((x, y), moved, strict=True))
+    return np.asarray(cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=border))

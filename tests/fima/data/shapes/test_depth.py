@@ -10,24 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fima.data.datasets import open_dataset
 from fima.data.shapes import REGIMES, draw_video
 from fima.data.shapes.backdrop import View
 from fima.data.shapes.pool import Pool
 from fima.data.shapes.waves import STEEPEST, Waves
-from fima.errors import InputError
+from tests.worlds import carried_back, check_masks_follow_flow, single_frame_score
 
 EVERY = np.arange(24)
 PLAIN = replace(REGIMES["natural"], size=96, num_frames=24, blur=0.0, shadow=0.0, pan=0.03, shake=0.0, zoom=0.0)
 ALL = {"tilt": 1.5, "parallax": 1.0, "ripple": STEEPEST, "bend": STEEPEST}
-
-
-def carried_back(frames, flow, t):
-    """Frame t + 1 looked up where the flow of frame t says that its pixels came to, and which of them are inside."""
-    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]].astype(np.float32)
-    x, y = columns + flow[t, 0], rows + flow[t, 1]
-    there = cv2.remap(frames[t + 1], x, y, cv2.INTER_CUBIC)
-    return there, (x > 1) & (x < frames.shape[2] - 2) & (y > 1) & (y < frames.shape[1] - 2)
 
 
 @settings(max_examples=25, deadline=None)
@@ -94,11 +85,8 @@ def test_each_effect_is_in_the_flow(knob, look):
     found, missed = [], []
     for seed in range(8):
         video = draw_video(world, 31, seed)
-        frames, flow, other = (
-            video.frames(EVERY).astype(np.float32),
-            video.flow(EVERY),
-            without(video, knob).flow(EVERY),
-        )
+        frames, flow = video.frames(EVERY).astype(np.float32), video.flow(EVERY)
+        other = without(video, knob).flow(EVERY)
         for t in range(0, 23, 5):
             there, inside = carried_back(frames, flow, t)
             wrong, too = carried_back(frames, other, t)
@@ -115,13 +103,7 @@ def test_each_effect_is_in_the_flow(knob, look):
 def test_flow_carries_the_mask_with_all_of_it(look):
     for seed in range(4):
         video = draw_video(replace(PLAIN, look=look, feather=0.0, shake=0.01, zoom=0.005, **ALL), 31, seed)
-        flow, masks = video.flow(EVERY), video.masks(EVERY)
-        for t in range(0, 23, 5):
-            rows, columns = np.nonzero(masks[t])
-            to = np.rint([rows + flow[t, 1, rows, columns], columns + flow[t, 0, rows, columns]]).astype(int)
-            kept = ((to >= 0) & (to < 96)).all(axis=0)
-            wider = cv2.dilate(masks[t + 1].astype(np.uint8), np.ones((3, 3))).astype(bool)
-            assert wider[tuple(to[:, kept])].all()
+        check_masks_follow_flow(video, range(0, 23, 5))
 
 
 @settings(max_examples=15, deadline=None)
@@ -238,16 +220,7 @@ def test_what_stands_before_the_background_passes_it():
 
 
 def test_one_frame_still_tells_no_class():
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-
-    world = replace(PLAIN, size=32, feather=0.0, num_frames=32, **ALL)
-    videos = [draw_video(world, 6, seed) for seed in range(1200)]
-    labels = [video.label for video in videos]
-    frames = np.array([video.frames(np.array([15]))[0].reshape(-1) / 255 for video in videos])
-    inputs = PCA(60, random_state=0, svd_solver="randomized").fit_transform(frames)
-    probe = LogisticRegression(C=0.1, max_iter=500).fit(inputs[:800], labels[:800])
-    assert probe.score(inputs[800:], labels[800:]) < 0.16
+    assert single_frame_score(replace(PLAIN, size=32, feather=0.0, num_frames=32, **ALL), 1200) < 0.16
 
 
 def test_a_tiled_background_is_as_sharp_as_its_picture():
@@ -265,19 +238,3 @@ def test_a_tiled_background_is_as_sharp_as_its_picture():
     assert min(map(detail, large[1::2])) > 0.95 * detail(picture / 255)
     small = [pool.patch(np.random.default_rng(3), 20, 20, tiled=tiled) for tiled in (False, True)]
     np.testing.assert_array_equal(*small)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("shapes:natural,tilt=2.5", "tilt must be in [0, 2], got 2.5"),
-        ("shapes:natural,parallax=-1", "parallax must be in [0, 2], got -1.0"),
-        ("shapes:camera,ripple=0.2", "ripple must be in [0, 0.12], got 0.2"),
-        ("shapes:easy,bend=1", "bend must be in [0, 0.12], got 1.0"),
-        ("shapes:noise,tilt=1,bend=0.1", "look=noise goes without tilt, bend: they would show in a single frame"),
-    ],
-)
-def test_bad_texts(text, words):
-    with pytest.raises(InputError) as raised:
-        open_dataset(text)
-    assert words in str(raised.value)

@@ -15,17 +15,9 @@ from fima.data.readers.open import open_video
 from fima.data.shapes import MOTIONS, PATTERNS, REGIMES, ShapesWorld, draw_video
 from fima.data.shapes.render import label_and_pattern
 from fima.errors import InputError
+from tests.worlds import carried_back, check_masks_follow_flow, grown, single_frame_score
 
 EVERY = np.arange(64)
-
-
-def grown(masks, pixels=2):
-    """Masks with a margin of some pixels."""
-    out = masks.copy()
-    for _ in range(pixels):
-        for axis in (1, 2):
-            out |= np.roll(out, 1, axis) | np.roll(out, -1, axis)
-    return out
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -102,18 +94,7 @@ def test_one_frame_does_not_tell_the_class():
 
 
 def test_a_probe_on_single_frames_is_at_chance():
-    """Pixels of one frame, and color histograms, through a linear probe."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-
-    pictures, labels = [], []
-    for seed in range(1500):
-        video = draw_video(replace(REGIMES["easy"], size=32), 6, seed)
-        pictures.append(video.frames(np.array([31]))[0].reshape(-1) / 255)
-        labels.append(video.label)
-    inputs = PCA(60, random_state=0, svd_solver="randomized").fit_transform(np.array(pictures))
-    probe = LogisticRegression(C=0.1, max_iter=500).fit(inputs[:1000], labels[:1000])
-    assert probe.score(inputs[1000:], labels[1000:]) < 0.15
+    assert single_frame_score(replace(REGIMES["easy"], size=32)) < 0.15
 
 
 def test_classes_and_backgrounds_are_even_and_independent():
@@ -158,17 +139,13 @@ def test_changing_motions(seed):
 @pytest.mark.parametrize("regime", [regime for regime in REGIMES if regime != "noise"])
 def test_flow_carries_the_object_and_the_background(regime):
     """Pixels looked up where the flow says that they came to are the same colors."""
-    import cv2
-
     video = draw_video(replace(REGIMES[regime], size=96), 11)
     frames, flow, masks = video.frames(EVERY).astype(np.float32), video.flow(EVERY), video.masks(EVERY)
     assert flow.shape == (64, 2, 96, 96)
-    rows, columns = np.mgrid[:96, :96].astype(np.float32)
     errors, still = [], []
     for t in range(0, 60, 7):
-        x, y = columns + flow[t, 0], rows + flow[t, 1]
-        there = cv2.remap(frames[t + 1], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        inside = masks[t] & (x > 0) & (x < 95) & (y > 0) & (y < 95)
+        there, seen = carried_back(frames, flow, t)
+        inside = masks[t] & seen
         errors.append(np.abs(there - frames[t])[inside].mean())
         still.append(np.abs(frames[t + 1] - frames[t])[inside].mean())
     assert np.mean(errors) < 0.5 * np.mean(still)
@@ -177,16 +154,8 @@ def test_flow_carries_the_object_and_the_background(regime):
 
 @pytest.mark.parametrize("regime", list(REGIMES))
 def test_flow_moves_masks_onto_masks(regime):
-    """Pixels of the mask, carried along, are pixels of the next mask, but for those at its edge."""
-    world = replace(REGIMES[regime], size=96)
     for seed in range(3):
-        video = draw_video(world, 12, seed)
-        flow, masks = video.flow(EVERY), video.masks(EVERY)
-        for t in range(0, 60, 7):
-            rows, columns = np.nonzero(masks[t])
-            to = np.rint([rows + flow[t, 1, rows, columns], columns + flow[t, 0, rows, columns]]).astype(int)
-            inside = ((to >= 0) & (to < 96)).all(axis=0)
-            assert grown(masks[t + 1 : t + 2], 1)[0][tuple(to[:, inside])].all()
+        check_masks_follow_flow(draw_video(replace(REGIMES[regime], size=96), 12, seed), range(0, 60, 7))
 
 
 def test_flow_of_hand_worked_paths():
@@ -260,6 +229,11 @@ def test_as_a_data_set():
         ("shapes:easy,shake=2", "shake must be in [0, 1], got 2.0"),
         ("shapes:natural,zoom=1", "a background for num_frames 64, size 112, pan 0.012"),
         ("shapes:outdoors,num_frames=1000", "would fit no memory; lower one of them"),
+        ("shapes:natural,tilt=2.5", "tilt must be in [0, 2], got 2.5"),
+        ("shapes:natural,parallax=-1", "parallax must be in [0, 2], got -1.0"),
+        ("shapes:camera,ripple=0.2", "ripple must be in [0, 0.12], got 0.2"),
+        ("shapes:easy,bend=1", "bend must be in [0, 0.12], got 1.0"),
+        ("shapes:noise,tilt=1,bend=0.1", "look=noise goes without tilt, bend: they would show in a single frame"),
         ("shapes:easy,swapped=maybe", "swapped must be true or false, got 'maybe'"),
         ("shapes:noise,blur=0.5", "look=noise goes without blur: they would show in a single frame"),
         ("shapes:easy,movers=3", "movers must be 1 or 2, got 3"),
