@@ -52,6 +52,7 @@ class MoCo(Method):
         temperature: of every loss of pooled features.
         instance_motion: adds L_VD, RGB against motion, with a queue of its own.
         moving_weight: adds so much of L_move (`fima.methods.moving`), for views that know what moves; 0: none.
+        moving_energy: of L_move: the weight of the activation's share on the object.
         channels_last: memory layout of backbones and clips, several times quicker on processors.
         backbone_settings: keyword arguments for a backbone given by name.
 
@@ -83,6 +84,7 @@ class MoCo(Method):
         temperature: float = 0.1,
         instance_motion: bool = False,
         moving_weight: float = 0.0,
+        moving_energy: float = 0.0,
         channels_last: bool = True,
         backbone_settings: dict[str, Any] | None = None,
     ) -> None:
@@ -99,9 +101,12 @@ class MoCo(Method):
         self.projector_dense_k = frozen_copy(self.projector_dense)
         self.queue = FeatureQueue(dim, queue_size)
         self.instance_motion_queue = FeatureQueue(dim, queue_size) if instance_motion else None
-        if not 0 <= moving_weight < math.inf:
-            raise InputError(f"moving_weight must be at least 0, got {moving_weight}")
-        self.moving_weight, self.moving_head = moving_weight, MovingHead() if moving_weight else None
+        for name, weight in (("moving_weight", moving_weight), ("moving_energy", moving_energy)):
+            if not 0 <= weight < math.inf:
+                raise InputError(f"{name} must be at least 0, got {weight}")
+        if moving_energy and not moving_weight:
+            raise InputError("moving_energy is a part of L_move: it goes with a moving_weight above 0")
+        self.moving_weight, self.moving_head = moving_weight, MovingHead(moving_energy) if moving_weight else None
         self.settings = {
             "arch": arch if isinstance(arch, str) else None,
             "queue_size": queue_size,
@@ -111,6 +116,7 @@ class MoCo(Method):
             "temperature": temperature,
             "instance_motion": instance_motion,
             "moving_weight": moving_weight,
+            "moving_energy": moving_energy,
             "channels_last": channels_last,
             "backbone_settings": dict(backbone_settings or {}),
         }

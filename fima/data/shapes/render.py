@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -151,13 +151,16 @@ def draw_video(world: ShapesWorld, *seed: int) -> ShapesVideo:
     rng = np.random.default_rng(seed)
     label, pattern = label_and_pattern(rng, world)
     look, motions = look_of(world), schedule(rng, label, world)
-    pan, shake = camera_path(rng, world.num_frames, world)
+    filmed = world  # as the camera takes it
+    if world.resting and rng.random() < world.resting:
+        filmed = replace(world, pan=0.0, shake=0.0, zoom=0.0)
+    pan, shake = camera_path(rng, world.num_frames, filmed)
     way = pan + shake
     way -= (way.max(axis=0) + way.min(axis=0)) / 2
     if world.look == "noise":  # moved by whole pixels, noise stays as it is
         way = np.rint(way * world.size) / world.size
-    camera = np.concatenate([way, zoom_path(rng, world.num_frames, world)[:, None]], axis=1)
-    view = View(camera, pan - (pan[0] + pan[-1]) / 2, tilt_of(rng, pan, world))
+    camera = np.concatenate([way, zoom_path(rng, world.num_frames, filmed)[:, None]], axis=1)
+    view = View(camera, pan - (pan[0] + pan[-1]) / 2, tilt_of(rng, pan, filmed))
     waves = None
     if world.ripple and (steepness := world.ripple * float(rng.uniform(-1, 1))) > 0:
         waves = Waves.draw(rng, steepness, _RIPPLES, _RIPPLE_TIMES, shore=True)

@@ -28,6 +28,7 @@ class ShapesWorld:
         pan: greatest speed of the camera, per frame, in a direction of each video's own.
         slowest: share of ``pan`` that the slowest camera has.
         shake: standard deviation of the camera's trembling in x and in y.
+        resting: share of the videos whose camera rests: no pan, trembling or zoom.
         segments: motions that follow each other along the video; the longest gives the label.
         distractors: smaller shapes that drift and turn as no class does.
         distractor_radius: range of theirs.
@@ -69,6 +70,7 @@ class ShapesWorld:
     pan: float = 0.0
     slowest: float = 0.5
     shake: float = 0.0
+    resting: float = 0.0
     segments: int = 1
     distractors: int = 0
     distractor_radius: _Range = (0.05, 0.08)
@@ -137,8 +139,8 @@ class ShapesWorld:
 _RANGES = {"num_frames": (1, 10**6), "size": (16, 4096), "segments": (1, 1000), "distractors": (0, 1000),
            "static_distractors": (0, 1000), "scenes": (1, 10**6)}  # fmt: skip
 _HIGHEST = {"radius": 1, "distractor_radius": 1, "amplitude": 10, "period": 10**6}
-_SHARES = {"pan": 1, "slowest": 1, "shake": 1, "noise": 1, "correlation": 1, "zoom": 1, "tilt": 2, "parallax": 2,
-           "ripple": STEEPEST, "bend": STEEPEST, "blur": 1, "shadow": 1, "picture_share": 1}  # fmt: skip
+_SHARES = {"pan": 1, "slowest": 1, "shake": 1, "resting": 1, "noise": 1, "correlation": 1, "zoom": 1, "tilt": 2,
+           "parallax": 2, "ripple": STEEPEST, "bend": STEEPEST, "blur": 1, "shadow": 1, "picture_share": 1}  # fmt: skip
 _NOT_IN_NOISE = ("static_distractors", "zoom", "tilt", "parallax", "ripple", "bend", "blur", "shadow", "feather",
                  "noise")  # fmt: skip
 _MOST_PIXELS = 2**28

@@ -23,6 +23,7 @@ class MoCoOptions:
         temperature: of every loss of pooled features.
         instance_motion: add L_VD, RGB against motion.
         moving_weight: add so much of L_move, activation on what moves by itself; only drawn worlds know it.
+        moving_energy: of L_move: the weight of the activation's share on what moves, which lowers a map's floor.
         channels_last: memory layout of backbones and clips, several times quicker on processors.
     """
 
@@ -33,6 +34,7 @@ class MoCoOptions:
     temperature: float = 0.1
     instance_motion: bool = False
     moving_weight: float = 0.0
+    moving_energy: float = 0.0
     channels_last: bool = True
 
 
