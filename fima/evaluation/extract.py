@@ -145,9 +145,9 @@ def extract(
     if not overwrite and (ready := _ready(out, content)) is not None:
         return ready
     mine = range(rank, parts.count, world)
-    skipped = parts.skipped(mine)
-    todo = [number for number in mine if not parts.is_whole(number)]
-    before = sum(_size(data, number, chunk) for number in mine if number not in todo)
+    done = [number for number in mine if parts.is_whole(number)] if parts.are_of(content) else []
+    skipped, todo = parts.skipped(done), [number for number in mine if number not in done]
+    before = sum(_size(data, number, chunk) for number in done)
     records = [record for number in todo for record in data.records[number * chunk : (number + 1) * chunk]]
     vectors = iterate_features(
         loaded, records, protocol, inputs=(metadata["shown"],), layer=metadata["layer"], batch_size=batch_size,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fima.errors import InputError
+from fima.errors import InputError, WriteError
 from fima.evaluation.feature_store import read_metadata, schema
 from fima.files.reading import read_json
-from fima.files.writing import whole_file, write_csv, write_json
+from fima.files.writing import scratch_folder, whole_file, write_csv, write_json
 
 __all__ = ["Parts", "check_same", "skipped_path"]
+
+_SETTINGS = "settings.json"
 
 
 def skipped_path(out: Path) -> Path:
@@ -42,19 +44,32 @@ class Parts:
         """Of a part."""
         return self._folder / f"{number:06d}.parquet"
 
-    def open(self, content: Mapping[str, Any]) -> None:
-        """Make the folder, or see that it is of the same features."""
-        settings = self._folder / "settings.json"
+    def are_of(self, content: Mapping[str, Any]) -> bool:
+        """Whether unfinished work on these features is there.
+
+        Raises:
+            InputError: if it is of other features.
+        """
         if (before := self._before()) is None:
-            self.remove()
-            write_json(settings, content, indent=None)
-        else:
-            check_same(before, content, self._folder)
+            return False
+        check_same(before, content, self._folder)
+        return True
+
+    def open(self, content: Mapping[str, Any]) -> None:
+        """Make the folder, or see that it is of these features.
+
+        It appears with its settings in it, so that of processes that start together one makes it and the others find
+        it whole; none removes what another one has begun.
+        """
+        with scratch_folder(self.out.parent) as fresh:
+            write_json(fresh / _SETTINGS, content, indent=None)
+            while not _moved(fresh, self._folder) and not self.are_of(content):
+                self.remove()  # damaged
 
     def _before(self) -> dict[str, Any] | None:
         """Settings of unfinished work; None if there is none, or it is damaged."""
         try:
-            found = read_json(self._folder / "settings.json")
+            found = read_json(self._folder / _SETTINGS)
         except (FileNotFoundError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
@@ -92,8 +107,9 @@ class Parts:
         return found
 
     def remove(self) -> None:
-        """Remove the parts."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the parts, all at once: a kill leaves no folder without its settings."""
+        with scratch_folder(self.out.parent) as away, suppress(FileNotFoundError):
+            _moved(self._folder, away)
 
     def join(self, content: Mapping[str, Any]) -> dict[str, str]:
         """Write the file from its parts, and remove them."""
@@ -114,6 +130,19 @@ class Parts:
             skipped_path(self.out).unlink(missing_ok=True)  # of what was there before
         self.remove()
         return skipped
+
+
+def _moved(folder: Path, target: Path) -> bool:
+    """Whether a folder could take the name of another, which nothing had, or a folder with nothing in it."""
+    try:
+        folder.rename(target)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise WriteError(f"{target}: cannot be written ({error.strerror})") from error
+    return True
 
 
 def check_same(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: Path) -> None:

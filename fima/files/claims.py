@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from fima.errors import InputError, WriteError, one_line
 from fima.files.locks import exclusive
 from fima.files.records import RECORDS, digest, own_table, read_records
-from fima.files.writing import PARTIAL, is_abandoned, make_folder, partial_name, remove_empty, write_json
+from fima.files.writing import PARTIAL, make_folder, remove_empty, scratch_folder, sweep, write_json
 
 __all__ = ["RECORDS", "Claim", "claim_file", "claim_output", "is_left_over", "results_folder"]
 
@@ -150,15 +149,12 @@ class Claim:
     @contextmanager
     def together(self) -> Iterator[Path]:
         """A scratch folder whose files are published when the block ends well; on an error nothing of it stays."""
-        scratch = self.folder / partial_name()
-        scratch.mkdir(parents=True)
-        try:
-            yield scratch
-            self.publish(scratch)
-        except WriteError as error:
-            raise WriteError(str(error).replace(str(scratch), str(self.folder))) from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with scratch_folder(self.folder) as scratch:
+            try:
+                yield scratch
+                self.publish(scratch)
+            except WriteError as error:
+                raise WriteError(str(error).replace(str(scratch), str(self.folder))) from error
 
     def seal(self) -> None:
         """Note how the files are that were written in place."""
@@ -236,8 +232,7 @@ def claim_output(
     made = make_folder(target, flag)
     try:
         with exclusive(target / lock, f"{flag} {target}"):
-            for left in filter(is_abandoned, target.glob(".partial-*")):
-                shutil.rmtree(left, ignore_errors=True)
+            sweep(target)
             plain = json.loads(json.dumps(settings, default=os.fspath))
             claim = Claim(target, kind, plain, inputs=inputs, overwrite=overwrite, shared=shared, flag=flag)
             claim.adopt(known, names)

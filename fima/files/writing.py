@@ -15,6 +15,7 @@ import math
 import os
 import platform
 import re
+import shutil
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ __all__ = [
     "make_folder",
     "partial_name",
     "remove_empty",
+    "scratch_folder",
     "sweep",
     "to_plain",
     "whole_file",
@@ -154,6 +156,19 @@ def remove_empty(folders: Iterable[Path]) -> None:
             return
 
 
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A hidden folder that is gone when the block ends, unless it was given another name there."""
+    scratch = parent / partial_name()
+    _OPEN.add(scratch.name)
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        _OPEN.discard(scratch.name)
+
+
 def append_text(path: Path, text: str) -> None:
     """Add to a file, at once.
 
@@ -173,12 +188,16 @@ def partial_name(suffix: str = "") -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove, once for each process, the files that dead processes left half-written in a folder."""
+    """Remove, once for each process, the files and folders that dead processes left half-written in a folder."""
     if folder in _SWEPT:
         return
     _SWEPT.add(folder)
     for path in [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(".partial-")]:
-        if is_abandoned(path) and not path.is_dir():
+        if not is_abandoned(path):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,7 @@ from fima.data.datasets import VideoDataset, VideoRecord, open_dataset
 from fima.data.protocol_clips import ClipProtocol, read_test_clips
 from fima.errors import InputError
 from fima.evaluation.extract import describe_features, extract
-from fima.evaluation.feature_parts import skipped_path
+from fima.evaluation.feature_parts import Parts, skipped_path
 from fima.evaluation.feature_store import read_features, read_metadata
 from fima.evaluation.features import iterate_features, show, to_clip_batch
 from fima.transforms.motion import frame_difference
@@ -206,6 +208,47 @@ def test_processes_that_do_not_come(backbone, data, tmp_path, monkeypatch):
     monkeypatch.setattr("fima.evaluation.extract._PATIENCE", 0.3)
     with pytest.raises(InputError, match="2 of 4 parts are missing"):
         make(backbone, data, tmp_path / "f.parquet", world=2)
+
+
+def test_processes_that_start_at_once_keep_each_others_parts(tmp_path):
+    """Each opens the same work and writes its part; whoever comes first, none removes what another has begun."""
+    rows, together = pa.table({"a": [1]}), threading.Barrier(8)
+
+    def begin(parts, number):
+        together.wait()
+        parts.open({"of": "these"})
+        parts.write(number, rows)
+
+    with ThreadPoolExecutor(8) as pool:
+        for trial in range(40):
+            parts = Parts(tmp_path / f"{trial}.parquet", 8)
+            list(pool.map(begin, [parts] * 8, range(8)))
+            assert all(map(parts.is_whole, range(8)))
+            assert parts.are_of({"of": "these"})
+    assert {path.suffix for path in tmp_path.iterdir()} == {".parts"}  # no scratch is left
+
+
+def test_unfinished_work_that_does_not_say_of_what_is_done_again(backbone, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("fima.evaluation.extract._PATIENCE", 0.3)
+    out, whole = tmp_path / "f.parquet", tmp_path / "whole.parquet"
+    make(backbone, data, whole)
+    with pytest.raises(InputError, match="2 of 4 parts are missing"):
+        make(backbone, data, out, world=2)
+    (tmp_path / ".f.parquet.parts" / "settings.json").write_text('{"of')
+    assert make(backbone, data, out).before == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_unfinished_work_on_other_features_is_left_alone(backbone, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("fima.evaluation.extract._PATIENCE", 0.3)
+    out, parts = tmp_path / "f.parquet", tmp_path / ".f.parquet.parts"
+    with pytest.raises(InputError, match="2 of 4 parts are missing"):
+        make(backbone, data, out, world=2)
+    before = {path.name: path.read_bytes() for path in parts.iterdir()}
+    with pytest.raises(InputError, match=r"is of other features: .* pass --overwrite"):
+        make(backbone, data, out, ClipProtocol(1))
+    assert {path.name: path.read_bytes() for path in parts.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [parts]
 
 
 def test_tables_that_are_none(tmp_path):
