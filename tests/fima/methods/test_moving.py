@@ -1,17 +1,20 @@
 """L_move: the activation map lies on what moves by itself; the masks follow every crop and go through workers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.measures.localization import localization_scores
 from fima.data.datasets import open_dataset
 from fima.data.window_batches import collate_windows
 from fima.data.windows import WindowDataset
 from fima.errors import InputError
 from fima.methods import FIMA, MoCo
-from fima.methods.moving import MovingHead, standardized_activation
+from fima.methods.moving import MovingHead, activation_share, standardized_activation
 from fima.seeding import SampleKeys
 from fima.transforms.views import make_views
 
@@ -53,6 +56,46 @@ def test_only_the_shape_of_the_map_counts(scale, offset):
     changed = MovingHead()(features * scale + offset, masks)
     torch.testing.assert_close(changed.loss, MovingHead()(features, masks).loss, atol=5e-3, rtol=0)
     assert standardized_activation(features).std(dim=(-2, -1)) == pytest.approx(1, abs=1e-3)
+
+
+def test_share_of_the_activation_by_hand():
+    """Above the least active cell: 0, 1 and 3 of 4; the third cell is the object, half of the second too."""
+    activation = torch.tensor([1.0, 2.0, 4.0]).view(1, 1, 1, 3)
+    for share, wanted in (([0, 0, 1], 0.75), ([0, 0.5, 1], 0.875), ([1, 0, 0], 0.0), ([1, 1, 1], 1.0)):
+        found = activation_share(activation, torch.tensor(share).view(1, 1, 1, 3))
+        assert float(found) == pytest.approx(wanted, abs=1e-6)
+    assert float(activation_share(activation * 7 - 3, torch.tensor([0, 0, 1.0]).view(1, 1, 1, 3))) == pytest.approx(
+        0.75
+    )
+
+
+def test_a_floor_off_the_object_costs_energy():
+    """The part is −log of the share, over the slices that show the object; with one slice in two without it, of one."""
+    masks, features = square(n=1)
+    masks[:, 4:] = 0  # the second slice shows none
+    features = features + torch.linspace(0, 0.5, 8)
+    share = activation_share(features[:, 0], masks.unfold(1, 4, 4)[..., ::8, ::8, 0])[0, 0]
+    plain, with_energy = MovingHead()(features, masks).loss, MovingHead(0.5)(features, masks).loss
+    assert (with_energy - plain).item() == pytest.approx(-0.5 * math.log(share), abs=1e-4)
+    nothing = MovingHead(0.5)(features, torch.zeros_like(masks))
+    torch.testing.assert_close(nothing.loss, MovingHead()(features, torch.zeros_like(masks)).loss)
+
+
+def test_the_share_is_the_measures_energy_inside():
+    """Of a map whose least value is 0, as the measure's scaled maps have it."""
+    generator = torch.Generator().manual_seed(1)
+    activation = torch.rand(3, 1, 6, 6, generator=generator, dtype=torch.float64)
+    activation -= activation.amin(dim=(-2, -1), keepdim=True)
+    mask = torch.rand(3, 1, 6, 6, generator=generator) > 0.6
+    wanted = localization_scores(activation, mask)["energy"]
+    torch.testing.assert_close(activation_share(activation, mask.double())[:, 0], wanted, atol=1e-6, rtol=0)
+
+
+def test_flat_maps_have_gradients():
+    masks, features = square()
+    flat = torch.ones_like(features, requires_grad=True)
+    MovingHead(0.1)(flat, masks).loss.backward()
+    assert flat.grad.isfinite().all()
 
 
 def test_masks_of_other_clips_are_refused():
@@ -107,6 +150,10 @@ def test_a_method_says_that_it_needs_masks():
         method.losses(views)
     with pytest.raises(InputError, match="moving_weight must be at least 0"):
         MoCo("tiny", moving_weight=-1)
+    with pytest.raises(InputError, match="moving_energy must be at least 0"):
+        MoCo("tiny", moving_weight=1, moving_energy=-1)
+    with pytest.raises(InputError, match="moving_energy is a part of L_move"):
+        MoCo("tiny", moving_energy=0.1)
 
 
 def test_a_few_steps_bring_the_activation_to_the_mover():

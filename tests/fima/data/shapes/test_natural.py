@@ -15,7 +15,7 @@ from fima.data.shapes import MOTIONS, REGIMES, ShapesWorld, draw_video, open_sha
 from fima.data.shapes.pool import open_pool
 from fima.data.transcode.encode import write_video
 from fima.errors import InputError
-from tests.worlds import carried_back, grown, single_frame_score
+from tests.worlds import carried_back, check_masks_follow_flow, grown, single_frame_score
 
 EVERY = np.arange(64)
 PLAIN = replace(REGIMES["natural"], size=64, blur=0.0, shadow=0.0)
@@ -65,6 +65,24 @@ def test_cameras_pan_at_least_as_fast_as_the_slowest(slowest):
     assert speeds.min() >= slowest - 1e-9
     assert speeds.max() <= 1 + 1e-9
     assert slowest == 1 or speeds.min() < slowest + 0.1 * (1 - slowest)
+
+
+def test_a_share_of_the_cameras_rests():
+    """There, what is behind the mover stays as it is to the bit, and the rest moves as it does where none rests."""
+    world = replace(PLAIN, size=32, tilt=1.0, resting=0.4)
+    videos = [draw_video(world, 1, seed) for seed in range(120)]
+    rests = np.array([not np.ptp(video.backdrop.view.camera, axis=0).any() for video in videos])
+    assert 0.3 < rests.mean() < 0.5
+    for video in (videos[number] for number in np.flatnonzero(rests)[:4]):
+        background, flow, masks = video.background(EVERY), video.flow(EVERY), video.masks(EVERY)
+        assert (background == background[0]).all()
+        assert not flow.transpose(0, 2, 3, 1)[~grown(masks)].any()
+        check_masks_follow_flow(video, (10, 40))
+    moving = [np.ptp(video.backdrop.view.camera[:, :2], axis=0).max() for video in videos]
+    assert min(np.array(moving)[~rests]) > 0.02  # it trembles at least
+    assert not np.ptp(draw_video(replace(world, resting=1.0), 1, 7).backdrop.view.camera, axis=0).any()
+    with pytest.raises(InputError, match=r"resting must be in \[0, 1\], got 1.5"):
+        replace(world, resting=1.5)
 
 
 def test_a_probe_on_single_frames_is_at_chance():
