@@ -132,7 +132,7 @@ def draw_randomized(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ax.axhline(0, color=COLORS["chance"], linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     for kind, (label, color, style, marker) in KINDS.items():
         if f"example_sanity_{kind}" in arrays:
-            mean = np.nanmean(arrays[f"example_sanity_{kind}"], axis=0)
+            mean = np.ma.masked_invalid(arrays[f"example_sanity_{kind}"]).mean(axis=0).filled(np.nan)
             ax.plot(
                 arrays["sanity_layers"], mean, color=color, linestyle=style, marker=marker, markersize=4, linewidth=1.4,
                 label=label,
