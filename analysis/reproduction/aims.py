@@ -83,10 +83,11 @@ def _levels(row: Row, rows: Sequence[Row]) -> Iterator[Verdict]:
 
 
 def _above(row: Row, differences: Sequence[Difference]) -> Iterator[Verdict]:
-    for d in differences:
-        if d.other == row.name and d.score == "auroc":
-            says = verdict(d.difference, d.low, d.high, _MORE)
-            yield Verdict(row.name, f"AUROC above {d.baseline}", d.difference, d.low, d.high, says)
+    for _, score in LEVELS:
+        for d in differences:
+            if d.other == row.name and d.score == score:
+                says = verdict(d.difference, d.low, d.high, _MORE)
+                yield Verdict(row.name, f"{_NAMES[score]} above {d.baseline}", d.difference, d.low, d.high, says)
 
 
 def _twin(row: Row) -> Iterator[Verdict]:

@@ -56,7 +56,7 @@ class Judgment:
         videos = len(self.rows[0].studies["localize"].video_scores["video_id"])
         parts = [
             markdown_table(["", *heads], [[row.name, *_cells(row.studies)] for row in self.rows]),
-            f"{videos} videos; mean [95 % interval]. {_sizes(self.rows)}",
+            f"{videos} videos{_fewer(self.rows, videos)}; mean [95 % interval]. {_sizes(self.rows)}",
             *(f"{row.name}: no {measure}: {why}" for row in self.rows for measure, why in row.left_out.items()),
             "Paired differences over the same videos, mean [95 % interval]:",
             markdown_table(["", *heads], self._compared()),
@@ -132,6 +132,18 @@ def _compare(row: Row, name: str, other: Studies) -> list[Difference]:
 def _cells(studies: Studies) -> list[str]:
     found = [studies[m].scores.get(score) if m in studies else None for m, score in COLUMNS]
     return ["–" if summary is None or math.isnan(summary.mean) else interval(summary) for summary in found]
+
+
+def _fewer(rows: Sequence[Row], videos: int) -> str:
+    """Columns of fewer videos, which a copy had no place in."""
+    counts = {head: max((_count(row.studies, *column) for row in rows), default=0) for column, head in COLUMNS.items()}
+    found = [f"{head}: {count}" for head, count in counts.items() if 0 < count < videos]
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _count(studies: Studies, measure: str, score: str) -> int:
+    values = studies[measure].video_scores.get(score, ()) if measure in studies else ()
+    return sum(value is not None and not math.isnan(value) for value in values)
 
 
 def _sizes(rows: Sequence[Row]) -> str:

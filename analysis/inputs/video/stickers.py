@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from analysis.measures.mover import prefers_mover
 from fima.errors import InputError
 
 __all__ = ["KINDS", "Pasted", "background_motion", "paste_copy"]
@@ -20,6 +22,9 @@ move; and rests beside the object in a clip that stands still, so that the seam 
 _MOST_COVERED = 0.35  # share of the copy that the object may hide
 _LEAST_SEEN = 0.8  # share of the object and of its copy that is left in the middle frame
 _GRID = 11  # places tried along each axis
+_SHARES = (0.5, 0.65, 0.8)  # of the way from the object to the copy, at which the center may be
+_EVEN = 0.05  # how far from one half of the pixels the nearer ones may be
+_COARSE = 2  # every so many pixels count for it
 _FEATHER = 1 / 150  # standard deviation of the soft edge, shares of the short side
 
 _Masks = NDArray[np.bool_]
@@ -49,8 +54,9 @@ def paste_copy(
     """The object of a clip, cut out in the middle frame, pasted a second time behind the object itself.
 
     Its place in the middle frame is across the picture's middle line if it is free there, else the free one nearest to
-    that; then the picture is cropped so that both are equally far from its center, which a liking for the center would
-    tell apart otherwise.
+    that; then the picture is cropped so that its center lies between the two, and over the clip each is the nearer one
+    for half of its pixels: a liking for the center would tell them apart otherwise. Where no place and center give
+    that, the most even ones are taken.
 
     Args:
         frames: ``(T, H, W, 3)`` uint8.
@@ -78,30 +84,68 @@ def paste_copy(
     ways = _ways(frames, masks, kind, motion)
     if ways is None:
         return None
+    best, uneven = None, np.inf
+    for placed, copy, window in _places(masks, ways):
+        part = (slice(None), *window)
+        off = abs(_nearer(masks[part], (copy & ~masks)[part]) - 0.5)
+        if off < uneven:
+            best, uneven = (placed, copy, part), off
+        if off <= _EVEN:
+            break
+    if best is None:
+        return None
+    placed, copy, part = best
+    return Pasted(_composed(frames, masks, placed)[part], masks[part], (copy & ~masks)[part], _covered(masks, copy))
+
+
+def _places(masks: _Masks, ways: _Motion) -> Iterator[tuple[_Motion, _Masks, tuple[slice, slice]]]:
+    """Ways of a copy that is free enough, where it is seen, and the part of the picture to look at; liked best first.
+
+    The picture's center lies halfway between the two first, then nearer to the copy: what goes by is farther from it
+    in most frames than what stays.
+    """
+    middle = len(masks) // 2
     cut = masks[middle].astype(np.float32)
     for shift in _shifts(masks[middle]):
         placed = ways @ _shifted(*shift)
-        window = _even_window(masks[middle], _warp(cut, placed[middle]) >= 0.5)
-        if window is None:
+        there = _warp(cut, placed[middle]) >= 0.5
+        windows = [_window_between(masks[middle], there, share) for share in _SHARES]
+        if not any(windows):
             continue
         copy = np.stack([_warp(cut, way) >= 0.5 for way in placed])
-        covered = float((copy & masks).sum() / max(copy.sum(), 1))
-        if covered <= _MOST_COVERED:
-            part = (slice(None), *window)
-            return Pasted(_composed(frames, masks, placed)[part], masks[part], (copy & ~masks)[part], covered)
-    return None
+        if _covered(masks, copy) <= _MOST_COVERED:
+            yield from ((placed, copy, window) for window in windows if window)
 
 
-def _even_window(mover: _Masks, copy: _Masks) -> tuple[slice, slice] | None:
-    """The largest part of the picture whose center is as far from both; None where that leaves too little of either."""
+def _covered(masks: _Masks, copy: _Masks) -> float:
+    return float((copy & masks).sum() / max(copy.sum(), 1))
+
+
+def _nearer(mover: _Masks, copy: _Masks) -> float:
+    """What a liking for the center alone would score; on a coarser grid, which is enough for it."""
+    coarse = [torch.from_numpy(mask[None, :, ::_COARSE, ::_COARSE].copy()) for mask in (mover, copy)]
+    rows, columns = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in coarse[0].shape[2:])
+    nearness = -(rows[:, None] ** 2 + columns**2)
+    score = float(prefers_mover(nearness.expand(coarse[0].shape), *coarse)[0])
+    return score if np.isfinite(score) else np.inf
+
+
+def _window_between(mover: _Masks, copy: _Masks, share: float) -> tuple[slice, slice] | None:
+    """The largest part of the picture whose center lies between both; None where that leaves too little of either.
+
+    Args:
+        mover: ``(H, W)``, where the object is.
+        copy: ``(H, W)``, where the copy is.
+        share: of the way from the object to the copy.
+    """
     if not copy.any():
         return None
     window = []
     for axis, length in enumerate(mover.shape):
         first, second = (np.flatnonzero(mask.any(axis=1 - axis)) for mask in (mover, copy))
-        ends = first[0] + second[0], first[-1] + second[-1]
-        middle = (ends[0] + ends[1] + 2) / 4
-        half = min(middle, length - middle) if abs(np.diff([np.mean(f) for f in (first, second)])[0]) > 1 else length
+        apart = abs(np.diff([np.mean(f) for f in (first, second)])[0]) > 1
+        middle = float((1 - share) * (first[0] + first[-1] + 1) / 2 + share * (second[0] + second[-1] + 1) / 2)
+        half = min(middle, length - middle) if apart else length
         window.append(slice(max(0, round(middle - half)), min(length, round(middle + half))))
     part = tuple(window)
     enough = all(mask[part].sum() >= _LEAST_SEEN * mover.sum() for mask in (mover, copy))

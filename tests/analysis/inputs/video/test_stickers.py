@@ -5,8 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from analysis.inputs.video.stickers import KINDS, background_motion, paste_copy
+from analysis.measures.localization import baseline_maps
+from analysis.measures.mover import prefers_mover
 from fima.errors import InputError
 
 HEIGHT, WIDTH, FRAMES = 96, 160, 9
@@ -47,6 +50,16 @@ def test_the_copy_has_the_objects_size_and_lies_across(kind):
     width = pasted.frames.shape[2]
     assert centers(pasted.mover)[middle] + centers(pasted.copy)[middle] == pytest.approx(width - 1, abs=1.5)
     assert pasted.covered == 0
+
+
+@pytest.mark.parametrize(("kind", "pan", "step"), [("world", 8.0, 0.0), ("world", 3.0, 6.0), ("picture", 3.0, 6.0)])
+def test_a_liking_for_the_center_gains_nothing_over_the_clip(kind, pan, step):
+    """Where a camera follows the object, its copy goes by, farther from the center in most frames, unless placed so."""
+    frames, masks = (np.roll(part, 30, axis=2) for part in clip(pan=pan, step=step, radius=8))  # near the middle
+    pasted = paste_copy(frames, masks, kind)
+    mover, copy = (torch.from_numpy(mask.copy())[None] for mask in (pasted.mover, pasted.copy))
+    nearness = baseline_maps(torch.zeros(1, 3, *pasted.mover.shape))["center"]
+    assert float(prefers_mover(nearness, mover, copy)) == pytest.approx(0.5, abs=0.07)
 
 
 def test_nothing_else_changes():
