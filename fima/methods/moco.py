@@ -104,8 +104,6 @@ class MoCo(Method):
         for name, weight in (("moving_weight", moving_weight), ("moving_energy", moving_energy)):
             if not 0 <= weight < math.inf:
                 raise InputError(f"{name} must be at least 0, got {weight}")
-        if moving_energy and not moving_weight:
-            raise InputError("moving_energy is a part of L_move: it goes with a moving_weight above 0")
         self.moving_weight, self.moving_head = moving_weight, MovingHead(moving_energy) if moving_weight else None
         self.settings = {
             "arch": arch if isinstance(arch, str) else None,
