@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _compare(settings: Settings, files: tuple[str, ...], out: Path) -> None:
-    compare(settings, files, measures=("cam", "affinity")).save(out)
+    compare(settings, files, measures=("cam", "affinity"), untrained=False).save(out)
 
 
 def _checkpoint(folder: Path, seed: int) -> tuple[FeatureExtractor, str]:

@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--measure", action="extend", nargs="+", metavar="MEASURE",
         help="such as cam, affinity or attribution (default: cam, affinity, temporal, localize, mover, sensitivity)",
     )  # fmt: skip
+    group.add_argument(
+        "--no-untrained", dest="untrained", action="store_false",
+        help="leave out the untrained twins, which are compared as well where no checkpoint is untrained",
+    )  # fmt: skip
     add_out_flag(parser, "compare")
 
 
@@ -52,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
     asked = decisive(args) | {"ckpt": checkpoints}
     with enough_memory(), results(args, "compare", asked, COMPARE_FILES, checkpoints) as folder:
         with show_progress("compare") as progress:
-            made = compare(settings, checkpoints, names=args.name, measures=args.measure, progress=progress)
+            made = compare(
+                settings, checkpoints, names=args.name, measures=args.measure, untrained=args.untrained,
+                progress=progress,
+            )  # fmt: skip
         files = made.save(args.out, tuple(args.format), into=folder)
     notes = [made.text(), ""]
     notes += [f"untrained weights: {', '.join(made.untrained)}"] if made.untrained else []

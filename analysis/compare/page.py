@@ -139,10 +139,12 @@ def render_page(content: Content) -> str:
 
 
 def _title(content: Content, first: Study) -> str:
-    """What was compared, on what."""
+    """What was compared, on what; untrained weights beside several trained ones are not what it is about."""
     inputs = first.provenance["inputs"]
     where = f" of {data_title(inputs['data'], inputs['split'])}" if inputs["data"] else ""
-    return f"{compared(content.names)}: features of {plural(inputs['num_videos'], 'video')}{where}"
+    names = [content.names[0], *(name for name in content.names[1:] if name not in content.untrained)]
+    told = compared(names if len(names) > 1 else content.names)
+    return f"{told}: features of {plural(inputs['num_videos'], 'video')}{where}"
 
 
 def _about(content: Content, first: Study) -> str:

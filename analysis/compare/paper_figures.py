@@ -155,4 +155,5 @@ def _studies(
         name = names[0] if names else Path(given[0]).name.split(".")[0]
         steps = Steps(progress, 1)
         return {name: run(measure, replace(settings, ckpt=given[0]), steps.begin(f"{measure} of {name}"))}
-    return compare(settings, given, names=names, measures=[measure], progress=progress).studies[measure]
+    made = compare(settings, given, names=names, measures=[measure], untrained=False, progress=progress)
+    return made.studies[measure]

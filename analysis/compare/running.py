@@ -9,7 +9,8 @@ from typing import Any
 from analysis.compare.columns import StepProgress, Steps, measure_columns
 from analysis.compare.result import Comparison
 from analysis.compare.training import TrainingStep
-from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS, Plan, plan_sources
+from analysis.inputs.backbone.checkpoints import DEFAULT_CHECKPOINTS, Plan, Source, plan_sources
+from analysis.inputs.backbone.twins import untrained_twins
 from analysis.inputs.sessions import open_sessions
 from analysis.inputs.video.sharing import share_videos
 from analysis.inputs.video.videos import VideoList, list_videos
@@ -27,6 +28,7 @@ def compare(
     *,
     names: Sequence[str] | None = None,
     measures: Sequence[str] | None = None,
+    untrained: bool = True,
     progress: StepProgress | None = None,
 ) -> Comparison:
     """Compare checkpoints on the same clips; the first is the baseline.
@@ -37,6 +39,8 @@ def compare(
             ``random:SEED`` (an untrained backbone of the others' architecture); None is ``DEFAULT_CHECKPOINTS``.
         names: One for each, instead of those made from the paths.
         measures: Keys of ``analysis.studies.STUDIES``; None is those of ``CORE`` that apply.
+        untrained: Where no checkpoint is untrained, also compare with their untrained twins, the last columns; with
+            ``settings.twin`` those stand beside the scores instead.
         progress: Called after each video with (videos done, in all, name of the step); a video counts once for each
             study.
 
@@ -48,17 +52,18 @@ def compare(
     plan = plan_sources(given, names, seed=settings.seed, trust=settings.trust_checkpoint)
     listed = share_videos(list_videos(settings))
     sessions = open_sessions(settings, plan.columns, videos=listed)
+    twins = untrained_twins(sessions) if untrained and not settings.twin else {}
     later = [step for steps in plan.runs.values() for step in steps if step.key not in {s.key for s in plan.columns}]
-    steps = Steps(progress, len(wanted) * (len(sessions) + len(later)))
-    studies, left_out = measure_columns(sessions, wanted, steps=steps, asked=measures or (), for_all=True)
+    steps = Steps(progress, len(wanted) * (len(sessions) + len(twins) + len(later)))
+    studies, left_out = measure_columns({**sessions, **twins}, wanted, steps=steps, asked=measures or (), for_all=True)
     return Comparison(
-        columns=plan.columns,
+        columns=[*plan.columns, *(Source(name, None, seed=settings.seed) for name in twins)],
         studies=studies,
         differences=[d for of in studies.values() for d in compare_scores(of)],
         training=_training(plan, settings, listed, studies, steps),
         left_out={measure: "; ".join(f"{n}: {why}" for n, why in of.items()) for measure, of in left_out.items()},
         settings=settings,
-        command=_command(settings, given, names, measures),
+        command=_command(settings, given, names, measures, untrained=untrained),
     )
 
 
@@ -89,7 +94,12 @@ def _training(
 
 
 def _command(
-    settings: Settings, given: Sequence[str], names: Sequence[str] | None, measures: Sequence[str] | None
+    settings: Settings,
+    given: Sequence[str],
+    names: Sequence[str] | None,
+    measures: Sequence[str] | None,
+    *,
+    untrained: bool,
 ) -> str:
     """The command line that repeats the comparison, but for ``--out``."""
     import shlex
@@ -97,4 +107,5 @@ def _command(
     words: list[Any] = ["--ckpt", *given]
     words += ["--name", *names] if names else []
     words += ["--measure", *measures] if measures else []
+    words += [] if untrained else ["--no-untrained"]
     return replace(settings, ckpt=None).command("compare") + " " + shlex.join(words)

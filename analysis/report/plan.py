@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.inputs.backbone.checkpoints import Source, newest_checkpoint, short_names
+from analysis.inputs.backbone.twins import has_untrained
 from analysis.inputs.sessions import open_sessions
 from analysis.measures.registry import MEASURES
 from analysis.plotting.common.films import folder_names
@@ -71,7 +72,7 @@ class Plan:
     @property
     def untrained(self) -> bool:
         """Whether one of the checkpoints is untrained, so that the others need no twin."""
-        return any(not session.loaded.trained for session in self.sessions.values())
+        return has_untrained(self.sessions)
 
     @property
     def same_clips(self) -> bool:

@@ -111,6 +111,7 @@ def _pictures(done: Sequence[Run], folder: Path, tell: Tell) -> dict[str, str]:
             [str(run.checkpoint) for run in ordered],
             names=[METHODS[run.method] for run in ordered],
             measures=list(_PICTURES),
+            untrained=False,
         )
         made.save(folder / "compare", into=_made(folder / "compare"))
         names = {measure: f"compare/compare-{measure}.png" for measure in _PICTURES}

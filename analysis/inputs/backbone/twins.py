@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from analysis.inputs.backbone.randomized import cascade, layers_from_top
@@ -11,7 +12,7 @@ from fima.checkpoints import untrained_backbone
 from fima.errors import InputError
 from fima.models.registry import is_custom
 
-__all__ = ["untrained_twin"]
+__all__ = ["has_untrained", "untrained_twin", "untrained_twins"]
 
 
 def untrained_twin(session: Session) -> Session | None:
@@ -46,3 +47,28 @@ def untrained_twin(session: Session) -> Session | None:
         untrained = replace(loaded, backbone=changed.backbone, trained=False, path=None, sha256=None)
         return make_session(settings, untrained, videos, kind)
     return make_session(settings, twin, videos, kind)
+
+
+def has_untrained(sessions: Mapping[str, Session]) -> bool:
+    """Whether one of the checkpoints is untrained, so that the others need no twin."""
+    return any(not session.loaded.trained for session in sessions.values())
+
+
+def untrained_twins(sessions: Mapping[str, Session]) -> dict[str, Session]:
+    """A twin for each architecture and input among checkpoints that are all trained.
+
+    Args:
+        sessions: Name of the checkpoint → session.
+
+    Returns:
+        Name → session: ``untrained``, or of several ``untrained (<name of the first that it is the twin of>)``; empty
+        where one of the checkpoints is untrained already.
+    """
+    if has_untrained(sessions):
+        return {}
+    first: dict[str, str] = {}
+    for name, session in sessions.items():
+        first.setdefault(repr((session.loaded.arch, session.loaded.settings, session.spec)), name)
+    made = {name: twin for name in first.values() if (twin := untrained_twin(sessions[name])) is not None}
+    alone = len(made) == 1 and "untrained" not in sessions
+    return {"untrained" if alone else f"untrained ({name})": twin for name, twin in made.items()}

@@ -14,6 +14,8 @@ import torch
 from analysis.cli import _parser, main
 from analysis.compare import compare, compare_scores
 from analysis.inputs.backbone.checkpoints import plan_sources, run_checkpoints
+from analysis.inputs.backbone.twins import untrained_twins
+from analysis.inputs.sessions import open_sessions
 from analysis.inputs.video.sharing import FrameCache, SharedExtractor, share_videos
 from analysis.inputs.video.videos import VideoList, VideoSource, list_videos
 from analysis.measures.common.numbers import number
@@ -182,7 +184,7 @@ def test_a_grid_of_another_size_is_drawn_at_its_own(settings, tmp_path):
         loaded = untrained_backbone("tiny", seed=size)
         spec = loaded.input.replace(size=size)
         paths.append(str(save_backbone(tmp_path / f"{size}.pth", loaded.backbone, arch="tiny", input=spec)))
-    studies = compare(replace(settings, size=None), paths, measures=["affinity"]).studies["affinity"]
+    studies = compare(replace(settings, size=None), paths, measures=["affinity"], untrained=False).studies["affinity"]
     images = [ax.images[0] for ax in draw_compared_affinity(studies).subfigs[0].axes if ax.images]
     assert [len(image.get_array()) for image in images] == [16, 49]
     assert len({image.get_clim() for image in images}) == 1
@@ -261,6 +263,28 @@ def test_untrained_takes_after_the_checkpoint(videos, tmp_path):
     assert made.names == ["untrained seed 4", "a"]
     assert inputs[0] == inputs[1] == spec.to_dict()
     assert list_videos(made.settings).videos[0].video_id in made.studies["affinity"]["a"].video_scores["video_id"]
+
+
+def test_without_an_untrained_checkpoint_its_twin_is_compared_too(settings, checkpoints, tmp_path):
+    made = compare(settings, checkpoints, measures=["affinity"])
+    assert made.names == ["a", "b", "untrained"]
+    assert made.untrained == ["untrained"]
+    asked = compare(settings, [*checkpoints, "random"], measures=["affinity"])
+    assert made.differences == asked.differences or repr(made.differences) == repr(asked.differences)
+    for left_out in ({"untrained": False}, {"settings": replace(settings, twin=True)}):
+        alone = compare(**{"settings": settings, "checkpoints": checkpoints, "measures": ["affinity"], **left_out})
+        assert alone.names == ["a", "b"]
+        assert ("--no-untrained" in alone.command) == ("untrained" in left_out)
+
+
+def test_every_architecture_and_input_has_its_own_twin(checkpoints):
+    sources = plan_sources([*checkpoints, "small-fima"]).columns
+    sessions = open_sessions(Settings(), sources, same_clips=False)
+    twins = untrained_twins(sessions)
+    assert list(twins) == ["untrained (a)", "untrained (small-fima)"]
+    assert [twin.loaded.arch for twin in twins.values()] == ["tiny", sessions["small-fima"].loaded.arch]
+    assert not untrained_twins(sessions | {"x": twins["untrained (a)"]})
+    assert list(untrained_twins({"untrained": sessions["a"]})) == ["untrained (untrained)"]
 
 
 PRETRAIN = [
@@ -375,7 +399,7 @@ def test_the_command_as_typed(videos, checkpoints, tmp_path, capsys):
 
 def test_notebook_parameters_and_flags_are_the_settings():
     fields = {field.name: field.default for field in dataclasses.fields(Settings) if field.name != "ckpt"}
-    own = {"ckpts", "names", "measures", "out"}
+    own = {"ckpts": None, "names": None, "measures": None, "untrained": True, "out": None}
     assert notebook_parameters("compare") == {*fields, *own}
     cells = nbformat.read(notebook_path("compare"), as_version=4).cells
     values: dict = {}
@@ -385,7 +409,8 @@ def test_notebook_parameters_and_flags_are_the_settings():
     for name, default in fields.items():
         assert values[name] == (None if default == () else default), name
         assert flags[name] == default, name
-    assert all(values[name] is None for name in own)
+    assert {name: values[name] for name in own} == own
+    assert flags["untrained"] is own["untrained"]
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
