@@ -21,8 +21,8 @@ from hypothesis import settings
 
 from tests.media import fill_clips, fill_fights, made_once
 
-# Shared machines pause; how long an example takes says nothing about the code.
-settings.register_profile("fima", deadline=None)
+# Shared machines pause; how long an example takes says nothing about the code. What is drawn is the same each time.
+settings.register_profile("fima", deadline=None, derandomize=True)
 settings.load_profile("fima")
 
 # Started in the background of a shell, a process and all its children ignore Ctrl-C; the tests of Ctrl-C need it.
@@ -76,7 +76,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=120_000)
         yield opened
         opened.close()
 

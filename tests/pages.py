@@ -11,6 +11,7 @@ __all__ = ["open_page"]
 def open_page(browser: Any, path: Path, **context: Any) -> tuple[Any, list[str]]:
     """The page, and a list that collects whatever goes wrong on it or leaves it."""
     tab = browser.new_context(**context).new_page()
+    tab.set_default_timeout(120_000)  # shared machines pause
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)

@@ -100,7 +100,7 @@ def seeds(tmp_path_factory, clips_dir):
     spec = {"mean": 0.45, "std": [0.2, 0.2, 0.2], "num_frames": 8, "size": 112}
     (folder / "a.json").write_text(json.dumps({**spec, "task": "linear", "checkpoint": {"path": "x"}}))
     (folder / "a.yaml").write_text(yaml.safe_dump({**spec, "method": {"name": "moco"}, "optimizer": {"epochs": 3}}))
-    return {path.name: path.read_bytes() for path in folder.glob("a.*")}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("a.*"))}
 
 
 def damaged(content, draw):

@@ -13,6 +13,7 @@ from analysis.cli import main
 from analysis.settings import Settings
 from analysis.studies import run
 from fima.files.claims import RECORDS
+from tests.progress import without_progress
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ BIN = Path(sys.executable).parent
 
 def _papermill(repo_dir, notebook, target, *parameters):
     words = [str(BIN / "papermill"), notebook, str(target), "--no-progress-bar", *parameters]
-    done = subprocess.run(words, cwd=repo_dir, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=repo_dir, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-3000:]
     return nbformat.read(target, as_version=4)
 
@@ -161,8 +162,9 @@ def test_the_index_opens_in_a_browser_without_an_error(report):
     if chromium is None:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"], timeout=120_000)
         page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page.set_default_timeout(120_000)
         errors: list[str] = []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -200,7 +202,7 @@ def test_a_failed_notebook_leaves_no_report(tmp_path, capsys):
         ["report", "--notebook", "affinity", "--size", "8", "--num-frames", "4", "--out", str(tmp_path / "out")]
     )
     assert code == 2
-    error = capsys.readouterr().err
+    error = without_progress(capsys.readouterr().err)
     assert error.count("\n") == 1
     assert "at least 2 positions" in error
     assert not (tmp_path / "out").exists()

@@ -23,7 +23,7 @@ def test_a_report_from_an_installed_wheel(repo_dir, tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     empty = tmp_path / "empty"
     venv.create(empty, with_pip=True)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "10", "--timeout", "60"]
     _run(
         empty / "bin" / "python",
         *install,
