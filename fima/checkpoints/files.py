@@ -12,7 +12,7 @@ import pickle
 import pickletools
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
     Raises:
         CheckpointError: if it cannot be written, such as on a full disk; a file that was there before is untouched.
+        RuntimeError: if a data loader's worker died meanwhile, which torch raises wherever the main thread is.
     """
     try:
         with whole_file(path, durable=True) as partial, partial.open("wb") as file:
@@ -85,16 +86,22 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     except WriteError as error:
         raise CheckpointError(str(error)) from error
     except RuntimeError as error:  # torch's writer hides the system's reason in a RuntimeError
+        for cause in _causes(error):
+            if "DataLoader worker" in str(cause):
+                raise cause from None
         raise CheckpointError(f"{path}: cannot be written ({_write_reason(error)})") from error
 
 
-def _write_reason(error: Exception) -> str:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return one_line(str(error))[:160]
+
+
+def _write_reason(error: Exception) -> str:
+    reasons = (cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror)
+    return next(reasons, one_line(str(error))[:160])
 
 
 def sha256_of(path: Path) -> str:

@@ -84,10 +84,9 @@ def opened_run(
         return
     folder = Path(config.out)
     begun = resume is not None and resume.path.resolve().parent == folder.resolve()
-    for file in resume.damaged if resume is not None and begun else ():
-        file.replace(file.with_name(f"{file.name}.damaged"))
+    damaged = resume.damaged if resume is not None and begun else ()
     known = {path.name for name in names for path in folder.glob(name)} if begun else ()
-    with claim_output(folder, kind, settings, names=names, inputs=inputs, known=known) as claim:
+    with claim_output(folder, kind, settings, names=names, inputs=inputs, known=known, damaged=damaged) as claim:
         yield RunFolder(config, names, claim)
 
 

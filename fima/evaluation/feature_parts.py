@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from fima.errors import InputError, WriteError
 from fima.evaluation.feature_store import read_metadata, schema
+from fima.files.locks import exclusive
 from fima.files.reading import read_json
 from fima.files.writing import scratch_folder, whole_file, write_csv, write_json
 
@@ -61,7 +62,8 @@ class Parts:
         It appears with its settings in it, so that of processes that start together one makes it and the others find
         it whole; none removes what another one has begun.
         """
-        with scratch_folder(self.out.parent) as fresh:
+        lock = self._folder.with_name(f"{self._folder.name}.fima-lock")
+        with exclusive(lock, str(self.out), wait=True), scratch_folder(self.out.parent) as fresh:
             write_json(fresh / _SETTINGS, content, indent=None)
             while not _moved(fresh, self._folder) and not self.are_of(content):
                 self.remove()  # damaged
@@ -87,8 +89,8 @@ class Parts:
 
     def wait(self, patience: float) -> None:
         """Until all parts are there."""
-        left, since = self.count, time.monotonic()
-        while missing := [number for number in range(self.count) if not self.path(number).exists()]:
+        left, since, missing = self.count, time.monotonic(), list(range(self.count))
+        while missing := [number for number in missing if not self.is_whole(number)]:
             if len(missing) < left:
                 left, since = len(missing), time.monotonic()
             if time.monotonic() - since > patience:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,7 @@ def claim_output(
     inputs: Iterable[str | Path] = (),
     overwrite: bool | None = None,
     known: Iterable[str] = (),
+    damaged: Iterable[Path] = (),
     shared: Iterable[str] = ("skipped.csv",),
     flag: str = "--out",
     lock: str = ".fima-lock",
@@ -221,6 +222,7 @@ def claim_output(
         inputs: files that are read, which are never replaced.
         overwrite: also replace results of other settings and kinds that a record lists; None: cannot be asked for.
         known: files of an earlier version of this project, without a record, that the caller knows by their content.
+        damaged: files that are kept as ``<name>.damaged`` once the folder is this run's.
         shared: names that all kinds write alike.
         flag: what the folder was given with.
         lock: runs of one lock cannot be at work at the same time.
@@ -233,6 +235,9 @@ def claim_output(
     try:
         with exclusive(target / lock, f"{flag} {target}"):
             sweep(target)
+            for file in damaged:
+                with suppress(FileNotFoundError):
+                    file.replace(file.with_name(f"{file.name}.damaged"))
             plain = json.loads(json.dumps(settings, default=os.fspath))
             claim = Claim(target, kind, plain, inputs=inputs, overwrite=overwrite, shared=shared, flag=flag)
             claim.adopt(known, names)

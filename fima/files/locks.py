@@ -12,6 +12,8 @@ from fima.errors import InputError
 
 __all__ = ["exclusive"]
 
+_HELD: set[int] = set()
+
 
 @contextmanager
 def exclusive(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
@@ -28,11 +30,23 @@ def exclusive(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         InputError: if another process holds it, or no file can be made there.
     """
     handle = _open_locked(path, what, wait=wait)
+    _HELD.add(handle)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        if handle in _HELD:  # not in a forked child
+            _HELD.remove(handle)
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _let_go() -> None:
+    """In a forked child: it would keep the lock after its parent's death."""
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _open_locked(path: Path, what: str, *, wait: bool) -> int:

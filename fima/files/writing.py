@@ -43,7 +43,19 @@ __all__ = [
 
 PARTIAL = re.compile(r"\.partial-([0-9a-f]{8})-(\d+)-(\d+)(\..*)?")
 """Hidden names of what is being written: machine, process and number."""
-_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _machine(proc: Path = Path("/proc")) -> str:
+    """A name of where process ids are unique: containers may share a host's name and a folder, but no processes."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append((proc / "sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        parts.append(str((proc / "self/ns/pid").stat().st_ino))
+    return f"{zlib.crc32(' '.join(parts).encode()):08x}"
+
+
+_MACHINE = _machine()
 _NUMBERS = itertools.count()
 _OPEN: set[str] = set()
 _SWEPT: set[Path] = set()
@@ -189,9 +201,9 @@ def partial_name(suffix: str = "") -> str:
 
 def sweep(folder: Path) -> None:
     """Remove, once for each process, the files and folders that dead processes left half-written in a folder."""
-    if folder in _SWEPT:
+    if (place := folder.resolve()) in _SWEPT:
         return
-    _SWEPT.add(folder)
+    _SWEPT.add(place)
     for path in [Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith(".partial-")]:
         if not is_abandoned(path):
             continue

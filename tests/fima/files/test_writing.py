@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from fima.errors import InputError, WriteError
-from fima.files.writing import _MACHINE, is_abandoned, sweep, whole_file, write_csv, write_json, write_text
+from fima.files.writing import _MACHINE, _machine, is_abandoned, sweep, whole_file, write_csv, write_json, write_text
 
 
 def _names(folder):
@@ -113,3 +114,28 @@ def test_files_of_another_machine_go_after_a_day_and_others_hidden_files_stay(tm
     assert is_abandoned(old)
     sweep(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([fresh, *users])
+
+
+def test_containers_and_reboots_of_one_hosts_name_are_machines_of_their_own(tmp_path):
+    """Their process ids say nothing of each other."""
+    names = {_machine(tmp_path / "no proc")}
+    for container in ("a", "b"):
+        for part, text in (("sys/kernel/random/boot_id", "one boot\n"), ("self/ns/pid", "")):
+            (tmp_path / container / part).parent.mkdir(parents=True)
+            (tmp_path / container / part).write_text(text)
+        names.add(_machine(tmp_path / container))
+    (tmp_path / "a" / "sys/kernel/random/boot_id").write_text("another boot\n")
+    names.add(_machine(tmp_path / "a"))
+    assert len(names) == 4
+    assert _machine() == _MACHINE
+
+
+def test_a_folder_is_swept_once_whatever_it_is_called(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        left = folder / f".partial-{_MACHINE}-{2**22 + 1}-0"  # no process has so high a number
+        left.touch()
+        monkeypatch.chdir(folder)
+        sweep(Path())
+        assert not left.exists()
