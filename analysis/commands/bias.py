@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_backbone_flags(parser, several="one or several")
     group = parser.add_argument_group("drawn videos")
-    group.add_argument("--regime", choices=list(REGIMES), default="camera", help="their world (default: %(default)s)")
+    group.add_argument(
+        "--regime", default="camera", metavar="NAME",
+        help=f"their world: {', '.join(REGIMES)}; with knobs natural,textures=DIR (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument(
         "--videos", nargs=2, type=int, default=[800, 500], metavar=("TRAIN", "TEST"),
         help="how many; half as many as of TEST choose the probe's regularization (default: 800 500)",

@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the page of another study that is there")
     parser.add_argument("--lanes", type=int, default=1, metavar="N", help="processes at a time (default: 1)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor, each (default: 1)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="of features and fine-tuning (default: cpu)"
+    )
     parser.add_argument("--no-training", action="store_true", help="only what is finished by now")
 
 
@@ -76,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     report = study(
         videos, checkpoints, Path(args.runs), Path(args.out), tasks=args.tasks, seeds=args.seeds,
         fold_seeds=args.fold_seeds or args.seeds[:1], folds=args.folds, shown=args.shown, arch=args.arch,
-        lanes=args.lanes, threads=args.threads, training=not args.no_training, data=args.data,
+        lanes=args.lanes, threads=args.threads, device=args.device, training=not args.no_training, data=args.data,
         command=shlex.join(["fima-analyze", *sys.argv[1:]]), overwrite=args.overwrite, tell=tell,
     )  # fmt: skip
     sys.stdout.writelines(f"{line}\n" for line in report.conclusions)

@@ -131,18 +131,18 @@ class Job:
         """For lines of progress."""
         return f"{self.checkpoint.name}, {self.task}, {self.scope}, seed {self.seed}"
 
-    def command(self, runs: Path, arch: str, threads: int) -> list[str]:
+    def command(self, runs: Path, arch: str, threads: int, device: str = "cpu") -> list[str]:
         """Arguments of ``fima``, for the tasks that are processes of their own, and of the linear probe's settings."""
         source = ["--ckpt", self.checkpoint.path, *([] if self.checkpoint.trained else ["--arch", arch])]
         if self.task == FEATURES:
             return [
                 "extract", *source, "--data", str(runs / "lists" / "all.csv"), "--out",
                 str(self.folder / "features.parquet"), "--clips", str(CLIPS), "--seed", str(self.seed), "--device",
-                "cpu", "--threads", str(threads), *([] if self.shown == "rgb" else ["--shown", self.shown]),
+                device, "--threads", str(threads), *([] if self.shown == "rgb" else ["--shown", self.shown]),
             ]  # fmt: skip
         data = ["--data", str(runs / "lists" / self.scope), "--out", str(self.folder), "--seed", str(self.seed)]
-        machine = ["--trainer.accelerator", "cpu", "--trainer.threads", str(threads), "--loader.workers", "0",
-                   "--log.progress", "lines", "--log.tensorboard", "false"]  # fmt: skip
+        machine = ["--trainer.accelerator", "cpu" if device == "cpu" else "gpu", "--trainer.threads", str(threads),
+                   "--loader.workers", "0", "--log.progress", "lines", "--log.tensorboard", "false"]  # fmt: skip
         if self.base == "linear":
             return ["linear", *source, *data, *LINEAR, *machine]
         return ["finetune", *source, *data, *FINETUNE, "--resume", "auto", "--checkpoints.keep", "1", *machine]

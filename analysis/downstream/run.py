@@ -36,6 +36,7 @@ def study(
     arch: str | None = None,
     lanes: int = 1,
     threads: int = 1,
+    device: str = "cpu",
     training: bool = True,
     data: str = "",
     command: str = "",
@@ -57,6 +58,7 @@ def study(
         arch: of random weights; None: as the first trained checkpoint's.
         lanes: processes at a time.
         threads: of the processor, for each.
+        device: that features are computed and backbones fine-tuned on.
         training: False takes only what is finished by now.
         data: as typed, for the page.
         command: likewise.
@@ -83,7 +85,7 @@ def study(
             if training or job.folder.exists():
                 claim(job.folder, identity(job, runs, known[job.checkpoint]))
         if training:
-            _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, tell=tell)
+            _work(jobs, runs, videos, scopes, known, lanes=lanes, threads=threads, device=device, tell=tell)
         table = collect(gather(jobs, videos, scopes), videos, scopes, [one.name for one in checkpoints])
         report = Report(
             data, command, videos, scopes, tuple(checkpoints), known, tuple(jobs), table, compare(table, videos),
@@ -102,12 +104,13 @@ def _work(
     *,
     lanes: int,
     threads: int,
+    device: str,
     tell: Tell,
 ) -> None:
     """Features, what is made of them, then fine-tuning."""
 
     def command(job: Job) -> list[str]:
-        return job.command(runs, known[job.checkpoint].arch, threads)
+        return job.command(runs, known[job.checkpoint].arch, threads, device)
 
     def process(job: Job) -> Process:
         return Process(job.label, job.folder, command(job), partial(_finish, job))

@@ -70,7 +70,7 @@ class Reproduced:
 
 
 def _judged(claim: Claim, regime: str, table: Table) -> tuple[str, str]:
-    if claim.regimes and regime not in claim.regimes:
+    if not claim.about(regime):
         return "–", ""
     verdict, difference = judge(claim, table[regime])
     if difference is None:
@@ -138,7 +138,7 @@ def _forest(table: Table) -> list[ForestGroup]:
         found: dict[str, list[Effect]] = {regime: [], f"{regime}, × chance": []}
         for claim in CLAIMS:
             verdict, one = judge(claim, methods)
-            if one is None or (claim.regimes and regime not in claim.regimes):
+            if one is None or not claim.about(regime):
                 continue
             told = interval_text(one.mean, one.low, one.high)
             mean, low, high = (bound - claim.least for bound in (one.mean, one.low, one.high))

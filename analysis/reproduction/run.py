@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from analysis import jobs
+from analysis.inputs.backbone.checkpoints import run_checkpoints
 from analysis.jobs import Process, Tell
 from analysis.output import output_folder, timestamp, versions
 from analysis.pages.environment import write_page
 from analysis.plotting.style import save_figure
-from analysis.reproduction.figures import draw_table
+from analysis.reproduction.figures import draw_curves, draw_table
 from analysis.reproduction.page import Reproduced, render_markdown, render_reproduction
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import score
-from analysis.reproduction.table import Scored, collect, to_csv
+from analysis.reproduction.table import Scored, collect, curves_to_csv, to_csv
 from analysis.settings import Settings
+from fima.checkpoints import load_backbone, save_backbone
 from fima.errors import InputError
 
 __all__ = ["reproduce"]
@@ -27,6 +29,7 @@ _SHOWN = ("moco", "vd", "fima")
 _PICTURES = {"cam": "Figure 3", "affinity": "Figure 5a", "temporal": "Figure 5b"}
 
 
+_SHORT = "TOO SHORT to conclude from"
 _FILES = ("index.html", "README.md", "scores.png", "scores.csv", "scores.json")
 
 
@@ -39,6 +42,7 @@ def reproduce(
     device: str = "cpu",
     training: bool = True,
     overwrite: bool = False,
+    curves: bool = False,
     command: str = "",
     tell: Tell,
 ) -> Path:
@@ -52,6 +56,7 @@ def reproduce(
         device: to score on.
         training: False takes only what is trained by now; what is not is left out and said so.
         overwrite: replace the page of another budget.
+        curves: also score the checkpoints kept on the way, and draw every score over steps.
         command: as typed, for the page.
         tell: takes lines of progress.
 
@@ -72,10 +77,11 @@ def reproduce(
             raise InputError(f"{runs[0].folder.parent}: no run is finished yet; leave --no-training out to train them")
         scored = {run: score(run, device=device, tell=tell) for run in done}
         table = collect(scored)
-        save_figure(draw_table(table, budget.warning and "TOO SHORT to conclude from"), folder / "scores.png", "png")
+        save_figure(draw_table(table, budget.warning and _SHORT), folder / "scores.png", "png")
         (folder / "scores.csv").write_text(to_csv(table), encoding="utf-8")
         (folder / "scores.json").write_text(_json(scored, runs), encoding="utf-8")
-        made = Reproduced(table, runs, budget, _pictures(done, folder, tell))
+        drawn = _over_training(scored, folder, device, tell) if curves else {}
+        made = Reproduced(table, runs, budget, drawn | _pictures(done, folder, tell))
         (folder / "README.md").write_text(render_markdown(made), encoding="utf-8")
         write_page(folder / "index.html", render_reproduction(made, folder, command=command))
     return Path(out) / "index.html"
@@ -91,7 +97,29 @@ def _train(runs: Sequence[Run], *, lanes: int, threads: int, tell: Tell) -> None
 
 
 def _finish(run: Run, code: int) -> None:
+    """Of the checkpoints on the way only the backbones are kept: curves need no more, and a decoder is large."""
+    for step in list(run_checkpoints(run.folder))[:-1]:
+        loaded = load_backbone(run.at(step).checkpoint)
+        save_backbone(run.at(step).checkpoint, loaded.backbone, arch=loaded.arch, input=loaded.input)
     (run.folder / "finished").touch()
+
+
+def _over_training(scored: Scored, folder: Path, device: str, tell: Tell) -> dict[str, str]:
+    """A figure of every score over steps for each regime, and its numbers; title → path."""
+    at: dict[int, dict[Run, Any]] = {}
+    for run in scored:
+        *earlier, last = run_checkpoints(run.folder) if run.trained else [0]
+        for step in earlier:
+            at.setdefault(step, {})[run.at(step)] = score(run.at(step), device=device, tell=tell)
+        at.setdefault(last, {})[run] = scored[run]
+    curves, note = {step: collect(at[step]) for step in sorted(at)}, next(iter(scored)).budget.warning and _SHORT
+    (folder / "curves.csv").write_text(curves_to_csv(curves), encoding="utf-8")
+    pictures = {}
+    for place, regime in enumerate(dict.fromkeys(run.regime for run in scored if run.trained)):
+        name = f"curves-{place + 1}.png"
+        save_figure(draw_curves(curves, regime, note), folder / name, "png")
+        pictures[f"Scores over training, {regime}"] = name
+    return pictures
 
 
 def _pictures(done: Sequence[Run], folder: Path, tell: Tell) -> dict[str, str]:

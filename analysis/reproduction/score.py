@@ -60,7 +60,7 @@ def score(run: Run, *, device: str = "cpu", tell: Callable[[str], None] | None =
         what validation chose.
     """
     loaded = load_backbone(run.checkpoint) if run.trained else untrained_backbone("tiny", seed=run.seed)
-    path = run.folder / "scores.json"
+    path = run.scores
     key = {
         "version": _VERSION,
         "checkpoint": loaded.sha256 or f"random:{run.seed}",

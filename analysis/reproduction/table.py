@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from analysis.measures.common.statistics import PairedDifference, Summary, paire
 from analysis.reproduction.plan import METHODS, Run
 from analysis.reproduction.score import SCORES
 
-__all__ = ["CLAIMS", "Cell", "Claim", "collect", "judge", "score_rows", "to_csv", "to_markdown"]
+__all__ = ["CLAIMS", "Cell", "Claim", "collect", "curves_to_csv", "judge", "score_rows", "to_csv", "to_markdown"]
 
 Array = NDArray[np.float64]
 Scored = Mapping[Run, Mapping[str, Any]]
@@ -93,8 +93,12 @@ class Claim:
     least: float = 0.0
     regimes: tuple[str, ...] = ()
 
+    def about(self, regime: str) -> bool:
+        """Whether it is claimed in a regime, which may be given with knobs."""
+        return not self.regimes or regime.partition(",")[0] in self.regimes
 
-_HARD = ("camera", "clutter", "changing")
+
+_HARD = ("camera", "clutter", "changing", "natural", "outdoors")
 CLAIMS = (
     Claim("Motion probe: MoCo + L_VD at least 40 points above MoCo", "linear", "vd", "moco", 0.4),
     Claim("Motion probe: FIMA at least 40 points above MoCo", "linear", "fima", "moco", 0.4),
@@ -158,21 +162,28 @@ def _chance(level: float | None, *, percent: bool) -> str:
 
 def to_csv(table: Table) -> str:
     """Every cell as a row."""
+    return _csv(_HEADS, _cells(table))
+
+
+def curves_to_csv(curves: Mapping[int, Table]) -> str:
+    """Every cell of every step as a row."""
+    return _csv(["step", *_HEADS], ([str(step), *row] for step, table in curves.items() for row in _cells(table)))
+
+
+_HEADS = ["regime", "method", "score", "mean", "low", "high", "chance", "videos", "seeds"]
+
+
+def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["regime", "method", "score", "mean", "low", "high", "chance", "videos", "seeds"])
+    csv.writer(text, lineterminator="\n").writerows([heads, *rows])
+    return text.getvalue()
+
+
+def _cells(table: Table) -> Iterator[list[str]]:
     for regime, methods in table.items():
         for method, cells in methods.items():
             for name, cell in cells.items():
                 s = cell.summary
                 seeds = " ".join(f"{mean:.6g}" for mean in cell.seeds)
-                row = [
-                    regime,
-                    method,
-                    name,
-                    *(f"{v:.6g}" for v in (s.mean, s.low, s.high, s.chance)),
-                    s.num_videos,
-                    seeds,
-                ]
-                writer.writerow(row)
-    return text.getvalue()
+                numbers = (f"{v:.6g}" for v in (s.mean, s.low, s.high, s.chance))
+                yield [regime, method, name, *numbers, str(s.num_videos), seeds]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analysis.measures.common.statistics import Summary
     from analysis.studies.common.study import Study
 
-__all__ = ["draw_training"]
+__all__ = ["draw_curve", "draw_level", "draw_training", "finish_panel", "training_legend"]
 
 _DOTS: Any = (0, (1, 1.2))
 
@@ -51,23 +51,36 @@ def draw_training(
         figure = new_figure(grid_height(len(wanted)) * 1.1 + 0.75)
         for at, (ax, (measure, score)) in enumerate(zip(panel_grid(figure, len(wanted)), wanted, strict=True)):
             for run, steps in training.items():
-                _draw_curve([(s.step, s.scores[measure].get(score)) for s in steps], run, marks, ax)
+                draw_curve([(s.step, s.scores[measure].get(score)) for s in steps], run, marks, ax)
             for name in references:
                 _draw_reference(measures[measure][name], score, marks.color(name), ax)
             _draw_chance(measures[measure], score, ax)
             ax.set_title(f"{measure}\n{score_title(measure, score)}")
-            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            ax.yaxis.set_major_locator(MaxNLocator(4))
-            ax.ticklabel_format(axis="y", useOffset=False)
-            if at >= len(wanted) - BESIDE:
-                ax.set_xlabel("optimizer step")
-        _training_legend(figure, training, references, marks)
+            finish_panel(ax, lowest=at >= len(wanted) - BESIDE)
+        training_legend(figure, training, references, marks)
         first = next(iter(measures.values()))
         figure.suptitle(compared_caption(first, "Scores over training: mean over videos with 95 % band"))
     return figure
 
 
-def _draw_curve(points: list[tuple[int, Summary | None]], run: str, marks: Marks, ax: Axes) -> None:
+def finish_panel(ax: Axes, *, lowest: bool) -> None:
+    """Few ticks, and steps named below a column's lowest panel."""
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.ticklabel_format(axis="y", useOffset=False)
+    if lowest:
+        ax.set_xlabel("optimizer step")
+
+
+def draw_curve(points: Sequence[tuple[int, Summary | None]], run: str, marks: Marks, ax: Axes) -> None:
+    """One run's mean over steps, with its 95 % band.
+
+    Args:
+        points: Step and what is known of it.
+        run: Its name.
+        marks: Of all runs.
+        ax: To draw in.
+    """
     known = [(step, s.mean, s.low, s.high) for step, s in points if s is not None and np.isfinite(s.mean)]
     if not known:
         return
@@ -81,7 +94,12 @@ def _draw_curve(points: list[tuple[int, Summary | None]], run: str, marks: Marks
 
 def _draw_reference(study: Study, score: str, color: str, ax: Axes) -> None:
     if score in study.scores and np.isfinite(study.scores[score].mean):
-        ax.axhline(study.scores[score].mean, color=color, linestyle=_DOTS, linewidth=1.2)
+        draw_level(study.scores[score].mean, color, ax)
+
+
+def draw_level(mean: float, color: str, ax: Axes) -> None:
+    """The dotted level of what has no steps."""
+    ax.axhline(mean, color=color, linestyle=_DOTS, linewidth=1.2)
 
 
 def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
@@ -92,7 +110,15 @@ def _draw_chance(studies: Mapping[str, Study], score: str, ax: Axes) -> None:
         ax.axhline(level, **CHANCE)
 
 
-def _training_legend(figure: Any, training: Mapping[str, Any], references: Sequence[str], marks: Marks) -> None:
+def training_legend(figure: Any, training: Iterable[str], references: Sequence[str], marks: Marks) -> None:
+    """Names of runs and references below a figure, and the chance level.
+
+    Args:
+        figure: To draw in.
+        training: Names of runs.
+        references: Names of what is drawn as a dotted level.
+        marks: Of all of them.
+    """
     handles = [marks.handle(run, shortened(run, 36), markersize=3.5) for run in training]
     handles += [marks.handle(name, shortened(name, 36), linestyle=_DOTS) for name in references]
     handles.append(Line2D([], [], label="chance", **CHANCE))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fima.checkpoints import LoadedBackbone
 from fima.data.clip_protocol import MIDDLE_CLIP
 from fima.data.datasets import VideoDataset, open_dataset
-from fima.data.shapes import ShapesRecord
+from fima.data.shapes import ShapesRecord, require_backgrounds
 from fima.errors import InputError
 from fima.evaluation.features import clip_features
 from fima.evaluation.probes import fit_linear_probe
@@ -103,18 +103,19 @@ def bias_worlds(regime: str, videos: tuple[int, int, int], *, correlation: float
     """Drawn videos whose background tells the class on a share of them.
 
     Args:
-        regime: A key of `fima.data.shapes.REGIMES`.
+        regime: A key of `fima.data.shapes.REGIMES`, also with knobs: ``natural,textures=DIR``.
         videos: Number of videos for training, validation and test.
         correlation: That share, in [0, 1]; the other videos draw their background.
 
     Raises:
-        InputError: For an unknown regime, or a number that cannot be used.
+        InputError: For an unknown regime, one whose backgrounds cannot be told apart, or a number that cannot be used.
     """
     world = f"shapes:{regime},correlation={correlation}"
     train, val, test = (
         open_dataset(f"{world},videos={count}", split=split)
         for split, count in zip(("train", "val", "test"), videos, strict=True)
     )
+    require_backgrounds(test, "--regime")
     swapped = open_dataset(f"{world},swapped=true,videos={videos[2]}", split="test")
     return BiasWorlds(train, val, test, swapped)
 

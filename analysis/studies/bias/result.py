@@ -192,7 +192,7 @@ def compare_bias(
     Args:
         settings: Which backbones, and how they are read; ``ckpt``, ``data`` and ``split`` are set here.
         checkpoints: Files, shipped names, ``random`` or ``random:SEED``; by default ``settings.checkpoint``.
-        regime: A key of `fima.data.shapes.REGIMES`.
+        regime: A key of `fima.data.shapes.REGIMES`, also with knobs: ``natural,textures=DIR``.
         videos: Number of videos for training and test, at least 2 each; half as many as for the test choose the
             regularization.
         correlation: Share of the videos whose background tells the class, in [0, 1].

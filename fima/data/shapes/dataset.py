@@ -11,11 +11,13 @@ import numpy as np
 from fima.data.datasets.records import VideoDataset, VideoRecord
 from fima.data.shapes.looks import look_of
 from fima.data.shapes.motions import MOTIONS
+from fima.data.shapes.pool import open_pool
 from fima.data.shapes.render import ShapesVideo, draw_video, label_and_pattern
+from fima.data.shapes.textures import PATTERNS
 from fima.data.shapes.world import ShapesWorld, world_from_text
 from fima.errors import InputError
 
-__all__ = ["SPLITS", "ShapesRecord", "open_shapes"]
+__all__ = ["SPLITS", "ShapesRecord", "open_shapes", "require_backgrounds"]
 
 SPLITS = {"train": 1500, "val": 500, "test": 500}
 """Splits and how many videos each has unless told; their videos are drawn from seeds of their own."""
@@ -81,6 +83,27 @@ def open_shapes(text: str, *, split: str | None = None) -> VideoDataset:
     number = list(SPLITS).index(split)
     records = tuple(_record(world, (seed, number, index), regime, split) for index in range(videos))
     return VideoDataset(records, MOTIONS, Path(text), "shapes")
+
+
+def require_backgrounds(data: VideoDataset, flag: str) -> None:
+    """Refuse natural looks of so few pictures that ids of backgrounds share them: no probe could tell those apart.
+
+    Args:
+        data: as of `open_shapes`.
+        flag: that names the world, for the message.
+
+    Raises:
+        InputError: for fewer pictures than ids.
+    """
+    world = next(record.world for record in data if isinstance(record, ShapesRecord))
+    if world.look == "natural":
+        found, needed = len(open_pool(world.textures, world.objects).pictures), len(PATTERNS)
+        if found < needed:
+            looks = f"textures={world.textures}" if world.textures else "natural looks as they come"
+            raise InputError(
+                f"{flag}: {looks}: {found} pictures (of a video, up to 8) stand for {needed} backgrounds, which are "
+                f"probed; expected at least {needed}: natural,textures=DIR"
+            )
 
 
 def _record(world: ShapesWorld, seed: tuple[int, int, int], regime: str, split: str) -> ShapesRecord:

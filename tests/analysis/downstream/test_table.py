@@ -84,6 +84,10 @@ def test_altered_clips_are_tasks_of_their_own() -> None:
     ]
     assert "--shown" not in jobs[0].command(Path("r"), "tiny", 1)
     assert jobs[1].command(Path("r"), "tiny", 1)[-2:] == ["--shown", "static"]
+    on = jobs[0].command(Path("r"), "tiny", 1, "cuda")
+    assert on[on.index("--device") + 1] == "cuda"
+    tuned = Job(Checkpoint("a", "a"), "finetune", "split", 0, Path("x")).command(Path("r"), "tiny", 1, "cuda")
+    assert tuned[tuned.index("--trainer.accelerator") + 1] == "gpu"
     with pytest.raises(InputError, match="--shown: there is no 'frozen'"):
         plan_jobs(parse_checkpoints(["tiny-vd"]), Path("r"), tasks=["knn"], shown=["frozen"], **given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -24,16 +25,23 @@ pytestmark = pytest.mark.slow
 def test_train_score_and_write(tmp_path):
     runs = plan_runs(TINY, tmp_path / "runs", ["random", "moco", "vd"], ["easy"], [0])
     said = []
-    page = reproduce(runs, tmp_path / "out", lanes=2, threads=1, tell=said.append)
+    page = reproduce(runs, tmp_path / "out", lanes=2, threads=1, curves=True, tell=said.append)
     assert page.name == "index.html"
     assert "What may be concluded" in page.read_text()
     text = page.with_name("README.md").read_text()
     assert "**This is a test.**" in text
     for name in ("untrained", "| MoCo |", "| MoCo + L_VD |", "holds", "not run"):
         assert name in text or name == "holds"
-    for picture in ("scores.png", "compare/compare-cam.png", "compare/compare-affinity.png", "compare/compare-temporal.png"):  # fmt: skip  # noqa: E501
+    for picture in ("scores.png", "compare/compare-cam.png", "compare/compare-affinity.png", "compare/compare-temporal.png", "curves-1.png"):  # fmt: skip  # noqa: E501
         assert (tmp_path / "out" / picture).stat().st_size > 10_000
         assert f"({picture})" in text
+    # Checkpoints on the way stay as backbones, and are scored; the last is scored once.
+    half = runs[1].folder / "step-00000002.ckpt"
+    assert half.stat().st_size < runs[1].checkpoint.stat().st_size / 2
+    rows = csv.DictReader((tmp_path / "out" / "curves.csv").read_text().splitlines())
+    assert {(row["method"], row["step"]) for row in rows} == {
+        ("random", "0"), ("moco", "2"), ("moco", "4"), ("vd", "2"), ("vd", "4")
+    }  # fmt: skip
     content = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert [run["method"] for run in content["runs"]] == ["random", "moco", "vd"]
     gap = content["runs"][1]["scores"]
@@ -50,7 +58,7 @@ def test_train_score_and_write(tmp_path):
     before = [line for line in said if line.startswith("scoring") or line.endswith(" min")]
     said.clear()
     reproduce(runs, tmp_path / "out", lanes=2, threads=1, tell=said.append)
-    assert len(before) == 5
+    assert len(before) == 7
     assert not [line for line in said if line.startswith("scoring") or line.endswith(" min")]
 
 

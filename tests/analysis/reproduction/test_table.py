@@ -6,16 +6,20 @@ import csv
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from analysis.cli import main
 from analysis.plotting.style import save_figure
-from analysis.reproduction.figures import draw_table
+from analysis.reproduction.figures import draw_curves, draw_table
 from analysis.reproduction.page import Reproduced, conclude, render_markdown, render_reproduction
 from analysis.reproduction.plan import BUDGETS, plan_runs
 from analysis.reproduction.score import SCORES
-from analysis.reproduction.table import CLAIMS, Claim, collect, judge, to_csv, to_markdown
+from analysis.reproduction.table import CLAIMS, Claim, collect, curves_to_csv, judge, to_csv, to_markdown
+from fima.data.shapes import REGIMES
 from fima.errors import InputError
+from fima.tasks.pretrain.recipes import parse_pretrain
 
 QUICK = BUDGETS["quick"]
 
@@ -69,7 +73,9 @@ def test_verdicts():
 def test_every_claim_is_about_a_score_and_methods_that_exist():
     for claim in CLAIMS:
         assert claim.score in SCORES
-        runs_of([claim.first, *([claim.second] if claim.second else [])], regimes=claim.regimes or ("easy",))
+        runs_of([claim.first, *([claim.second] if claim.second else [])])
+        assert set(claim.regimes) <= set(REGIMES)
+    assert any(claim.about("natural,textures=looks") and not claim.about("easy") for claim in CLAIMS)
 
 
 def test_table_as_text():
@@ -108,6 +114,43 @@ def test_plan_puts_a_whole_regime_before_the_next_seed():
     assert command[command.index("--data") + 1] == "shapes:camera,videos=480"
 
 
+@pytest.mark.parametrize("part", ["decoder", "foreground", "frame"])
+def test_fima_without_a_part_is_its_recipe_with_one_option_off(part):
+    (run,), (whole,) = runs_of([f"fima-no-{part}"]), runs_of(["fima"])
+    config, same = (parse_pretrain(one.command(1)[1:]) for one in (run, whole))
+    assert config.method == same.method | {part: False}
+    assert same.method.get(part, True)
+    assert config.optimizer == same.optimizer
+    assert run.folder.name == f"fima-no-{part}-0"
+
+
+@pytest.mark.parametrize(("budget", "every"), [("quick", 1), ("small", 2), ("long", 10)])
+def test_about_ten_checkpoints_stay(budget, every):
+    (run,) = plan_runs(BUDGETS[budget], "x", ["vd"], ["camera"], [0])
+    kept = parse_pretrain(run.command(1)[1:]).checkpoints
+    assert (kept.every_epochs, kept.keep_every) == (every, every)
+
+
+def test_natural_looks_need_a_picture_for_each_background(tmp_path, capsys):
+    for count in (9, 10):
+        (tmp_path / str(count)).mkdir()
+        for place in range(count):
+            cv2.imwrite(str(tmp_path / str(count) / f"{place}.png"), np.full((64, 64, 3), 20 * place, np.uint8))
+    (run,) = runs_of(["fima"], regimes=[f"natural,textures={tmp_path}/10"])
+    assert run.folder.parent.parent == Path("nowhere/quick")
+    for flags in (
+        ["reproduce", "--no-training", "--regimes"],
+        ["bias", "--ckpt", "random", "--videos", "4", "4", "--regime"],
+    ):
+        for regime, found in (("natural", "2 pictures"), (f"natural,textures={tmp_path}/9", "9 pictures")):
+            assert main([*flags, regime, "--out", str(tmp_path / "out")]) == 2
+            said = capsys.readouterr().err
+            assert f"{flags[-1]}: " in said
+            assert found in said
+            assert "expected at least 10" in said
+            assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("methods", "regimes", "seeds", "words"),
     [
@@ -121,6 +164,23 @@ def test_bad_plans(methods, regimes, seeds, words):
     with pytest.raises(InputError) as error:
         plan_runs(QUICK, "x", methods, regimes, seeds)
     assert words in str(error.value)
+
+
+def test_curves_are_where_the_numbers_are(tmp_path):
+    random, vd, fima = runs_of(["random", "vd", "fima-no-frame"])
+    values = {0: {random: 0.1}, 15: {vd: 0.2, fima: 0.3}, 75: {vd: 0.6, fima: 0.9}}
+    curves = {step: collect({run: content(linear=[v] * 40) for run, v in of.items()}) for step, of in values.items()}
+    figure = draw_curves(curves, "camera", "")
+    lines = [np.array(line.get_xydata()).round(6).tolist() for line in figure.axes[0].lines]
+    assert lines[:2] == [[[15, 0.2], [75, 0.6]], [[15, 0.3], [75, 0.9]]]
+    assert [line[0][1] for line in lines[2:]] == [0.1, 0.1]  # untrained, chance
+    assert len(figure.axes) == len(SCORES)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["MoCo + L_VD", "FIMA without frame loss", "untrained", "chance"]
+    rows = list(csv.DictReader(io.StringIO(curves_to_csv(curves))))
+    found = {(row["step"], row["method"]): float(row["mean"]) for row in rows if row["score"] == "linear"}
+    assert found[("75", "fima-no-frame")] == 0.9
+    assert len(found) == 5
 
 
 def _reproduced():
