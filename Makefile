@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## compare shipped backbones with untrained ones on drawn clips, and on VIDEO=my.mp4 if given: a page with pictures
 	@$(BIN)/fima-analyze compare --ckpt random tiny-vd tiny-fima --data shapes:camera,videos=8,size=224 --split test --out reports/demo --overwrite
 	@test -z "$(VIDEO)" || $(BIN)/fima-analyze compare --ckpt random small-fima tiny-fima --video "$(VIDEO)" --out reports/demo-video --overwrite
-	@$(BIN)/fima-analyze compare --ckpt random small-fima --measure mover localize --data shapes:natural,videos=16,size=224 --split test --out reports/demo-natural --overwrite
+	@$(BIN)/fima-analyze compare --ckpt random small-fima --measure cam affinity mover localize --data shapes:natural,videos=16,size=224 --split test --out reports/demo-natural --overwrite
 	@echo "Open $(CURDIR)/reports/demo-natural/index.html and $(CURDIR)/reports/demo/index.html$(if $(VIDEO), and $(CURDIR)/reports/demo-video/index.html)"
 
 lab: setup  ## JupyterLab, on the notebooks
