@@ -26,6 +26,7 @@ KINDS = ("picture", "world", "control", "seam")
 MAPS = {
     "": ("backbone, RGB", "o", COLORS["aligned"]),
     "motion_": ("backbone, motion", "s", COLORS["misaligned"]),
+    "attention_": ("attention received", "X", "#CC79A7"),
     "twin_": ("untrained twin", "D", GRAY),
     "difference_": ("frame difference", "^", GRAY),
     "contrast_": ("color contrast", "P", GRAY),
@@ -98,12 +99,12 @@ def draw_mover_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     for place, kind in enumerate(kinds):
         for step, (prefix, (_, marker, color)) in enumerate(found.items()):
             mean, low, high, *_ = arrays[f"summary_{prefix}{kind}"]
-            x = place + (step - (len(found) - 1) / 2) * 0.155
+            x = place + (step - (len(found) - 1) / 2) * 0.93 / max(6, len(found))
             ax.vlines(x, low, high, color=color, linewidth=1.4, zorder=3)
             ax.scatter([x], [mean], marker=marker, s=20, color=color, zorder=4)
             ax.annotate(
                 f"{mean:.2f}", (x, max(mean, high if np.isfinite(high) else mean)), (0, 3),
-                textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
+                textcoords="offset points", ha="center", va="bottom", fontsize=min(6.5, 39 / len(found)),
             )  # fmt: skip
     ax.set_xticks(range(len(kinds)), [textwrap.fill(find_score("mover", kind).label, 14) for kind in kinds])
     ax.set_ylabel("mover more active than copy\n(probability)")
@@ -114,12 +115,12 @@ def draw_mover_scores(arrays: dict[str, np.ndarray], *, ax: Axes) -> Axes:
     ]
     ax.legend(
         handles=handles,
-        ncols=len(found),
-        loc="upper center",
+        ncols=len(found) if len(found) < 7 else 4,
+        loc="lower center",
         frameon=False,
         fontsize=6.5,
         columnspacing=1.0,
         handletextpad=0.4,
-        bbox_to_anchor=(0.5, 1.16),
+        bbox_to_anchor=(0.5, 1.0),
     )
     return ax

@@ -17,17 +17,16 @@ from analysis.inputs.backbone.features import FeatureExtractor
 from analysis.inputs.backbone.randomized import cascade, layers_from_top, stage_counts
 from analysis.inputs.sessions import Progress, Session
 from analysis.inputs.video.clips import Clip, read_clip, to_batch
-from analysis.measures.attention import received_attention
 from analysis.measures.attribution import attribute, baseline_clip, cosine_target
 from analysis.measures.common.sanity import rank_correlation
 from analysis.measures.common.statistics import StreamingMean
 from analysis.measures.faithfulness import area, cell_order, center_map, deletion_curve, insertion_curve
 from analysis.measures.temporal import pool_features
+from analysis.studies.common.attended import attention_map
 from analysis.studies.common.collecting import Collector, Measured
 from analysis.studies.common.display import display_clip
 from analysis.studies.common.study import Study
 from fima.methods.activation import class_agnostic_activation_map
-from fima.models.attention import attention_between_slices, attention_layers
 
 __all__ = ["KINDS", "run"]
 
@@ -92,7 +91,6 @@ class _Maps:
         layers = len(layers_from_top(session.extractor))
         self.counts = stage_counts(layers, _STAGES)
         ((_, self.randomized),) = cascade(session.extractor, [layers], session.settings.seed)
-        self._attends = bool(attention_layers(session.loaded.backbone))
 
     def of(self, extractor: FeatureExtractor, clip: Tensor, replaced: Tensor) -> dict[str, Tensor]:
         """Maps ``(T', H', W')`` on the CPU of one clip ``(1, 3, T, H, W)`` with its `replacement`, by kind."""
@@ -102,10 +100,8 @@ class _Maps:
             "": class_agnostic_activation_map(features.rgb)[0],
             "motion_": class_agnostic_activation_map(features.motion)[0],
         }
-        if self._attends:
-            layer = self.settings.layer
-            between = attention_between_slices(extractor.backbone, extractor.prepare(clip), layer)
-            maps["attention_"] = received_attention(between).mean(dim=1)[0]
+        if (attention := attention_map(extractor, clip, self.settings.layer)) is not None:
+            maps["attention_"] = attention[0]
         maps["attribution_"] = self._attribution(extractor, clip, replaced, pool_features(features.rgb)[0], grid)
         return {kind: found.detach().float().cpu() for kind, found in maps.items()}
 

@@ -20,6 +20,7 @@ from analysis.inputs.video.truth import as_record, mask_source
 from analysis.inputs.video.videos import VideoSource, procedural_record
 from analysis.measures.localization import baseline_maps
 from analysis.measures.mover import plain_maps, prefers_mover
+from analysis.studies.common.attended import attention_map
 from analysis.studies.common.collecting import Collector, Measured
 from analysis.studies.common.display import DISPLAY_SIZE
 from analysis.studies.common.study import Study
@@ -51,8 +52,9 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     one. The whole frame is looked at, its short side scaled to the backbone's size, not a square of it.
 
     Scores, per video, `analysis.measures.mover.prefers_mover` of each kind of copy: ``picture``, ``world``, and the
-    controls ``control`` and ``seam``; the same of the motion map (``motion_picture``, …), of an untrained twin
-    (``twin_``), and of maps without a network (``difference_``, ``contrast_``, ``center_``).
+    controls ``control`` and ``seam``; the same of the motion map (``motion_picture``, …), of the attention
+    received (``attention_``, of token networks), of an untrained twin (``twin_``), and of maps without a network
+    (``difference_``, ``contrast_``, ``center_``).
 
     Args:
         session: Backbone and videos; masks from ``settings.masks``, or of drawn videos.
@@ -84,7 +86,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
                 shown.append(_example(video, cut, maps, measured))
     if len(without) == len(session.videos):
         raise InputError(f"{without[0]}: no clip has a moving object and a free place beside it for a copy")
-    references = frozenset(f"{prefix}{kind}" for prefix in _PREFIXES[2:] for kind in KINDS)
+    references = frozenset(f"{prefix}{kind}" for prefix in _PREFIXES[3:] for kind in KINDS)
     source = {
         "masks": session.settings.masks or "drawn",
         "without_place": without,
@@ -94,7 +96,7 @@ def run(session: Session, progress: Progress | None = None) -> Study:
     return collector.study("mover", _stacked(shown), levels=LEVELS, source=source, references=references)
 
 
-_PREFIXES = ("", "motion_", "twin_", "difference_", "contrast_", "center_")
+_PREFIXES = ("", "motion_", "attention_", "twin_", "difference_", "contrast_", "center_")
 LEVELS = {f"{prefix}{kind}": 0.5 for prefix in _PREFIXES for kind in KINDS}
 """Chance levels of all scores."""
 
@@ -188,7 +190,7 @@ def _drawn(video: VideoSource, indices: NDArray[np.int64]) -> Iterator[tuple[str
 
 
 def _maps(session: Session, twin: Session | None, pasted: Pasted, *, plain: bool = True) -> dict[str, Tensor]:
-    """Maps ``(1, T, H, W)`` of a clip by prefix (those without a network if ``plain``), and the masks it sees."""
+    """Maps ``(1, T, H, W)`` of a clip by prefix (``plain``: also attention and without a network), and its masks."""
     clip = _clip_of(session, pasted)
     size = (clip.shape[2], clip.shape[3], clip.shape[4])
     features = session.extractor(clip)
@@ -201,6 +203,9 @@ def _maps(session: Session, twin: Session | None, pasted: Pasted, *, plain: bool
             twin.extractor.feature_map(clip.to(features.rgb.device)), size=size
         )
     if plain:
+        attention = attention_map(session.extractor, clip.to(features.rgb.device), session.settings.layer)
+        if attention is not None:
+            maps["attention_"] = class_agnostic_activation_map(attention[:, None], size=size)
         found = baseline_maps(clip)
         maps |= {"difference_": found["motion"], "contrast_": plain_maps(clip)["contrast"], "center_": found["center"]}
     for name, mask in (("mover", pasted.mover), ("copy", pasted.copy)):

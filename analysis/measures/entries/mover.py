@@ -15,6 +15,7 @@ ENTRY = measure_entry(
     ),
     variants={
         "motion_": Variant("motion map"),
+        "attention_": Variant("attention received"),
         "twin_": Variant("untrained twin", reference=True),
         "difference_": Variant("frame difference", reference=True),
         "contrast_": Variant("color contrast", reference=True),

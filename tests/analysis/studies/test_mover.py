@@ -64,8 +64,31 @@ def test_real_files_get_a_pasted_copy(files):
     study = measured("change", data=str(files / "train.csv"), masks=str(files / "masks"))
     assert study.scores["picture"].mean > study.scores["control"].mean + 0.1
     assert study.scores["seam"].mean == 0.5
-    assert set(study.scores) == {f"{prefix}{kind}" for prefix in MAPS if prefix != "twin_" for kind in KINDS}
+    assert set(study.scores) == {
+        f"{prefix}{kind}" for prefix in MAPS if prefix not in ("twin_", "attention_") for kind in KINDS
+    }
     assert study.provenance["without_place"] == []
+
+
+def test_token_networks_have_attention_too(monkeypatch):
+    """The mean over channels says nothing after a layer norm; then attention put in by hand: the frame difference."""
+    small = {"arch": "videomae-tiny", "size": 32, "num_frames": 8}
+    found = analysis.run("mover", "random", data="shapes:easy,videos=2,size=64", **small)
+    scores = found.scores
+    assert {f"attention_{kind}" for kind in ("picture", "world", "seam")} <= scores.keys()
+    assert scores["attention_picture"].chance == 0.5
+    assert 0 < scores["attention_picture"].mean < 1
+    words = [text.get_text() for ax in found.figure().axes if ax.get_legend() for text in ax.get_legend().get_texts()]
+    assert words[:3] == ["backbone, RGB", "backbone, motion", "attention received"]
+
+    def by_change(extractor, clip, layer):
+        change = Answer("change")(clip)[:, 0]
+        return torch.nn.functional.adaptive_avg_pool3d(change, (4, 16, 16))
+
+    monkeypatch.setattr("analysis.studies.mover.attention_map", by_change)
+    scores = analysis.run("mover", "random", data="shapes:easy,videos=4,size=64", **small).scores
+    assert scores["attention_picture"].mean > 0.8
+    assert scores["attention_seam"].mean == 0.5
 
 
 def test_the_command_saves_what_it_draws_and_a_twin(files, tmp_path, capsys):
