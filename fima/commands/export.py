@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input-spec", metavar="SPEC", help="what the backbone is to be fed instead, such as size=112 (backbone)"
     )
+    parser.add_argument(
+        "--average", metavar="CKPT", nargs="+", default=[], help="the mean of the weights with these runs' (backbone)"
+    )
     parser.add_argument("--trust-checkpoint", action="store_true", help="read the file even if that runs code in it")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if an earlier export wrote it")
 
@@ -40,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if args.input_spec and args.format == "fima":
         raise InputError("--input-spec: goes with --format backbone; a method's file says how it was trained")
+    if args.average and args.format == "fima":
+        raise InputError("--average: goes with --format backbone; a method's networks and queues have no mean")
     if out.exists() and not args.overwrite:
         raise InputError(f"{out}: is there already; choose another name, or --overwrite")
     export = _export_method if args.format == "fima" else _export_backbone
@@ -62,7 +67,11 @@ def _export_method(args: argparse.Namespace, out: Path) -> None:
 
 def _export_backbone(args: argparse.Namespace, out: Path) -> None:
     from fima.checkpoints import load_backbone, save_backbone
+    from fima.checkpoints.averaging import average_weights
 
-    loaded = load_backbone(args.checkpoint, args.arch, trust=args.trust_checkpoint, input_spec=args.input_spec)
+    options = {"trust": args.trust_checkpoint, "input_spec": args.input_spec}
+    loaded, *others = [load_backbone(path, args.arch, **options) for path in (args.checkpoint, *args.average)]
+    backbone = average_weights([loaded, *others]) if others else loaded.backbone
     extra = {"source": str(loaded.report.format)} | ({} if loaded.epoch is None else {"epoch": loaded.epoch})
-    save_backbone(out, loaded.backbone, arch=loaded.arch, input=loaded.input, extra=extra)
+    extra |= {"mean_of": [one.sha256 for one in (loaded, *others)]} if others else {}
+    save_backbone(out, backbone, arch=loaded.arch, input=loaded.input, extra=extra)

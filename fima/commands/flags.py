@@ -65,7 +65,8 @@ _NOT_DECISIVE = {"out", "overwrite", "device", "threads", "batch_size", "workers
 _NOT_DECISIVE |= {"command", "run", "traceback", "trust_checkpoint", "no_training"}
 
 
-_READ = ("ckpt", "checkpoint", "video", "data", "masks", "features", "features_train", "features_test", "runs", "boxes")
+_READ = ("average", "ckpt", "checkpoint", "video", "data", "masks", "features", "features_train", "features_test",
+         "runs", "boxes")  # fmt: skip
 
 
 def decisive(args: argparse.Namespace) -> dict[str, Any]:
