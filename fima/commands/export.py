@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from fima.commands.flags import inputs_of
 from fima.errors import InputError
@@ -72,6 +73,7 @@ def _export_backbone(args: argparse.Namespace, out: Path) -> None:
     options = {"trust": args.trust_checkpoint, "input_spec": args.input_spec}
     loaded, *others = [load_backbone(path, args.arch, **options) for path in (args.checkpoint, *args.average)]
     backbone = average_weights([loaded, *others]) if others else loaded.backbone
-    extra = {"source": str(loaded.report.format)} | ({} if loaded.epoch is None else {"epoch": loaded.epoch})
+    extra: dict[str, Any] = {"source": str(loaded.report.format)}
+    extra |= {} if loaded.epoch is None else {"epoch": loaded.epoch}
     extra |= {"mean_of": [one.sha256 for one in (loaded, *others)]} if others else {}
     save_backbone(out, backbone, arch=loaded.arch, input=loaded.input, extra=extra)
