@@ -85,7 +85,8 @@ def run(session: Session, progress: Progress | None = None) -> Study:
             ):
                 shown.append(_example(video, cut, maps, measured))
     if len(without) == len(session.videos):
-        raise InputError(f"{without[0]}: no clip has a moving object and a free place beside it for a copy")
+        where = " before a resting camera (--masks auto)" if session.settings.masks == "auto" else ""
+        raise InputError(f"{without[0]}: no clip has a moving object{where} and a free place beside it for a copy")
     references = frozenset(f"{prefix}{kind}" for prefix in _PREFIXES[3:] for kind in KINDS)
     source = {
         "masks": session.settings.masks or "drawn",

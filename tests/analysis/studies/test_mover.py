@@ -112,3 +112,5 @@ def test_without_a_place_or_masks_it_is_refused(files, tmp_path):
         np.savez(tmp_path / stored.name, **whole)  # the object fills every frame
     with pytest.raises(InputError, match="no clip has a moving object and a free place"):
         measured("change", data=str(files / "train.csv"), masks=str(tmp_path))
+    with pytest.raises(InputError, match=r"no clip has a moving object before a resting camera \(--masks auto\) and"):
+        measured("change", data=str(files / "train.csv"), masks="auto")  # here the camera pans
