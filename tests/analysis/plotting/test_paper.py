@@ -116,6 +116,7 @@ def test_other_widths_are_refused(width):
         figure_width(width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_fonts_are_embedded_as_text(made, tmp_path, name):
     drawn = made[name].drawn

@@ -257,6 +257,7 @@ def test_a_measure_that_was_asked_for_and_does_not_apply_is_an_error(tmp_path, u
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_untrained_twin_stands_beside_scores_that_an_architecture_alone_has(tmp_path):
     measures = ("cam", "affinity")
     given = {"settings": SMALL, "notebooks": (), "measures": measures}

@@ -304,6 +304,7 @@ def test_nothing_readable_at_all(run, shapes, tmp_path, capfd, workers):
     assert "nor could any of" in error
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_has_the_least_mean(run, tmp_path):
     out = tmp_path / "b"
     assert run(out, "--checkpoints.best", "loss", "--checkpoints.every_steps", 1, "--checkpoints.keep", 9) == 0
