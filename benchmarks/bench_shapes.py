@@ -28,7 +28,7 @@ EPOCHS = 24
 BATCH = 32  # of both recipes
 RUNS = (
     ("moco-shapes", "clutter", 480),
-    ("moco-natural", "natural,scenes=2,num_frames=32,size=96,pan=0.03,radius=0.1-0.22,blur=0,shadow=0.2", 192),
+    ("moco-natural", "natural,scenes=2,num_frames=32,size=96,pan=0.03,radius=0.1-0.22,blur=0,shadow=0.2", 480),
 )
 """Recipe, world, videos."""
 CLIPS_A_SECOND, CLIPS = {"natural": 40, "outdoors": 25}, 40  # of 16 x 112 x 112 on one core, at least; clips drawn
