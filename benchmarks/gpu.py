@@ -21,7 +21,7 @@ _MOVING = (
     "pan=0.07,slowest=0,zoom=0.008,shake=0.01,amplitude=0.01-0.2,period=16-80,radius=0.08-0.28,blur=0.4,shadow=0.2,"
     "still_copies=1,still_in=either,picture_share=0.2,tilt=1.2,parallax=0.6,ripple=0.1,bend=0.1,tiled=true"
 )
-"""The world of small-fima's last run (docs/reproduction.md)."""
+"""The world of small-fima's third run (docs/reproduction.md)."""
 
 
 @dataclass(frozen=True)

@@ -136,14 +136,12 @@ def _cells(studies: Studies) -> list[str]:
 
 def _fewer(rows: Sequence[Row], videos: int) -> str:
     """Columns of fewer videos, which a copy had no place in."""
-    counts = {head: max((_count(row.studies, *column) for row in rows), default=0) for column, head in COLUMNS.items()}
-    found = [f"{head}: {count}" for head, count in counts.items() if 0 < count < videos]
+    found = []
+    for (measure, score), head in COLUMNS.items():
+        summaries = [row.studies[measure].scores.get(score) for row in rows if measure in row.studies]
+        count = max((summary.num_videos for summary in summaries if summary is not None), default=0)
+        found += [f"{head}: {count}"] if 0 < count < videos else []
     return f" ({'; '.join(found)})" if found else ""
-
-
-def _count(studies: Studies, measure: str, score: str) -> int:
-    values = studies[measure].video_scores.get(score, ()) if measure in studies else ()
-    return sum(value is not None and not math.isnan(value) for value in values)
 
 
 def _sizes(rows: Sequence[Row]) -> str:

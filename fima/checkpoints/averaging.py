@@ -30,14 +30,13 @@ def average_weights(loaded: Sequence[LoadedBackbone]) -> nn.Module:
     Raises:
         InputError: if they are not of one architecture; names the file.
     """
-    first, *others = loaded
-    entries = first.backbone.state_dict()
-    for other in others:
-        theirs = other.backbone.state_dict()
-        if {n: v.shape for n, v in theirs.items()} != {n: v.shape for n, v in entries.items()}:
-            raise InputError(f"{other.path}: {other.arch} has other weights than {first.arch} of {first.path}: no mean")
+    first = loaded[0]
     states = [one.backbone.state_dict() for one in loaded]
-    for name, value in entries.items():
+    shapes = [{name: value.shape for name, value in state.items()} for state in states]
+    for other, theirs in zip(loaded, shapes, strict=True):
+        if theirs != shapes[0]:
+            raise InputError(f"{other.path}: {other.arch} has other weights than {first.arch} of {first.path}: no mean")
+    for name, value in states[0].items():
         if value.is_floating_point():
             value.copy_(torch.stack([state[name].to(torch.float64) for state in states]).mean(dim=0))
     return first.backbone

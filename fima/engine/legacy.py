@@ -45,9 +45,8 @@ def run_as_today(run: Mapping[str, Any]) -> dict[str, Any]:
         decisive = {name: value for name, value in known.items() if name not in ("arch", "sha256")}
         return {"decisive": flatten(decisive), "data": {"start": start}, "world": 1}
     if (known.get("decisive") or {}).get("method.name") in ("moco", "fima"):
-        known["decisive"] = {"method.moving_weight": 0.0, "method.moving_energy": 0.0} | known[
-            "decisive"
-        ]  # new since 0.9
+        new = {"method.moving_weight": 0.0, "method.moving_energy": 0.0}  # which version 0.9 did not have
+        known["decisive"] = new | known["decisive"]
     if "digest" in (known.get("data") or {}):  # of fima pretrain
         known["data"] = {"train": known["data"]}
     return known

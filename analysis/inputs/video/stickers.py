@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from analysis.measures.common.rings import center_distance
 from analysis.measures.mover import prefers_mover
 from fima.errors import InputError
 
@@ -85,21 +86,22 @@ def paste_copy(
     if ways is None:
         return None
     best, uneven = None, np.inf
-    for placed, copy, window in _places(masks, ways):
+    for placed, copy, covered, window in _places(masks, ways):
         part = (slice(None), *window)
-        off = abs(_nearer(masks[part], (copy & ~masks)[part]) - 0.5)
+        seen = (copy & ~masks)[part]
+        off = abs(_nearer(masks[part], seen) - 0.5)
         if off < uneven:
-            best, uneven = (placed, copy, part), off
+            best, uneven = (placed, seen, covered, part), off
         if off <= _EVEN:
             break
     if best is None:
         return None
-    placed, copy, part = best
-    return Pasted(_composed(frames, masks, placed)[part], masks[part], (copy & ~masks)[part], _covered(masks, copy))
+    placed, seen, covered, part = best
+    return Pasted(_composed(frames, masks, placed)[part], masks[part], seen, covered)
 
 
-def _places(masks: _Masks, ways: _Motion) -> Iterator[tuple[_Motion, _Masks, tuple[slice, slice]]]:
-    """Ways of a copy that is free enough, where it is seen, and the part of the picture to look at; liked best first.
+def _places(masks: _Masks, ways: _Motion) -> Iterator[tuple[_Motion, _Masks, float, tuple[slice, slice]]]:
+    """Ways of a free copy, where it is, the share of it that the object hides, and the part to look at; best first.
 
     The picture's center lies halfway between the two first, then nearer to the copy: what goes by is farther from it
     in most frames than what stays.
@@ -113,19 +115,15 @@ def _places(masks: _Masks, ways: _Motion) -> Iterator[tuple[_Motion, _Masks, tup
         if not any(windows):
             continue
         copy = np.stack([_warp(cut, way) >= 0.5 for way in placed])
-        if _covered(masks, copy) <= _MOST_COVERED:
-            yield from ((placed, copy, window) for window in windows if window)
-
-
-def _covered(masks: _Masks, copy: _Masks) -> float:
-    return float((copy & masks).sum() / max(copy.sum(), 1))
+        covered = float((copy & masks).sum() / max(copy.sum(), 1))
+        if covered <= _MOST_COVERED:
+            yield from ((placed, copy, covered, window) for window in windows if window)
 
 
 def _nearer(mover: _Masks, copy: _Masks) -> float:
     """What a liking for the center alone would score; on a coarser grid, which is enough for it."""
     coarse = [torch.from_numpy(mask[None, :, ::_COARSE, ::_COARSE].copy()) for mask in (mover, copy)]
-    rows, columns = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in coarse[0].shape[2:])
-    nearness = -(rows[:, None] ** 2 + columns**2)
+    nearness = -torch.from_numpy(center_distance(*coarse[0].shape[2:]))
     score = float(prefers_mover(nearness.expand(coarse[0].shape), *coarse)[0])
     return score if np.isfinite(score) else np.inf
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fima.errors import InputError
 
-__all__ = ["ring_auroc"]
+__all__ = ["center_distance", "ring_auroc"]
 
 _RINGS = 28  # from the center to the nearer edge; activation maps are no finer than half of that
 
@@ -38,9 +38,7 @@ def ring_auroc(activation_map: Tensor, mask: Tensor, known: Tensor | None = None
         raise InputError(f"mask must be {shape} bool as activation_map, got {tuple(mask.shape)} {mask.dtype}")
     height, width = shape[2:]
     step = max(1, min(height, width) // (2 * _RINGS))  # maps are smooth at the scale of pixels
-    rows, columns = np.mgrid[:height:step, :width:step]
-    away = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2)
-    rings = (away / (min(height, width) / 2) * _RINGS).astype(int).ravel()
+    rings = (center_distance(height, width, step) / (min(height, width) / 2) * _RINGS).astype(int).ravel()
     values = activation_map.detach().to("cpu", torch.float64)[:, :, ::step, ::step].flatten(2).numpy()
     inside = mask.cpu()[:, :, ::step, ::step].flatten(2).numpy()
     frames = np.ones(shape[:2], bool) if known is None else known.cpu().numpy()
@@ -48,6 +46,18 @@ def ring_auroc(activation_map: Tensor, mask: Tensor, known: Tensor | None = None
         [_frame_score(values[n, t], inside[n, t], rings) for t in np.flatnonzero(frames[n])] for n in range(shape[0])
     ]
     return torch.tensor([_mean(clip) for clip in scores], dtype=torch.float64)
+
+
+def center_distance(height: int, width: int, step: int = 1) -> NDArray[np.float64]:
+    """How far every pixel's center is from the picture's, in pixels.
+
+    Args:
+        height: of the picture.
+        width: of it.
+        step: of pixels, only every so many along each side.
+    """
+    rows, columns = np.mgrid[:height:step, :width:step]
+    return np.asarray(np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2))
 
 
 def _frame_score(values: NDArray[np.float64], inside: NDArray[np.bool_], rings: NDArray[np.int_]) -> float:
